@@ -1,0 +1,44 @@
+package rules
+
+import (
+	"fmt"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
+)
+
+// Action is what happens to a message for one recipient.
+type Action string
+
+// Actions. There is no bare discard.
+const (
+	Deliver    Action = "deliver"
+	Tag        Action = "tag"        // deliver with an X-Breakwater field
+	Absorb     Action = "absorb"     // archive, take off the delivery path, answer 250
+	Quarantine Action = "quarantine" // the MTA's hold queue
+	Reject     Action = "reject"     // 550 5.7.1
+	Tempfail   Action = "tempfail"   // 451 4.7.1
+)
+
+// Actions lists all actions.
+var Actions = []Action{Deliver, Tag, Absorb, Quarantine, Reject, Tempfail}
+
+// Source is the place in a rule file that decided.
+type Source struct {
+	File string
+	Line int // from 1
+}
+
+func (s Source) String() string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
+
+// Decision is what happens to a message for one recipient, and why.
+type Decision struct {
+	Recipient message.Recipient
+	Action    Action
+	Wanted    Action // what the rule says, where it is not what is done
+	Class     classify.Class
+	Reason    string // why, in words: "dsn", "id storm", "mixed", …
+	Rule      Source
+	Storm     string // the storm's ID; "" where none decided
+	Text      string // for reject and tempfail, what to tell the peer
+}

@@ -1,0 +1,2 @@
+// Package rules reads per-domain rule files and decides by them.
+package rules

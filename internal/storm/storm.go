@@ -1,0 +1,103 @@
+// Package storm says when the copies of something are a storm. All of it is
+// arithmetic on values; time is an argument.
+package storm
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Kind is what a key is made of.
+type Kind uint8
+
+// Kinds of keys. ID, Text, DSN and Reply are identities: copies share them and distinct
+// messages do not. Repeat and Class are rates: distinct messages share them.
+const (
+	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
+	Text                   // From, Date, Subject, decoded content
+	DSN                    // original, failed recipients
+	Reply                  // responder, original
+	Repeat                 // text without Date
+	Class                  // mailbox and class
+)
+
+// Rate reports whether distinct messages share keys of this kind.
+func (k Kind) Rate() bool { return k == Repeat || k == Class }
+
+// Key names what copies share at one owner. Owner is the mailbox; both are keyed hashes.
+type Key struct {
+	Owner [8]byte
+	Kind  Kind
+	Hash  [8]byte
+}
+
+// Limit is how much of a key is no storm.
+type Limit struct {
+	Copies int           // the level over which a storm begins; 0: counted, never a storm
+	Window time.Duration // Copies leak away in this time
+	Calm   time.Duration // a storm without sightings ends after at most this; longer than Window
+	Keep   time.Duration // a tally is forgotten this long after its last sighting
+}
+
+// Count is one key to be counted.
+type Count struct {
+	Key     Key
+	Limit   Limit
+	Link    [8]byte // kept from the first sighting on
+	Marks   uint64  // or-ed
+	Mailbox string  // in clear, for the label; kept only while there is a storm
+}
+
+// Sighting is one message, seen.
+type Sighting struct {
+	At       time.Time
+	Transfer uint64     // the peer's own stamp: the same for a retry
+	Client   netip.Addr // who sent it
+	Class    string     // for the label, as is Subject
+	Subject  string
+	Counts   []Count // of all recipients, each key once
+}
+
+// Transfer is one transfer of an identity that was let through.
+type Transfer struct {
+	Stamp uint64
+	Level float64   // leaky bucket of its retries
+	Last  time.Time // when Level was true
+}
+
+// Source is a server that sent copies of a storm.
+type Source struct {
+	Client netip.Addr
+	Copies uint64
+}
+
+// Storm is a tally over its limit, in clear, for the operator.
+type Storm struct {
+	Since       time.Time
+	Copies      uint64    // sightings since then that were no retry, let through or not
+	Passed      time.Time // rates: when the last one was let through
+	WindowStart time.Time // rates: the window under way, and what it brought so far
+	WindowCount int
+	Mailbox     string
+	Class       string
+	Subject     string
+	Sources     []Source // at most 16, in order of appearance
+	Others      uint64   // copies from further sources
+}
+
+// Tally is the state of a key. The zero Tally is that of a key never seen.
+type Tally struct {
+	Key         Key
+	Limit       Limit // of the last sighting
+	First, Last time.Time
+	Level       float64 // of the bucket at Last
+	Seen        uint64  // sightings that were no retry
+	Link        [8]byte
+	Marks       uint64
+	Transfers   []Transfer // identities: those let through, newest last
+	Storm       *Storm     // nil while there is none; shared by copies of a Tally and never changed in place
+
+	// Through reports whether the sighting just added is to be let through. It is
+	// the answer to Add alone and is not stored.
+	Through bool
+}
