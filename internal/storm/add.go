@@ -1,4 +1,168 @@
 package storm
 
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	maxTransfers = 8  // remembered for each identity
+	maxSources   = 16 // named for each storm
+
+	// A transfer that comes back is a retry as long as it comes back like one: a peer
+	// may retry every five minutes for ever, and 120 times in a row, but a peer that
+	// takes no 250 for an answer and sends one copy without end is a storm.
+	retryBurst = 120
+	retryLeak  = 5 * time.Minute
+
+	standing = time.Hour // of a rate under storm, one sighting passes in this time
+)
+
 // Add returns the tally after one more sighting. It changes neither t nor s.
-func Add(t Tally, s Sighting, c Count) Tally { panic("written next") }
+//
+// A tally is a leaky bucket with hysteresis: each sighting adds one to the level, which
+// leaks at Copies/Window. A storm begins when the level passes Copies, and ends when it is
+// back at zero. The level is capped at Copies×Calm/Window, so that a storm ends Calm after
+// its last sighting.
+func Add(t Tally, s Sighting, c Count) Tally {
+	if t.Seen == 0 || t.Forgotten(s.At) {
+		t = Tally{First: s.At, Last: s.At, Link: c.Link}
+	}
+	t.Key, t.Limit = c.Key, c.Limit
+	t.Marks |= c.Marks
+	t = t.settle(s.At)
+	if c.Limit.Copies > 0 && !c.Key.Kind.Rate() {
+		var retry bool
+		if t.Transfers, retry = retried(t.Transfers, s); retry {
+			t.Through = true
+			return t
+		}
+	}
+	t.Seen++
+	t.Through = true
+	if c.Limit.Copies <= 0 {
+		return t
+	}
+	t.Level = min(t.Level+1, c.Limit.highest())
+	if t.Storm == nil && t.Level > float64(c.Limit.Copies) {
+		t.Storm = &Storm{Since: s.At, Passed: s.At, WindowStart: s.At, Mailbox: c.Mailbox, Class: s.Class, Subject: s.Subject}
+	}
+	if t.Storm != nil {
+		t.Storm, t.Through = t.Storm.add(s, c.Key.Kind)
+	}
+	if t.Through && !c.Key.Kind.Rate() {
+		t.Transfers = remember(t.Transfers, s)
+	}
+	return t
+}
+
+// Forgotten reports whether t is too old at a time to count any more.
+func (t Tally) Forgotten(at time.Time) bool {
+	return t.Limit.Keep > 0 && at.Sub(t.Last) > t.Limit.Keep
+}
+
+// Raging reports whether t is a storm at a time, if nothing more has come.
+func (t Tally) Raging(at time.Time) bool { return t.settle(at).Storm != nil }
+
+// highest is the cap of the level.
+func (l Limit) highest() float64 {
+	return max(float64(l.Copies)*float64(l.Calm)/float64(l.Window), float64(l.Copies)+1)
+}
+
+// settle leaks the level up to a time and ends a storm that is over. A time before Last
+// changes nothing: sightings may arrive a little out of order.
+func (t Tally) settle(at time.Time) Tally {
+	t.Through = false
+	passed := at.Sub(t.Last)
+	if passed < 0 {
+		return t
+	}
+	t.Last = at
+	if t.Limit.Copies <= 0 || t.Limit.Window <= 0 {
+		t.Level, t.Storm = 0, nil
+		return t
+	}
+	t.Level = max(0, t.Level-float64(t.Limit.Copies)*float64(passed)/float64(t.Limit.Window))
+	if t.Storm == nil {
+		return t
+	}
+	if t.Key.Kind.Rate() {
+		t.Storm = t.Storm.roll(at, t.Limit)
+	}
+	if t.Storm == nil || t.Level == 0 {
+		t.Level, t.Storm = 0, nil
+	}
+	return t
+}
+
+// roll moves the window of a rate on, and returns nil when a whole window brought no more
+// than half of what is allowed.
+func (s *Storm) roll(at time.Time, l Limit) *Storm {
+	windows := at.Sub(s.WindowStart) / l.Window
+	if windows < 1 {
+		return s
+	}
+	if windows > 1 || s.WindowCount <= l.Copies/2 {
+		return nil
+	}
+	next := *s
+	next.WindowStart, next.WindowCount = s.WindowStart.Add(l.Window), 0
+	return &next
+}
+
+// add counts one more copy, and tells whether it passes all the same.
+func (s *Storm) add(seen Sighting, k Kind) (*Storm, bool) {
+	next := *s
+	next.Copies++
+	next.WindowCount++
+	pass := k.Rate() && seen.At.Sub(s.Passed) >= standing
+	if pass {
+		next.Passed = seen.At
+	}
+	next.Sources, next.Others = named(s.Sources, s.Others, seen.Client)
+	return &next, pass
+}
+
+func named(sources []Source, others uint64, client netip.Addr) ([]Source, uint64) {
+	sources = slices.Clone(sources)
+	for i := range sources {
+		if sources[i].Client == client {
+			sources[i].Copies++
+			return sources, others
+		}
+	}
+	if len(sources) < maxSources {
+		return append(sources, Source{client, 1}), others
+	}
+	return sources, others + 1
+}
+
+// retried looks for the transfer of s among those that were let through, and counts the retry.
+func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
+	i := slices.IndexFunc(known, func(t Transfer) bool { return t.Stamp == s.Transfer })
+	if i < 0 {
+		return known, false
+	}
+	t := known[i]
+	if d := s.At.Sub(t.Last); d > 0 {
+		t.Level, t.Last = max(0, t.Level-float64(d)/float64(retryLeak)), s.At
+	}
+	if t.Level+1 > retryBurst {
+		return known, false
+	}
+	t.Level++
+	known = slices.Clone(known)
+	known[i] = t
+	return known, true
+}
+
+func remember(known []Transfer, s Sighting) []Transfer {
+	if slices.ContainsFunc(known, func(t Transfer) bool { return t.Stamp == s.Transfer }) {
+		return known
+	}
+	if len(known) >= maxTransfers {
+		known = known[len(known)-maxTransfers+1:]
+	}
+	return append(slices.Clip(slices.Clone(known)), Transfer{Stamp: s.Transfer, Last: s.At})
+}

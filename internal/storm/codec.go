@@ -1,7 +1,166 @@
 package storm
 
-// AppendBinary appends t, without Through, in the form that all stores keep.
-func (t Tally) AppendBinary(b []byte) ([]byte, error) { panic("written next") }
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+)
 
-// UnmarshalBinary reads what AppendBinary wrote.
-func (t *Tally) UnmarshalBinary(b []byte) error { panic("written next") }
+// codecVersion is the first byte of every stored tally.
+const codecVersion = 1
+
+var errShort = errors.New("ends too early")
+
+// AppendBinary appends t, without Through, in the form that all stores keep.
+func (t Tally) AppendBinary(b []byte) ([]byte, error) {
+	b = append(b, codecVersion)
+	b = append(b, t.Key.Owner[:]...)
+	b = append(b, byte(t.Key.Kind))
+	b = append(b, t.Key.Hash[:]...)
+	b = binary.AppendVarint(b, int64(t.Limit.Copies))
+	for _, d := range []time.Duration{t.Limit.Window, t.Limit.Calm, t.Limit.Keep} {
+		b = binary.AppendVarint(b, int64(d))
+	}
+	b = appendTime(appendTime(b, t.First), t.Last)
+	b = binary.BigEndian.AppendUint64(b, math.Float64bits(t.Level))
+	b = binary.AppendUvarint(b, t.Seen)
+	b = append(b, t.Link[:]...)
+	b = binary.AppendUvarint(b, t.Marks)
+	b = binary.AppendUvarint(b, uint64(len(t.Transfers)))
+	for _, x := range t.Transfers {
+		b = binary.BigEndian.AppendUint64(b, x.Stamp)
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
+		b = appendTime(b, x.Last)
+	}
+	if t.Storm == nil {
+		return append(b, 0), nil
+	}
+	return t.Storm.append(append(b, 1)), nil
+}
+
+func (s *Storm) append(b []byte) []byte {
+	b = appendTime(b, s.Since)
+	b = binary.AppendUvarint(b, s.Copies)
+	b = appendTime(appendTime(b, s.Passed), s.WindowStart)
+	b = binary.AppendUvarint(b, uint64(s.WindowCount))
+	for _, x := range []string{s.Mailbox, s.Class, s.Subject} {
+		b = appendString(b, x)
+	}
+	b = binary.AppendUvarint(b, uint64(len(s.Sources)))
+	for _, x := range s.Sources {
+		b = appendString(b, string(x.Client.AsSlice()))
+		b = binary.AppendUvarint(b, x.Copies)
+	}
+	return binary.AppendUvarint(b, s.Others)
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	return binary.AppendUvarint(binary.AppendVarint(b, t.Unix()), uint64(t.Nanosecond()))
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+// UnmarshalBinary reads what AppendBinary wrote. Nothing of b is kept.
+func (t *Tally) UnmarshalBinary(b []byte) error {
+	r := reader{b: b}
+	if v := r.byte(); v != codecVersion && r.err == nil {
+		return fmt.Errorf("read tally: unknown version %d", v)
+	}
+	var n Tally
+	copy(n.Key.Owner[:], r.take(8))
+	n.Key.Kind = Kind(r.byte())
+	copy(n.Key.Hash[:], r.take(8))
+	n.Limit.Copies = int(r.varint())
+	for _, d := range []*time.Duration{&n.Limit.Window, &n.Limit.Calm, &n.Limit.Keep} {
+		*d = time.Duration(r.varint())
+	}
+	n.First, n.Last = r.time(), r.time()
+	n.Level = r.float()
+	n.Seen = r.uvarint()
+	copy(n.Link[:], r.take(8))
+	n.Marks = r.uvarint()
+	for range r.count(17) {
+		n.Transfers = append(n.Transfers, Transfer{Stamp: r.uint64(), Level: r.float(), Last: r.time()})
+	}
+	if r.byte() == 1 {
+		n.Storm = r.storm()
+	}
+	if r.err != nil {
+		return fmt.Errorf("read tally: %w", r.err)
+	}
+	*t = n
+	return nil
+}
+
+// reader takes values off b. After the first error all are zero.
+type reader struct {
+	b   []byte
+	err error
+}
+
+func (r *reader) take(n int) []byte {
+	if len(r.b) < n {
+		r.b, r.err = nil, errShort
+		return make([]byte, min(n, 16))
+	}
+	v := r.b[:n]
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) byte() byte     { return r.take(1)[0] }
+func (r *reader) uint64() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
+func (r *reader) float() float64 { return math.Float64frombits(r.uint64()) }
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.b, r.err = nil, errShort
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v, n := binary.Varint(r.b)
+	if n <= 0 {
+		r.b, r.err = nil, errShort
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+// count reads how many items of at least size bytes follow, and believes no more than there is room for.
+func (r *reader) count(size int) int {
+	n := r.uvarint()
+	if n > uint64(len(r.b)/size) {
+		r.b, r.err = nil, errShort
+		return 0
+	}
+	return int(n)
+}
+
+func (r *reader) string() string { return string(r.take(r.count(1))) }
+
+func (r *reader) time() time.Time {
+	sec, nsec := r.varint(), r.uvarint()
+	return time.Unix(sec, int64(nsec%1e9)).UTC()
+}
+
+func (r *reader) storm() *Storm {
+	s := &Storm{Since: r.time(), Copies: r.uvarint(), Passed: r.time(), WindowStart: r.time(), WindowCount: int(r.uvarint())}
+	s.Mailbox, s.Class, s.Subject = r.string(), r.string(), r.string()
+	for range r.count(2) {
+		client, _ := netip.AddrFromSlice([]byte(r.string()))
+		s.Sources = append(s.Sources, Source{client, r.uvarint()})
+	}
+	s.Others = r.uvarint()
+	return s
+}
