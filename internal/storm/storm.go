@@ -3,6 +3,7 @@
 package storm
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -101,3 +102,21 @@ type Tally struct {
 	// the answer to Add alone and is not stored.
 	Through bool
 }
+
+var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class"}
+
+// Kinds lists all kinds, in the order in which they decide.
+var Kinds = []Kind{ID, Text, DSN, Reply, Repeat, Class}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind%d", uint8(k))
+}
+
+// Incident names what storms at several mailboxes have in common.
+func (k Key) Incident() string { return fmt.Sprintf("%s-%x", k.Kind, k.Hash[:5]) }
+
+// String is the storm's ID: its incident and its owner.
+func (k Key) String() string { return fmt.Sprintf("%s-%x", k.Incident(), k.Owner[:4]) }

@@ -1,0 +1,152 @@
+// Package config reads the host's one configuration file.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"breakwater/internal/rules"
+	"breakwater/internal/tomlfile"
+)
+
+// DefaultFile is read where no other is named, if it is there.
+const DefaultFile = "/etc/breakwater/breakwater.toml"
+
+// Config is the settings of a host. Flags of the command line have the same names.
+type Config struct {
+	Listen  []string `toml:"listen"`  // inet:HOST:PORT, inet6:[HOST]:PORT or unix:/PATH
+	Store   string   `toml:"store"`   // badger:FOLDER
+	Archive string   `toml:"archive"` // folder
+	Rules   string   `toml:"rules"`   // folder
+	Secret  string   `toml:"secret"`  // file with the key of all fingerprints; made on the first start
+	Web     string   `toml:"web"`     // HOST:PORT of /metrics and /healthz; "" for none
+	Control string   `toml:"control"` // unix socket for the other commands; "" for none
+
+	OnError      rules.Action      `toml:"on_error"` // deliver or tempfail
+	DrainTimeout tomlfile.Duration `toml:"drain_timeout"`
+	Log          Log               `toml:"log"`
+	Milter       Milter            `toml:"milter"`
+	Site         Site              `toml:"site"`
+}
+
+// Log says how to log.
+type Log struct {
+	Level  string `toml:"level"`  // debug, info, warn or error
+	Format string `toml:"format"` // text or json
+}
+
+// Milter is the settings of the milter's sockets and limits.
+type Milter struct {
+	SocketMode     string            `toml:"socket_mode"`  // octal, of unix sockets
+	SocketGroup    string            `toml:"socket_group"` // "" leaves the group as it is
+	Public         bool              `toml:"public"`       // allow addresses other hosts can reach
+	MaxConnections int               `toml:"max_connections"`
+	MaxMessage     tomlfile.Size     `toml:"max_message"`
+	JudgeTimeout   tomlfile.Duration `toml:"judge_timeout"`
+	IdleTimeout    tomlfile.Duration `toml:"idle_timeout"`
+}
+
+// Site is what a host says of itself and its neighbours.
+type Site struct {
+	Domains        []string       `toml:"domains"`
+	SubmitNetworks []netip.Prefix `toml:"submit_networks"`
+	SubmitDaemons  []string       `toml:"submit_daemons"`
+	Relays         []netip.Prefix `toml:"relays"`
+}
+
+// Default is what holds where neither file nor flag says otherwise.
+func Default() Config {
+	return Config{
+		Listen:       []string{"inet:127.0.0.1:8891"},
+		Store:        "badger:/var/lib/breakwater/store",
+		Archive:      "/var/lib/breakwater/archive",
+		Rules:        "/etc/breakwater/rules",
+		Secret:       "/var/lib/breakwater/secret",
+		Web:          "127.0.0.1:8025",
+		Control:      "/run/breakwater/control.sock",
+		OnError:      rules.Deliver,
+		DrainTimeout: tomlfile.Duration(30 * time.Second),
+		Log:          Log{Level: "info", Format: "text"},
+		Milter: Milter{
+			SocketMode: "0660", MaxConnections: 500, MaxMessage: 64 << 20,
+			JudgeTimeout: tomlfile.Duration(3 * time.Second), IdleTimeout: tomlfile.Duration(time.Hour),
+		},
+		Site: Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+	}
+}
+
+// Load reads a file over the defaults. With name "" that is DefaultFile, which may be missing.
+func Load(name string) (Config, error) {
+	c := Default()
+	optional := name == ""
+	if optional {
+		name = DefaultFile
+	}
+	data, err := os.ReadFile(name)
+	if optional && errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read configuration: %w", err)
+	}
+	if err := tomlfile.Decode(name, data, &c); err != nil {
+		return c, err
+	}
+	if key, err := c.check(); err != nil {
+		at := tomlfile.Positions(data)[key]
+		return c, fmt.Errorf("%s:%d:%d: %w", name, max(at.Line, 1), max(at.Column, 1), err)
+	}
+	return c, nil
+}
+
+// Check tells what is wrong in settings that come from flags.
+func (c *Config) Check() error {
+	_, err := c.check()
+	return err
+}
+
+// check returns the first setting that cannot be, with its key.
+func (c *Config) check() (key string, err error) {
+	folder, ok := strings.CutPrefix(c.Store, "badger:")
+	_, modeErr := c.Milter.Mode()
+	for _, v := range []struct {
+		key string
+		bad bool
+		why string
+	}{
+		{"listen", len(c.Listen) == 0, "names no address; give at least one like inet:127.0.0.1:8891"},
+		{"store", !ok || folder == "", "must be badger: and a folder, as in badger:/var/lib/breakwater/store"},
+		{"archive", c.Archive == "", "names no folder"},
+		{"rules", c.Rules == "", "names no folder"},
+		{"secret", c.Secret == "", "names no file"},
+		{"on_error", c.OnError != rules.Deliver && c.OnError != rules.Tempfail, "must be deliver or tempfail"},
+		{"milter.socket_mode", modeErr != nil, "must be octal permissions, as in 0660"},
+		{"milter.max_connections", c.Milter.MaxConnections < 1, "must be at least 1"},
+		{"log.level", !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "must be debug, info, warn or error"},
+		{"log.format", !slices.Contains([]string{"text", "json"}, c.Log.Format), "must be text or json"},
+	} {
+		if v.bad {
+			return v.key, fmt.Errorf("%s %s", v.key, v.why)
+		}
+	}
+	return "", nil
+}
+
+// StoreFolder is the folder of the Badger store.
+func (c *Config) StoreFolder() string { return filepath.Clean(strings.TrimPrefix(c.Store, "badger:")) }
+
+// Mode is the permissions of unix sockets.
+func (m *Milter) Mode() (fs.FileMode, error) {
+	var mode uint32
+	if n, err := fmt.Sscanf(m.SocketMode, "%o", &mode); err != nil || n != 1 || mode > 0o777 {
+		return 0, fmt.Errorf("%q is no octal mode", m.SocketMode)
+	}
+	return fs.FileMode(mode), nil
+}

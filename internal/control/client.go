@@ -1,0 +1,51 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Client asks the daemon at a socket.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient returns a client of the socket at path. It connects at the first call.
+func NewClient(path string) *Client {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	return &Client{path, http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: time.Minute}}
+}
+
+// Incidents returns the incidents last touched since a time, most copies first.
+func (c *Client) Incidents(ctx context.Context, since time.Time) ([]Incident, error) {
+	var is []Incident
+	return is, c.get(ctx, "/incidents?since="+url.QueryEscape(since.Format(time.RFC3339)), &is)
+}
+
+func (c *Client) get(ctx context.Context, path string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://breakwater"+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the daemon at %s: %w; is `breakwater milter` running, with this --control?", c.path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		return fmt.Errorf("ask the daemon at %s: %s", c.path, strings.TrimSpace(string(b)))
+	}
+	return json.NewDecoder(resp.Body).Decode(v)
+}

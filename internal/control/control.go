@@ -1,0 +1,68 @@
+// Package control is the daemon's unix socket, both ends: HTTP with JSON, for the other
+// commands. Whoever may write to the socket may use it; it has no other protection.
+package control
+
+import (
+	"time"
+
+	"breakwater/internal/storm"
+)
+
+// Incident is one incident, as the socket and `breakwater storms --json` have it.
+type Incident struct {
+	ID        string    `json:"id"`
+	Kinds     []string  `json:"kinds"`
+	Class     string    `json:"class"`
+	Subject   string    `json:"subject"`
+	Since     time.Time `json:"since"`
+	Last      time.Time `json:"last"`
+	Raging    bool      `json:"raging"`
+	Copies    uint64    `json:"copies"` // beyond those that any mailbox may get
+	Mailboxes int       `json:"mailboxes"`
+	Sources   []Source  `json:"sources"`
+	Others    uint64    `json:"others"` // copies from further sources
+	Storms    []Storm   `json:"storms,omitempty"`
+}
+
+// Source is a server that sent copies.
+type Source struct {
+	Client string `json:"client"`
+	Copies uint64 `json:"copies"`
+}
+
+// Storm is what happens at one mailbox.
+type Storm struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`
+	Mailbox string    `json:"mailbox"`
+	Since   time.Time `json:"since"`
+	Last    time.Time `json:"last"`
+	Raging  bool      `json:"raging"`
+	Copies  uint64    `json:"copies"`
+	Seen    uint64    `json:"seen"` // copies and what came before the storm
+}
+
+// from puts an incident as it stands at a time in the form of the socket.
+func from(i storm.Incident, at time.Time) Incident {
+	out := Incident{
+		ID: i.ID, Class: i.Class, Subject: i.Subject, Since: i.Since, Last: i.Last, Raging: i.Raging,
+		Copies: i.Copies, Mailboxes: i.Mailboxes(), Sources: []Source{}, Others: i.Others,
+	}
+	for _, k := range i.Kinds {
+		out.Kinds = append(out.Kinds, k.String())
+	}
+	for _, s := range i.Sources {
+		client := "unknown"
+		if s.Client.IsValid() {
+			client = s.Client.String()
+		}
+		out.Sources = append(out.Sources, Source{client, s.Copies})
+	}
+	for _, t := range i.Storms {
+		out.Storms = append(out.Storms, Storm{
+			ID: t.Key.String(), Kind: t.Key.Kind.String(), Mailbox: t.Storm.Mailbox,
+			Since: t.Storm.Since, Last: t.Last, Raging: t.Raging(at), Copies: t.Storm.Copies, Seen: t.Seen,
+		})
+	}
+	return out
+}

@@ -1,0 +1,67 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"breakwater/internal/store"
+	"breakwater/internal/storm"
+)
+
+// Server answers on the socket.
+type Server struct {
+	Store store.Store
+	Log   *slog.Logger
+}
+
+// Serve answers on ln until ctx ends.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	h := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { h.Close() })
+	defer stop()
+	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve control socket: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /incidents", s.incidents)
+	return mux
+}
+
+// incidents answers with those that were last touched since the time in the query.
+func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
+	since, err := time.Parse(time.RFC3339, r.FormValue("since"))
+	if err != nil {
+		http.Error(w, "since: not a time of RFC 3339", http.StatusBadRequest)
+		return
+	}
+	var storms []storm.Tally
+	for t, err := range s.Store.Tallies(r.Context(), since) {
+		if err != nil {
+			s.Log.Error("list storms", "err", err)
+			http.Error(w, fmt.Sprintf("list storms: %v", err), http.StatusInternalServerError)
+			return
+		}
+		if t.Storm != nil {
+			storms = append(storms, t)
+		}
+	}
+	now := time.Now()
+	answer := []Incident{}
+	for _, i := range storm.Incidents(storms, now) {
+		answer = append(answer, from(i, now))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		s.Log.Debug("answer on control socket", "err", err)
+	}
+}
