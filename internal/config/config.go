@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -144,8 +145,8 @@ func (c *Config) StoreFolder() string { return filepath.Clean(strings.TrimPrefix
 
 // Mode is the permissions of unix sockets.
 func (m *Milter) Mode() (fs.FileMode, error) {
-	var mode uint32
-	if n, err := fmt.Sscanf(m.SocketMode, "%o", &mode); err != nil || n != 1 || mode > 0o777 {
+	mode, err := strconv.ParseUint(m.SocketMode, 8, 32)
+	if err != nil || mode > 0o777 {
 		return 0, fmt.Errorf("%q is no octal mode", m.SocketMode)
 	}
 	return fs.FileMode(mode), nil

@@ -26,10 +26,15 @@ var Actions = []Action{Deliver, Tag, Absorb, Quarantine, Reject, Tempfail}
 // Source is the place in a rule file that decided.
 type Source struct {
 	File string
-	Line int // from 1
+	Line int // from 1; 0 where it is no file
 }
 
-func (s Source) String() string { return fmt.Sprintf("%s:%d", s.File, s.Line) }
+func (s Source) String() string {
+	if s.Line == 0 {
+		return s.File
+	}
+	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
 
 // Decision is what happens to a message for one recipient, and why.
 type Decision struct {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +38,17 @@ func Decode(name string, data []byte, v any) error {
 	return fmt.Errorf("%s:1:1: %w", name, err)
 }
 
+// located writes an error with the line itself below, and a mark under the place.
 func located(name string, e *toml.DecodeError, what string) error {
 	row, col := e.Position()
-	return fmt.Errorf("%s:%d:%d: %s\n%s", name, row, col, what, e.String())
+	if m := mismatch.FindStringSubmatch(what); m != nil {
+		what = fmt.Sprintf("a %s does not fit here", m[1])
+	}
+	return fmt.Errorf("%s:%d:%d: %s\n%s", name, row, col, what, mismatch.ReplaceAllString(e.String(), "a $1 does not fit here"))
 }
+
+// mismatch is the decoder's way to say that a value has the wrong type; it names our structs.
+var mismatch = regexp.MustCompile(`cannot decode TOML (\w+) into .*`)
 
 // Position is a place in a file, both from 1. The zero Position is that of what is not there.
 type Position struct{ Line, Column int }

@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/config"
+	"breakwater/internal/control"
+	"breakwater/internal/engine"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/milterd"
+	"breakwater/internal/rules"
+	"breakwater/internal/store/badgerdb"
+)
+
+// daemon is `breakwater milter` with all that belongs to it.
+type daemon struct {
+	cfg     config.Config
+	log     *slog.Logger
+	rules   atomic.Pointer[rules.Set]
+	store   *badgerdb.Store
+	archive *archive.Archive
+	engine  *engine.Engine
+	milter  *milterd.Server
+	metrics *metrics
+}
+
+// openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
+func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
+	d := &daemon{cfg: cfg, log: log, metrics: newMetrics()}
+	set, err := rules.Load(os.DirFS(cfg.Rules))
+	if err != nil {
+		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
+	}
+	d.rules.Store(set)
+	secret, err := readSecret(cfg.Secret)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{Log: log}); err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	if d.archive, err = archive.Open(cfg.Archive, archive.Options{Log: log}); err != nil {
+		return nil, exit{exitUsage, errors.Join(err, d.store.Close())}
+	}
+	d.engine = &engine.Engine{
+		Store:  d.store,
+		Rules:  d.rules.Load,
+		Hasher: fingerprint.New(secret),
+		Site: engine.Site{
+			Domains:        domains(cfg.Site.Domains),
+			SubmitNetworks: cfg.Site.SubmitNetworks,
+			SubmitDaemons:  cfg.Site.SubmitDaemons,
+			Relays:         cfg.Site.Relays,
+		},
+		OnError: cfg.OnError,
+	}
+	d.milter = &milterd.Server{
+		Judge:        d.engine.Judge,
+		Absorb:       d.absorb,
+		Done:         d.done,
+		OnError:      cfg.OnError,
+		Log:          log,
+		MaxMessage:   int64(cfg.Milter.MaxMessage),
+		MaxConns:     cfg.Milter.MaxConnections,
+		JudgeTimeout: time.Duration(cfg.Milter.JudgeTimeout),
+		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
+	}
+	return d, nil
+}
+
+func domains(names []string) []string {
+	var all []string
+	for _, n := range names {
+		all = append(all, fingerprint.Domain(n))
+	}
+	return all
+}
+
+// close flushes and closes what openDaemon opened.
+func (d *daemon) close() error { return errors.Join(d.store.Close(), d.archive.Close()) }
+
+// serve answers on listeners until ctx ends, then lets messages in hand finish.
+func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
+	ended := make(chan error, len(listeners))
+	for _, ln := range listeners {
+		d.log.Info("listening", "address", ln.Addr().Network()+":"+ln.Addr().String())
+		go func() { ended <- d.milter.Serve(ln) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		d.log.Info("draining", "timeout", time.Duration(d.cfg.DrainTimeout))
+	case err = <-ended:
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(d.cfg.DrainTimeout))
+	defer cancel()
+	if derr := d.milter.Shutdown(drain); derr != nil {
+		d.log.Warn("messages were cut off; their senders try again", "err", derr)
+	}
+	return err
+}
+
+// absorb puts a message into the archive for those recipients who do not get it.
+func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Decision) error {
+	c := archive.Copy{
+		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
+	}
+	for _, dec := range ds {
+		c.Recipients = append(c.Recipients, archive.Recipient{
+			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm,
+		})
+	}
+	_, err := d.archive.Put(ctx, c, m.Raw)
+	return err
+}
+
+// done writes the log lines of a message, one for each recipient, and counts it.
+func (d *daemon) done(o milterd.Outcome) {
+	d.metrics.record(o)
+	m := o.Message
+	if o.Err != nil {
+		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
+	}
+	sent := d.engine.Site.SentByUs(m, d.rules.Load())
+	for _, dec := range o.Decisions {
+		attrs := []slog.Attr{
+			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", m.ReversePath),
+			slog.String("to", dec.Recipient.Addr), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),
+			slog.String("rule", dec.Rule.String()), slog.String("reason", dec.Reason),
+		}
+		if dec.Storm != "" {
+			attrs = append(attrs, slog.String("storm", dec.Storm))
+		}
+		if dec.Wanted != "" {
+			attrs = append(attrs, slog.String("wanted", string(dec.Wanted)))
+		}
+		if sent {
+			attrs = append(attrs, slog.Bool("sent", true))
+		}
+		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
+	}
+}
+
+func clientName(m *message.Message) string {
+	if !m.Client.IsValid() {
+		return "unknown"
+	}
+	return m.Client.String()
+}
+
+// reload reads the rule files again. With an error the old rules stay in force.
+func (d *daemon) reload() {
+	set, err := rules.Load(os.DirFS(d.cfg.Rules))
+	if err != nil {
+		d.metrics.reloads.WithLabelValues("error").Inc()
+		d.log.Error("rules not reloaded, the old ones stay in force", "folder", d.cfg.Rules, "err", err)
+		return
+	}
+	d.rules.Store(set)
+	d.metrics.reloads.WithLabelValues("ok").Inc()
+	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
+}
+
+// health is what /healthz says: nil while mail can be counted and absorbed.
+func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Err()) }
+
+// control answers the other commands until ctx ends.
+func (d *daemon) control(ctx context.Context, ln net.Listener) {
+	s := control.Server{Store: d.store, Log: d.log}
+	if err := s.Serve(ctx, ln); err != nil {
+		d.log.Error("control socket closed", "err", err)
+	}
+}

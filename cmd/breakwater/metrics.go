@@ -1,0 +1,70 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/milterd"
+	"breakwater/internal/rules"
+)
+
+// metrics is what /metrics shows.
+type metrics struct {
+	registry  *prometheus.Registry
+	decisions *prometheus.CounterVec
+	errors    prometheus.Counter
+	seconds   prometheus.Histogram
+	bytes     prometheus.Counter
+	reloads   *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "breakwater_decisions_total", Help: "Decisions, one for each recipient of each message.",
+		}, []string{"class", "action"}),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "breakwater_errors_total", Help: "Messages that were handled by on_error.",
+		}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "breakwater_message_seconds", Help: "Time from the end of a message to its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .5, 1, 3},
+		}),
+		bytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "breakwater_message_bytes_total", Help: "Bytes of all messages seen.",
+		}),
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "breakwater_rules_reloads_total", Help: "Attempts to reload the rule files.",
+		}, []string{"result"}),
+	}
+	m.registry.MustRegister(m.decisions, m.errors, m.seconds, m.bytes, m.reloads,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	// All series are there from the start, so that a rate is never missing its first step.
+	for _, c := range classify.Classes {
+		for _, a := range rules.Actions {
+			m.decisions.WithLabelValues(string(c), string(a))
+		}
+	}
+	m.reloads.WithLabelValues("ok")
+	m.reloads.WithLabelValues("error")
+	return m
+}
+
+// gauge adds a value that is asked for when metrics are read.
+func (m *metrics) gauge(name, help string, value func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+}
+
+// record counts one message.
+func (m *metrics) record(o milterd.Outcome) {
+	for _, d := range o.Decisions {
+		m.decisions.WithLabelValues(string(d.Class), string(d.Action)).Inc()
+	}
+	if o.Err != nil {
+		m.errors.Inc()
+	}
+	m.seconds.Observe(o.Took.Seconds())
+	m.bytes.Add(float64(len(o.Message.Raw)))
+}

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"breakwater/internal/config"
+	"breakwater/internal/milterd"
+	"breakwater/internal/rules"
+	"breakwater/internal/tomlfile"
+)
+
+func milterCommand() *cobra.Command {
+	var configF string
+	cmd := &cobra.Command{
+		Use:   "milter",
+		Short: "Run the daemon that Postfix or Sendmail asks about each message",
+		Long: `Milter runs the daemon. It stays in the foreground and logs to standard error. SIGHUP
+reloads the rule files; SIGTERM lets messages in hand finish and then ends.
+
+Flags win over the configuration file, and both over the defaults. Sockets that systemd
+hands over (breakwater.socket) are used instead of those of --listen.`,
+		Example: `  breakwater milter
+  breakwater milter --config /etc/breakwater/breakwater.toml --log-level debug
+  breakwater milter --listen unix:/run/breakwater/milter.sock --store badger:/tmp/store \
+      --archive /tmp/archive --rules ./rules --secret /tmp/secret --web "" --control /tmp/control.sock`,
+		Args: cobra.NoArgs,
+	}
+	flags := settings(cmd.Flags())
+	cmd.Flags().StringVar(&configF, "config", "", "configuration `file` (default "+config.DefaultFile+", if it is there)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := config.Load(configF)
+		if err == nil {
+			err = flags(&cfg)
+		}
+		if err == nil {
+			err = cfg.Check()
+		}
+		if err != nil {
+			return exit{exitUsage, err}
+		}
+		log := newLog(cfg.Log, cmd.ErrOrStderr())
+		slog.SetDefault(log) // go-milter writes to the standard logger
+		return runDaemon(cmd.Context(), cfg, log)
+	}
+	return cmd
+}
+
+// settings defines the flags for a Config, and returns what lays those that were given over one.
+func settings(f *pflag.FlagSet) func(*config.Config) error {
+	d := config.Default()
+	listen := f.StringArray("listen", d.Listen, "`address` for the mail server: inet:HOST:PORT, inet6:[HOST]:PORT or unix:/PATH; may be repeated")
+	text := map[string]*string{}
+	for _, v := range []struct{ name, value, usage string }{
+		{"store", d.Store, "where counts are kept: badger:`FOLDER`"},
+		{"archive", d.Archive, "`folder` for absorbed mail"},
+		{"rules", d.Rules, "`folder` of the rule files"},
+		{"secret", d.Secret, "`file` with the key of all fingerprints; made if missing"},
+		{"web", d.Web, "`HOST:PORT` for /metrics and /healthz; \"\" for none"},
+		{"control", d.Control, "unix `socket` for the other commands; \"\" for none"},
+		{"on-error", string(d.OnError), "what to do when breakwater itself fails: deliver or tempfail"},
+		{"drain-timeout", time.Duration(d.DrainTimeout).String(), "`time` that messages in hand get at SIGTERM"},
+		{"log-level", d.Log.Level, "debug, info, warn or error"},
+		{"log-format", d.Log.Format, "text or json"},
+	} {
+		text[v.name] = f.String(v.name, v.value, v.usage)
+	}
+	return func(c *config.Config) error {
+		if f.Changed("listen") {
+			c.Listen = *listen
+		}
+		var err error
+		set := map[string]func(string){
+			"store":         func(s string) { c.Store = s },
+			"archive":       func(s string) { c.Archive = s },
+			"rules":         func(s string) { c.Rules = s },
+			"secret":        func(s string) { c.Secret = s },
+			"web":           func(s string) { c.Web = s },
+			"control":       func(s string) { c.Control = s },
+			"on-error":      func(s string) { c.OnError = rules.Action(s) },
+			"log-level":     func(s string) { c.Log.Level = s },
+			"log-format":    func(s string) { c.Log.Format = s },
+			"drain-timeout": func(s string) { err = c.DrainTimeout.UnmarshalText([]byte(s)) },
+		}
+		for name, value := range text {
+			if f.Changed(name) {
+				set[name](*value)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("--drain-timeout: %w", err)
+		}
+		return nil
+	}
+}
+
+func newLog(c config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Level)) // Check has seen it
+	o := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// runDaemon runs the daemon until ctx ends.
+func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+	d, err := openDaemon(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	listeners, err := listen(cfg)
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	side, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx until mail has drained
+	defer stop()
+	if cfg.Control != "" {
+		ln, err := milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
+		if err != nil {
+			return exit{exitUsage, fmt.Errorf("control socket: %w", err)}
+		}
+		go d.control(side, ln)
+	}
+	if cfg.Web != "" {
+		ln, err := net.Listen("tcp", cfg.Web)
+		if err != nil {
+			return exit{exitUsage, fmt.Errorf("web: %w", err)}
+		}
+		go d.web(side, ln)
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				d.reload()
+			case <-side.Done():
+				return
+			}
+		}
+	}()
+	go d.watchdog(side)
+	notify(log, systemd.SdNotifyReady)
+	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
+	return d.serve(ctx, listeners)
+}
+
+// listen returns the sockets that systemd hands over, or else opens the configured ones.
+func listen(cfg config.Config) ([]net.Listener, error) {
+	listeners, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("take sockets from systemd: %w", err)
+	}
+	if len(listeners) > 0 {
+		return listeners, nil
+	}
+	mode, err := cfg.Milter.Mode()
+	if err != nil {
+		return nil, err
+	}
+	for _, spec := range cfg.Listen {
+		ln, err := milterd.Listen(spec, milterd.ListenOptions{Mode: mode, Group: cfg.Milter.SocketGroup, Public: cfg.Milter.Public})
+		if err != nil {
+			for _, open := range listeners {
+				open.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", spec, err)
+		}
+		listeners = append(listeners, ln)
+	}
+	return listeners, nil
+}
+
+// web serves /metrics and /healthz until ctx ends.
+func (d *daemon) web(ctx context.Context, ln net.Listener) {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := d.health(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	h := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { h.Close() })()
+	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("web server ended", "err", err)
+	}
+}
+
+// watchdog tells systemd that the daemon lives, as long as the store answers.
+func (d *daemon) watchdog(ctx context.Context) {
+	interval, err := systemd.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return
+	}
+	tick := time.NewTicker(interval / 3)
+	defer tick.Stop()
+	for {
+		look, cancel := context.WithTimeout(ctx, interval/3)
+		_, err := d.store.Lookup(look, time.Now(), nil)
+		cancel()
+		if err == nil {
+			notify(d.log, systemd.SdNotifyWatchdog)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func notify(log *slog.Logger, state string) {
+	if _, err := systemd.SdNotify(false, state); err != nil {
+		log.Warn("notify systemd", "state", state, "err", err)
+	}
+}

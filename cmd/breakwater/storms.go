@@ -1,0 +1,198 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"breakwater/internal/config"
+	"breakwater/internal/control"
+	"breakwater/internal/tomlfile"
+)
+
+func stormsCommand() *cobra.Command {
+	var (
+		asJSON  bool
+		since   = "7d"
+		configF string
+		socket  string
+	)
+	// incidents asks the daemon; prefix "" is for all.
+	incidents := func(cmd *cobra.Command, prefix string) ([]control.Incident, error) {
+		var span tomlfile.Duration
+		if err := span.UnmarshalText([]byte(since)); err != nil {
+			return nil, exit{exitUsage, fmt.Errorf("--since: %w", err)}
+		}
+		if socket == "" {
+			c, err := config.Load(configF)
+			if err != nil {
+				return nil, exit{exitUsage, err}
+			}
+			socket = c.Control
+		}
+		all, err := control.NewClient(socket).Incidents(cmd.Context(), time.Now().Add(-time.Duration(span)))
+		if err != nil {
+			return nil, exit{exitReport, err}
+		}
+		return named(all, prefix), nil
+	}
+	cmd := &cobra.Command{
+		Use:   "storms",
+		Short: "Show the storms that the daemon knows",
+		Long: `Storms shows what the daemon holds back now and held back before: an incident on each
+line, which is all storms with one cause, over all mailboxes.`,
+		Example: `  breakwater storms
+  breakwater storms --since 24h --json | jq '.[] | select(.raging)'
+  breakwater storms show id-5b3c88e01f`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			is, err := incidents(cmd, "")
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				for i := range is {
+					is[i].Storms = nil // `storms show` has them
+				}
+				return printJSON(cmd.OutOrStdout(), is)
+			}
+			return printIncidents(cmd.OutOrStdout(), is)
+		},
+	}
+	show := &cobra.Command{
+		Use:   "show ID",
+		Short: "Show one incident: its mailboxes, and the servers that sent it",
+		Long: `Show tells all about one incident: at which mailboxes it happens, since when, and which
+servers sent the copies, as they connected to us. ID is one that storms shows, or the
+beginning of one.`,
+		Example: "  breakwater storms show id-5b3c88e01f",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			is, err := incidents(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if len(is) == 0 {
+				return exit{exitReport, fmt.Errorf("no storm %s in the last %s; `breakwater storms --since 30d` lists older ones", args[0], since)}
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), is)
+			}
+			for _, i := range is {
+				if err := printIncident(cmd.OutOrStdout(), i); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f := cmd.PersistentFlags()
+	f.BoolVar(&asJSON, "json", false, "print a JSON array")
+	f.StringVar(&since, "since", since, "show what was touched in this time")
+	f.StringVar(&configF, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	f.StringVar(&socket, "control", "", "the daemon's `socket`, if not the configured one")
+	cmd.AddCommand(show)
+	return cmd
+}
+
+// named picks the incidents that have an ID, or a storm with one, that begins with prefix.
+func named(all []control.Incident, prefix string) []control.Incident {
+	picked := []control.Incident{}
+	for _, i := range all {
+		match := strings.HasPrefix(i.ID, prefix)
+		for _, s := range i.Storms {
+			match = match || strings.HasPrefix(s.ID, prefix)
+		}
+		if match {
+			picked = append(picked, i)
+		}
+	}
+	return picked
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func printIncidents(w io.Writer, is []control.Incident) error {
+	if len(is) == 0 {
+		_, err := fmt.Fprintln(w, "no storms")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "ID\tSTATE\tCOPIES\tMAILBOXES\tSINCE\tLAST\tCLASS\tFROM\tSUBJECT")
+	for _, i := range is {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, state(i.Raging), i.Copies, i.Mailboxes,
+			clock(i.Since), clock(i.Last), i.Class, busiest(i), clip(i.Subject, 40))
+	}
+	return t.Flush()
+}
+
+func printIncident(w io.Writer, i control.Incident) error {
+	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Raging))
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
+	fmt.Fprintf(t, "  since\t%s\n  last copy\t%s\n", i.Since.Local().Format(time.DateTime), i.Last.Local().Format(time.DateTime))
+	fmt.Fprintf(t, "  copies\t%d at %d mailboxes, beyond those that may arrive\n\n", i.Copies, i.Mailboxes)
+	fmt.Fprintln(t, "  SENT BY\tCOPIES")
+	for _, s := range i.Sources {
+		fmt.Fprintf(t, "  %s\t%d\n", s.Client, s.Copies)
+	}
+	if i.Others > 0 {
+		fmt.Fprintf(t, "  others\t%d\n", i.Others)
+	}
+	fmt.Fprintln(t, "\n  MAILBOX\tBY\tSTATE\tCOPIES\tSINCE\tLAST\tSTORM")
+	for _, s := range i.Storms {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", clip(s.Mailbox, 50), s.Kind, state(s.Raging), s.Copies, clock(s.Since), clock(s.Last), s.ID)
+	}
+	fmt.Fprintln(t)
+	return t.Flush()
+}
+
+func state(raging bool) string {
+	if raging {
+		return "raging"
+	}
+	return "over"
+}
+
+func busiest(i control.Incident) string {
+	switch {
+	case len(i.Sources) == 0:
+		return "-"
+	case len(i.Sources) == 1 && i.Others == 0:
+		return i.Sources[0].Client
+	}
+	return fmt.Sprintf("%s +%d", i.Sources[0].Client, len(i.Sources)-1)
+}
+
+// clock is a time as short as it can be understood today.
+func clock(at time.Time) string {
+	at = at.Local()
+	if time.Since(at) < 20*time.Hour {
+		return at.Format(time.TimeOnly)
+	}
+	return at.Format("2006-01-02 15:04")
+}
+
+// clip makes foreign text fit a line: nothing that moves the cursor, at most n runes.
+func clip(s string, n int) string {
+	r := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s))
+	if len(r) > n {
+		return string(r[:n-1]) + "…"
+	}
+	return string(r)
+}

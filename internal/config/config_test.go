@@ -1,0 +1,72 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"breakwater/internal/tomlfile"
+)
+
+func load(t *testing.T, text string) (Config, error) {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "breakwater.toml")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Load(name)
+}
+
+func TestLoad(t *testing.T) {
+	c, err := load(t, `
+listen = ["unix:/run/breakwater/milter.sock"]
+drain_timeout = "1m"
+
+[site]
+submit_networks = ["192.0.2.0/24", "2001:db8::/32"]
+
+[milter]
+max_message = "1MiB"
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen[0] != "unix:/run/breakwater/milter.sock" || c.DrainTimeout != tomlfile.Duration(time.Minute) ||
+		c.Milter.MaxMessage != 1<<20 || c.Milter.MaxConnections != 500 || len(c.Site.SubmitNetworks) != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestDefaultIsFine(t *testing.T) {
+	c := Default()
+	if err := c.Check(); err != nil {
+		t.Error(err)
+	}
+	if m, err := c.Milter.Mode(); err != nil || m != 0o660 || c.StoreFolder() != "/var/lib/breakwater/store" {
+		t.Error(m, err, c.StoreFolder())
+	}
+}
+
+func TestErrors(t *testing.T) {
+	tests := []struct{ text, want string }{
+		{"lisen = []", "breakwater.toml:1:1: unknown key lisen"},
+		{"\nlisten = []", "breakwater.toml:2:1: listen names no address"},
+		{"store = \"redis:x\"", "breakwater.toml:1:1: store must be badger:"},
+		{"on_error = \"absorb\"", "breakwater.toml:1:1: on_error must be deliver or tempfail"},
+		{"on_error = \"drop\"", "breakwater.toml:1:1: on_error must be deliver or tempfail"},
+		{"[milter]\nsocket_mode = \"rw\"", "breakwater.toml:2:1: milter.socket_mode must be octal"},
+		{"[milter]\nsocket_mode = \"0999\"", "milter.socket_mode must be octal"},
+		{"[site]\nrelays = [\"localhost\"]", "breakwater.toml:2:11: "},
+		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:1: log.level must be"},
+	}
+	for _, tt := range tests {
+		if _, err := load(t, tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%q: got %v, want %q", tt.text, err, tt.want)
+		}
+	}
+	if _, err := Load("/nonexistent/x.toml"); err == nil {
+		t.Error("a named file that is missing is no error")
+	}
+}

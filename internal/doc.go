@@ -1,0 +1,46 @@
+// Package internal holds breakwater's rooms. This page is the way through them.
+//
+// # The flow
+//
+//	milter events ─► milterd ───┐                                      ┌─► archive, if absorbed ─► milter response
+//	mail files    ─► mailfile ──┴─► message.Parse ─► engine.Judge ─────┴─► what classify shows
+//	                                   *Message        │     Decisions
+//	                                                   │
+//	    classify.Classify ─► fingerprint.Prints, Keys ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
+//
+// The milter asks once, at the end of a message. Parse turns envelope and bytes into
+// facts. Judge classifies them (classify, with report for what other mail systems report),
+// says what copies of the message share (fingerprint), counts that for each mailbox
+// (store, by the arithmetic of storm) and decides for each recipient by the rules of its
+// domain. Combine makes the decisions fit one transaction. What is absorbed is in the
+// archive, on disk, before the mail server gets its answer.
+//
+// Observe is the only I/O of Judge. A dry run looks up instead, and adds for itself.
+//
+// # The layers
+//
+// Imports go down, and packages of one line but the last do not import each other, save
+// where one is named behind the other:
+//
+//	wiring     cmd/breakwater                  alone picks drivers and hands functions around
+//	edges      milterd  control  mailfile  config  store/badgerdb
+//	keep       archive
+//	engine     engine
+//	decision   rules
+//	judgement  fingerprint  store
+//	terms      classify  storm
+//	reports    report
+//	facts      message
+//	files      tomlfile
+//
+// Everything from files to engine is pure: no network, no files, no clock. Time is an
+// argument. layers_test.go holds the table, and what outside modules each package may use.
+//
+// # Where to change what
+//
+//   - what a message is taken for: classify, and report for what it says
+//   - what counts as a copy: fingerprint
+//   - when copies are a storm: storm.Add
+//   - what happens then: rules, and the files in the top-level folder rules
+//   - how mail servers are spoken to: milterd
+package internal

@@ -1,0 +1,125 @@
+// Package engine holds the one path from a message to the decisions about it.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+	"breakwater/internal/store"
+	"breakwater/internal/storm"
+)
+
+// Engine judges messages. Its fields are set before the first call and not changed; it is
+// safe for concurrent use.
+type Engine struct {
+	Store   store.Store
+	Rules   func() *rules.Set // those in force now
+	Hasher  *fingerprint.Hasher
+	Site    Site
+	OnError rules.Action // Deliver or Tempfail: what is done where the store fails; "" is Deliver
+	DryRun  bool         // look, but do not count
+}
+
+// Judge returns a decision for each recipient of m, in their order. They are usable even
+// when the error is not nil: they are then what OnError says.
+func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	verdict := classify.Classify(m)
+	set := e.Rules()
+	s, places := e.sighting(m, verdict, set)
+	tallies, err := e.observe(ctx, s)
+	if err != nil {
+		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
+	}
+	submitted := e.Site.Submitted(m)
+	ds := make([]rules.Decision, len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
+		for _, p := range places[i] {
+			facts.Tallies = append(facts.Tallies, tallies[p])
+		}
+		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
+	}
+	return rules.Combine(m, ds), nil
+}
+
+// sighting gathers what is to be counted for all recipients of m, and for each recipient
+// the places of its keys therein. Two recipients that are one mailbox share their keys, so
+// that one message counts once.
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set) (storm.Sighting, [][]int) {
+	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
+	if e.Site.Relay(m.Client) {
+		s.Client = netip.Addr{} // our own relay is not where a storm comes from
+	}
+	prints := e.Hasher.Prints(m, v)
+	var link [8]byte
+	if len(prints) > 0 {
+		link = prints[0].Hash
+	}
+	places := make([][]int, len(m.Recipients))
+	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		mailbox := fingerprint.Mailbox(rcpt.Addr)
+		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
+		for _, key := range e.Hasher.Keys(prints, mailbox) {
+			place, ok := known[key]
+			if !ok {
+				place = len(s.Counts)
+				known[key] = place
+				c := storm.Count{Key: key, Limit: domain.Limit(key.Kind), Mailbox: mailbox}
+				if key.Kind != storm.Class {
+					c.Link = link // what began with one message is one incident
+				}
+				s.Counts = append(s.Counts, c)
+			}
+			places[i] = append(places[i], place)
+		}
+	}
+	return s, places
+}
+
+// observe counts a sighting, or in a dry run tells what counting it would give.
+func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
+	if !e.DryRun {
+		return e.Store.Observe(ctx, s)
+	}
+	keys := make([]storm.Key, len(s.Counts))
+	for i, c := range s.Counts {
+		keys[i] = c.Key
+	}
+	tallies, err := e.Store.Lookup(ctx, s.At, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range s.Counts {
+		tallies[i] = storm.Add(tallies[i], s, c)
+	}
+	return tallies, nil
+}
+
+// failed is what happens to m when it cannot be counted.
+func (e *Engine) failed(m *message.Message, v classify.Verdict) []rules.Decision {
+	ds := make([]rules.Decision, len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		ds[i] = rules.Failed(rcpt, v.Class, e.OnError)
+	}
+	return ds
+}
+
+// maxSubject bounds what a storm's label keeps of a foreign subject, in bytes.
+const maxSubject = 160
+
+func cut(s string) string {
+	if len(s) <= maxSubject {
+		return s
+	}
+	end := maxSubject
+	for end > 0 && s[end]&0xC0 == 0x80 { // not within a rune
+		end--
+	}
+	return s[:end] + "…"
+}

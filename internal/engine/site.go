@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"net/netip"
+	"slices"
+
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+)
+
+// Site is what a host says of itself, to answer where mail comes from and whom it is for.
+type Site struct {
+	Domains        []string       // ours, besides those with a rule file
+	SubmitNetworks []netip.Prefix // clients that send our mail without logging in
+	SubmitDaemons  []string       // {daemon_name} of listeners for our own mail, such as ORIGINATING or MSA
+	Relays         []netip.Prefix // our own hosts that hand on mail: backup MX, filters
+}
+
+// Submitted reports whether m comes from a user of ours: logged in, on a listener for
+// submission, or from a network for it, and by no relay of ours.
+func (s *Site) Submitted(m *message.Message) bool {
+	if s.Relay(m.Client) {
+		return false
+	}
+	return m.AuthUser != "" || slices.Contains(s.SubmitDaemons, m.DaemonName) || within(s.SubmitNetworks, m.Client)
+}
+
+// SentByUs reports whether m is mail that we send: submitted, with a sender in a domain of
+// ours. Of a null reverse-path the sender is that of From.
+func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool {
+	sender := m.ReversePath
+	if sender == "" {
+		sender = m.From
+	}
+	return s.Submitted(m) && s.our(fingerprint.DomainOf(sender), set)
+}
+
+// Relay reports whether client is a relay of ours.
+func (s *Site) Relay(client netip.Addr) bool { return within(s.Relays, client) }
+
+// mailboxMailers are the names that MTAs give to what delivers into mailboxes. "relay" is
+// none of them: it is Sendmail's way to a smart host.
+var mailboxMailers = []string{"local", "virtual", "lmtp", "dovecot", "cyrus", "cyrusv2", "maildrop", "procmail"}
+
+// ours reports whether a recipient is a mailbox of ours. It is asked only of submitted
+// mail: the MTA has refused any other mail that is not for us.
+func (s *Site) ours(r message.Recipient, set *rules.Set) bool {
+	return s.our(fingerprint.DomainOf(r.Addr), set) || slices.Contains(mailboxMailers, r.Mailer)
+}
+
+func (s *Site) our(domain string, set *rules.Set) bool {
+	return domain != "" && (slices.Contains(s.Domains, domain) || set.Has(domain))
+}
+
+func within(networks []netip.Prefix, a netip.Addr) bool {
+	return a.IsValid() && slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
+}

@@ -1,0 +1,197 @@
+// Package fingerprint says what the copies of a message share.
+//
+// Every hash is keyed with the host's secret, so that what is stored tells nobody who
+// mails whom, and nobody can craft a message that collides with another's.
+package fingerprint
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
+	"breakwater/internal/report"
+	"breakwater/internal/storm"
+)
+
+// Hasher makes fingerprints with one secret.
+type Hasher struct{ secret []byte }
+
+// New returns a Hasher. All hosts that share a store need the same secret, of at least 16 bytes.
+func New(secret []byte) *Hasher { return &Hasher{slices.Clone(secret)} }
+
+// Print is one thing that all copies of a message share, whoever gets them.
+type Print struct {
+	Kind storm.Kind
+	Hash [8]byte
+}
+
+// Prints returns what copies of m share, at most one of each kind.
+func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
+	var prints []Print
+	add := func(k storm.Kind, fields ...string) {
+		prints = append(prints, Print{k, h.hash(k, fields)})
+	}
+	date, list := date(m), m.Header.Get("List-Id")
+	if m.MessageID != "" {
+		add(storm.ID, m.MessageID, m.From, date, list)
+	}
+	if !m.Truncated {
+		content := sha256.New()
+		m.WriteContent(content)
+		sum := string(content.Sum(nil))
+		// One mail that comes by several lists is wanted from each, hence the List-Id.
+		if date != "" {
+			add(storm.Text, m.From, date, m.Subject, list, sum)
+		}
+		add(storm.Repeat, m.From, m.Subject, list, sum)
+	}
+	switch v.Class {
+	case classify.DSN:
+		if fields := reported(v.Report); fields != nil {
+			add(storm.DSN, fields...)
+		}
+	case classify.AutoReply, classify.Challenge:
+		add(storm.Reply, m.From, answered(m))
+	}
+	switch v.Class {
+	case classify.DSN, classify.AutoReply, classify.Challenge:
+		add(storm.Class, string(v.Class))
+	}
+	return prints
+}
+
+// Keys returns the keys of prints at one mailbox, in their order. Rates by class are kept
+// for the mailbox without its sub-address.
+func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {
+	owner := h.owner(mailbox)
+	keys := make([]storm.Key, len(prints))
+	for i, p := range prints {
+		keys[i] = storm.Key{Owner: owner, Kind: p.Kind, Hash: p.Hash}
+		if base := Base(mailbox); p.Kind == storm.Class && base != mailbox {
+			keys[i].Owner = h.owner(base)
+		}
+	}
+	return keys
+}
+
+// Mailbox is the form of an address under which it is counted: domain as lower-case
+// A-label, local part in lower case.
+func Mailbox(addr string) string {
+	local, domain, ok := cutAddr(addr)
+	if !ok {
+		return strings.ToLower(addr)
+	}
+	return strings.ToLower(local) + "@" + Domain(domain)
+}
+
+// Domain is a domain as lower-case A-label; as it is, in lower case, if it has none.
+func Domain(domain string) string {
+	domain = strings.TrimSuffix(domain, ".")
+	if a, err := idna.Lookup.ToASCII(domain); err == nil {
+		return a
+	}
+	return strings.ToLower(domain)
+}
+
+// DomainOf is the domain of an address; "" if it has none.
+func DomainOf(addr string) string {
+	_, domain, _ := cutAddr(addr)
+	return Domain(domain)
+}
+
+// Base is a mailbox without its sub-address (RFC 5233).
+func Base(mailbox string) string {
+	local, domain, ok := cutAddr(mailbox)
+	if plus := strings.IndexByte(local, '+'); ok && plus > 0 {
+		return local[:plus] + "@" + domain
+	}
+	return mailbox
+}
+
+func cutAddr(addr string) (local, domain string, ok bool) {
+	at := strings.LastIndexByte(addr, '@')
+	if at < 0 {
+		return addr, "", false
+	}
+	return addr[:at], addr[at+1:], true
+}
+
+// Transfer is the peer's own stamp on m: the same when it tries again, another when it
+// sends another copy. It is the newest Received field, which every relay adds (RFC 5321
+// §4.4); of a client that is no relay it is the whole message.
+func Transfer(m *message.Message) uint64 {
+	sum := sha256.New()
+	if len(m.Received) > 0 {
+		sum.Write([]byte(m.Received[0]))
+	} else {
+		sum.Write(m.Raw)
+	}
+	return binary.BigEndian.Uint64(sum.Sum(nil))
+}
+
+// date is the Date of m as an instant, since gateways write it anew in other zones; "" without one.
+func date(m *message.Message) string {
+	if m.Date.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(m.Date.Unix(), 10)
+}
+
+// reported is what repeats of one DSN share: the original and the set of what happened to
+// whom, never the words of the DSN. It is nil where either is unknown: then distinct DSNs
+// could not be told apart.
+func reported(r *report.Report) []string {
+	if r == nil || len(r.Recipients) == 0 {
+		return nil
+	}
+	o := r.Original
+	var fields []string
+	switch {
+	case o.MessageID != "":
+		fields = []string{o.MessageID}
+	case o.Date != "" && o.From != "":
+		fields = []string{"", o.From, o.Date, o.Subject}
+	default:
+		return nil
+	}
+	var outcomes []string
+	for _, rcpt := range r.Recipients {
+		if rcpt.Final == "" {
+			return nil
+		}
+		outcomes = append(outcomes, Mailbox(rcpt.Final)+"\x00"+string(rcpt.Action)+"\x00"+rcpt.Status)
+	}
+	slices.Sort(outcomes)
+	return append(fields, slices.Compact(outcomes)...)
+}
+
+// answered is what m answers: the newest message that it refers to, or else its exact subject.
+func answered(m *message.Message) string {
+	for _, name := range []string{"In-Reply-To", "References"} {
+		if ids := strings.Fields(m.Header.Get(name)); len(ids) > 0 {
+			return ids[len(ids)-1]
+		}
+	}
+	return "\x00" + m.Subject
+}
+
+func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }
+
+// hash is HMAC-SHA-256 over the kind and the fields, each with its length.
+func (h *Hasher) hash(k storm.Kind, fields []string) (sum [8]byte) {
+	mac := hmac.New(sha256.New, h.secret)
+	buf := []byte{byte(k)}
+	for _, f := range fields {
+		buf = append(binary.AppendUvarint(buf, uint64(len(f))), f...)
+	}
+	mac.Write(buf)
+	copy(sum[:], mac.Sum(nil))
+	return sum
+}

@@ -1,0 +1,223 @@
+package fingerprint
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
+	"breakwater/internal/storm"
+)
+
+var (
+	at     = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	hasher = New([]byte("0123456789abcdef"))
+)
+
+const mail = `Received: from a.example.net by mx.example.test with ESMTP id 1; Mon, 2 Mar 2026 08:00:00 +0000
+From: Ann <ann@example.net>
+To: u1@example.test
+Subject: Offer
+Date: Mon, 2 Mar 2026 07:59:00 +0000
+Message-ID: <1@example.net>
+
+Good day, here is the offer.
+`
+
+const bounce = `From: Mail Delivery System <MAILER-DAEMON@mx.example.net>
+To: u1@example.test
+Subject: Undelivered Mail Returned to Sender
+Date: Mon, 2 Mar 2026 08:10:00 +0000
+Message-ID: <b1@mx.example.net>
+Auto-Submitted: auto-replied
+Content-Type: multipart/report; report-type=delivery-status; boundary=x
+
+--x
+
+Your mail could not be delivered, id 4711.
+--x
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; bob@example.net
+Action: failed
+Status: 5.1.1
+
+--x
+Content-Type: message/rfc822
+
+From: u1@example.test
+To: bob@example.net
+Subject: Hello
+Date: Mon, 2 Mar 2026 08:09:00 +0000
+Message-ID: <orig@example.test>
+
+Hello
+--x--
+`
+
+const reply = `From: bob@example.net
+To: u1@example.test
+Subject: Automatic reply: Hello
+Date: Mon, 2 Mar 2026 08:10:00 +0000
+Message-ID: <r1@example.net>
+In-Reply-To: <orig@example.test>
+Auto-Submitted: auto-replied
+
+I am away.
+`
+
+func prints(t *testing.T, text string) map[storm.Kind][8]byte {
+	t.Helper()
+	m := message.Parse(message.Envelope{Client: netip.MustParseAddr("192.0.2.1")}, at, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
+	got := map[storm.Kind][8]byte{}
+	for _, p := range hasher.Prints(m, classify.Classify(m)) {
+		if _, twice := got[p.Kind]; twice {
+			t.Errorf("%v twice", p.Kind)
+		}
+		got[p.Kind] = p.Hash
+	}
+	return got
+}
+
+// TestShared changes a message and says which keys it still shares with what it was.
+func TestShared(t *testing.T) {
+	edit := func(old, new string) func(string) string {
+		return func(s string) string {
+			if !strings.Contains(s, old) {
+				panic(old)
+			}
+			return strings.Replace(s, old, new, 1)
+		}
+	}
+	tests := []struct {
+		name   string
+		base   string
+		change func(string) string
+		want   string // kinds in order
+	}{
+		{"relayed again", mail, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text repeat"},
+		{"zone rewritten", mail, edit("07:59:00 +0000", "08:59:00 +0100"), "id text repeat"},
+		{"display name rewritten", mail, edit("Ann <ann@example.net>", "\"Ann B.\" <ann@EXAMPLE.net>"), "id text repeat"},
+		{"other Message-ID", mail, edit("<1@example.net>", "<2@example.net>"), "text repeat"},
+		{"no Message-ID", mail, edit("Message-ID: <1@example.net>\n", ""), "text repeat"},
+		{"disclaimer", mail, edit("offer.\n", "offer.\n-- \nScanned.\n"), "id"},
+		{"subject tagged", mail, edit("Subject: ", "Subject: [EXTERN] "), "id"},
+		{"other date", mail, edit("07:59", "07:58"), "repeat"},
+		{"no date", mail, edit("Date: Mon, 2 Mar 2026 07:59:00 +0000\n", ""), "repeat"},
+		{"other sender", mail, edit("ann@", "bob@"), ""},
+		{"by another list", mail, func(s string) string { return "List-Id: <two.example.net>\n" + s }, ""},
+		{"other digit", mail, edit("the offer.", "the offer 2."), "id"},
+		{"a line more", mail, func(s string) string { return s + "yes\n" }, "id"},
+		{"the same bounce again", bounce, edit("<b1@", "<b2@"), "text dsn repeat class"},
+		{"the same bounce in other words", bounce, func(s string) string { return edit("4711", "4712")(edit("<b1@", "<b2@")(s)) }, "dsn class"},
+		{"another recipient failed", bounce, func(s string) string {
+			return edit("bob@example.net\nAction", "eve@example.net\nAction")(edit("<b1@", "<b2@")(s))
+		}, "class"},
+		{"a delay first", bounce, func(s string) string { return edit("failed", "delayed")(edit("<b1@", "<b2@")(s)) }, "class"},
+		{"a bounce of another mail", bounce, func(s string) string { return edit("<orig@", "<orig2@")(edit("<b1@", "<b2@")(s)) }, "class"},
+		{"the same reply again", reply, func(s string) string { return edit("08:10", "08:11")(edit("<r1@", "<r2@")(s)) }, "reply repeat class"},
+		{"a reply to another mail", reply, func(s string) string { return edit("<orig@", "<orig2@")(edit("<r1@", "<r2@")(s)) }, "text repeat class"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a, b := prints(t, tt.base), prints(t, tt.change(tt.base))
+			var shared []string
+			for _, k := range storm.Kinds {
+				if x, ok := a[k]; ok && b[k] == x {
+					shared = append(shared, k.String())
+				}
+			}
+			if got := strings.Join(shared, " "); got != tt.want {
+				t.Errorf("shares %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestDSNNeedsOriginalAndRecipients(t *testing.T) {
+	for _, cut := range []string{"Message-ID: <orig@example.test>\n", "Final-Recipient: rfc822; bob@example.net\n"} {
+		text := strings.Replace(bounce, cut, "", 1)
+		if strings.Contains(cut, "Message-ID") { // From and Date do as well
+			if _, ok := prints(t, text)[storm.DSN]; !ok {
+				t.Error("no dsn key without the original's Message-ID")
+			}
+			text = strings.Replace(text, "Date: Mon, 2 Mar 2026 08:09:00 +0000\n", "", 1)
+		}
+		if _, ok := prints(t, text)[storm.DSN]; ok {
+			t.Errorf("a dsn key without %q", cut)
+		}
+	}
+}
+
+func TestTruncatedHasNoContentKeys(t *testing.T) {
+	m := message.Parse(message.Envelope{Truncated: true}, at, []byte(mail))
+	for _, p := range hasher.Prints(m, classify.Classify(m)) {
+		if p.Kind != storm.ID {
+			t.Errorf("%v", p.Kind)
+		}
+	}
+}
+
+func TestMailbox(t *testing.T) {
+	tests := []struct{ addr, mailbox, base string }{
+		{"Ann@Example.ORG", "ann@example.org", "ann@example.org"},
+		{"ann+shop@example.org", "ann+shop@example.org", "ann@example.org"},
+		{"+x@example.org", "+x@example.org", "+x@example.org"},
+		{"ann@bücher.example", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
+		{"ann@BÜCHER.example.", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
+		{"\"a@b\"@example.org", "\"a@b\"@example.org", "\"a@b\"@example.org"},
+		{"Postmaster", "postmaster", "postmaster"},
+		{"ann@[192.0.2.1]", "ann@[192.0.2.1]", "ann@[192.0.2.1]"},
+	}
+	for _, tt := range tests {
+		if got := Mailbox(tt.addr); got != tt.mailbox || Base(got) != tt.base {
+			t.Errorf("%s: %s, %s", tt.addr, got, Base(got))
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	all := []Print{{storm.ID, [8]byte{1}}, {storm.Class, [8]byte{2}}}
+	plain, tagged := hasher.Keys(all, "ann@example.org"), hasher.Keys(all, "ann+x@example.org")
+	if plain[0].Owner == tagged[0].Owner || plain[1].Owner != tagged[1].Owner {
+		t.Error("sub-addresses are one mailbox for rates by class alone")
+	}
+	if other := New([]byte("another secret, 16")).Keys(all, "ann@example.org"); other[0].Owner == plain[0].Owner {
+		t.Error("owners do not depend on the secret")
+	}
+}
+
+func TestTransfer(t *testing.T) {
+	parse := func(s string) *message.Message { return message.Parse(message.Envelope{}, at, []byte(s)) }
+	a := Transfer(parse(mail))
+	if b := Transfer(parse(mail + "more")); a != b {
+		t.Error("the same transfer, put off by a filter that changed the body, is another")
+	}
+	if b := Transfer(parse("Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + mail)); a == b {
+		t.Error("another hop is the same transfer")
+	}
+	direct := strings.SplitAfterN(mail, "\n", 2)[1]
+	if Transfer(parse(direct)) == Transfer(parse(direct+"more")) {
+		t.Error("without Received, another message is the same transfer")
+	}
+}
+
+func BenchmarkPrints(b *testing.B) {
+	for _, size := range []int{1 << 10, 4 << 10, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			raw := []byte(strings.ReplaceAll(mail, "\n", "\r\n") + strings.Repeat("A line of text, as people write it.\r\n", size/37))
+			m := message.Parse(message.Envelope{}, at, raw)
+			v := classify.Classify(m)
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				hasher.Keys(hasher.Prints(m, v), "ann@example.org")
+			}
+		})
+	}
+}

@@ -1,0 +1,116 @@
+package internal
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// layers says what of this module each package may import. Do not change it to fix a build;
+// think again about where the code belongs.
+var layers = map[string]string{
+	"internal/message":         "",
+	"internal/tomlfile":        "",
+	"internal/report":          "message",
+	"internal/classify":        "message report",
+	"internal/storm":           "",
+	"internal/fingerprint":     "message report classify storm",
+	"internal/store":           "storm",
+	"internal/rules":           "message classify storm fingerprint tomlfile",
+	"internal/engine":          "message classify storm fingerprint store rules",
+	"internal/archive":         "",
+	"internal/milterd":         "message rules",
+	"internal/milterd/client":  "",
+	"internal/control":         "storm store",
+	"internal/config":          "rules tomlfile",
+	"internal/mailfile":        "message",
+	"internal/setup":           "",
+	"internal/store/badgerdb":  "storm store",
+	"internal/store/storetest": "storm store",
+	"internal/stormgen":        "message",
+	"internal/lab":             "message rules milterd stormgen",
+	"internal/lab/keeper":      "",
+	"internal/bench":           "message rules milterd milterd/client stormgen",
+	"internal":                 "",
+	"rules":                    "",
+	"cmd/breakwater":           "*",
+}
+
+// pure packages see no network, files, log or clock.
+var pure = []string{
+	"internal/message", "internal/tomlfile", "internal/report", "internal/classify", "internal/storm",
+	"internal/fingerprint", "internal/store", "internal/rules", "internal/engine", "internal/stormgen",
+}
+
+// impure is what they must not import.
+var impure = []string{"net", "os", "log", "log/slog", "syscall", "net/http", "os/exec", "math/rand"}
+
+// homes of modules that one room alone knows.
+var homes = map[string][]string{
+	"github.com/emersion/go-milter":       {"internal/milterd", "internal/milterd/client"},
+	"github.com/emersion/go-imap":         {"internal/sweep"},
+	"github.com/jhillyerd/enmime":         {"internal/message"},
+	"github.com/dgraph-io/badger":         {"internal/store/badgerdb"},
+	"github.com/pelletier/go-toml":        {"internal/tomlfile"},
+	"github.com/klauspost/compress":       {"internal/archive"},
+	"github.com/spf13/cobra":              {"cmd/breakwater"},
+	"github.com/prometheus/client_golang": {"cmd/breakwater"},
+}
+
+const module = "breakwater/"
+
+func TestLayers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatal("go list:", err)
+	}
+	for line := range strings.Lines(string(out)) {
+		pkg, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		pkg = strings.TrimPrefix(pkg, module)
+		may, known := layers[pkg]
+		if !known {
+			t.Errorf("%s is not in the table of layers", pkg)
+		}
+		for imp := range strings.FieldsSeq(imports) {
+			if own, ok := strings.CutPrefix(imp, module); ok {
+				if may != "*" && !slices.Contains(strings.Fields(may), strings.TrimPrefix(own, "internal/")) {
+					t.Errorf("%s imports %s, which its layer may not", pkg, own)
+				}
+				continue
+			}
+			if slices.Contains(pure, pkg) && slices.Contains(impure, imp) {
+				t.Errorf("%s is pure and imports %s", pkg, imp)
+			}
+			for mod, rooms := range homes {
+				if strings.HasPrefix(imp+"/", mod+"/") && !slices.Contains(rooms, pkg) {
+					t.Errorf("%s imports %s, which belongs to %v", pkg, imp, rooms)
+				}
+			}
+		}
+	}
+}
+
+var clock = regexp.MustCompile(`\btime\.(Now|Since|Until|Sleep|After|NewTimer|NewTicker)\(`)
+
+// TestNoClock looks for calls of the clock in pure packages.
+func TestNoClock(t *testing.T) {
+	for _, pkg := range pure {
+		files, err := filepath.Glob("../" + pkg + "/*.go")
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no files: %v", pkg, err)
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if call := clock.Find(b); call != nil && !strings.HasSuffix(name, "_test.go") {
+				t.Errorf("%s is pure and calls %s", name, call)
+			}
+		}
+	}
+}

@@ -1,0 +1,239 @@
+package rules
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
+	"breakwater/internal/storm"
+	shipped "breakwater/rules"
+)
+
+var update = flag.Bool("update", false, "rewrite the .want files")
+
+func mustLoad(t testing.TB, fsys fs.FS) *Set {
+	t.Helper()
+	s, err := Load(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// defaults is the shipped default.toml with files beside it.
+func defaults(t testing.TB, files map[string]string) fs.FS {
+	t.Helper()
+	b, err := shipped.Files.ReadFile(DefaultFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys := fstest.MapFS{DefaultFile: {Data: b}}
+	for name, text := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return fsys
+}
+
+func TestShipped(t *testing.T) {
+	s := mustLoad(t, shipped.Files)
+	def, org := s.For("example.net"), s.For("example.org")
+	want := storm.Limit{Copies: 3, Window: 24 * time.Hour, Calm: 48 * time.Hour, Keep: 48 * time.Hour}
+	for _, k := range []storm.Kind{storm.ID, storm.Text, storm.DSN, storm.Reply} {
+		if got := def.Limit(k); got != want {
+			t.Errorf("%v: %+v", k, got)
+		}
+	}
+	if got := def.Limit(storm.Class); got.Copies != 200 || def.limits[storm.Class].action != Deliver {
+		t.Errorf("class: %+v", got)
+	}
+	for _, c := range classify.Classes {
+		if a := def.Decide(Facts{Class: c}).Action; a != Deliver {
+			t.Errorf("%s by itself: %s", c, a)
+		}
+	}
+	if got := org.Limit(storm.DSN); got.Copies != 10 || got.Window != 24*time.Hour {
+		t.Errorf("example.org dsn: %+v", got)
+	}
+	if !s.Has("example.org") || s.Has("example.net") {
+		t.Error("Has")
+	}
+}
+
+// TestBadFiles reads each testdata/*.toml over the shipped default; x.want is the error.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no testdata", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Load(defaults(t, map[string]string{"example.test.toml": string(b)}))
+			if err == nil {
+				t.Fatal("no error")
+			}
+			want := strings.TrimSuffix(name, ".toml") + ".want"
+			if *update {
+				if err := os.WriteFile(want, []byte(err.Error()+"\n"), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b, err2 := os.ReadFile(want)
+			if err2 != nil || string(b) != err.Error()+"\n" {
+				t.Errorf("got:\n%v\nwant:\n%s", err, b)
+			}
+		})
+	}
+}
+
+func TestDefaultMustBeWhole(t *testing.T) {
+	_, err := Load(fstest.MapFS{DefaultFile: {Data: []byte("mode = \"observe\"\n[limit.id]\ncopies = 3\n")}})
+	for _, want := range []string{"action.dsn is missing", "limit.id.window is missing", "limit.class.copies is missing"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q not in %v", want, err)
+		}
+	}
+	if _, err := Load(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "has no default.toml") {
+		t.Error(err)
+	}
+}
+
+func TestAllFilesErrorsAtOnce(t *testing.T) {
+	_, err := Load(defaults(t, map[string]string{"a.test.toml": "mode = 1", "b.test.toml": "[limit.id]\ncopiez = 1\n"}))
+	if err == nil || !strings.Contains(err.Error(), "a.test.toml:1") || !strings.Contains(err.Error(), "b.test.toml:2:1") {
+		t.Error(err)
+	}
+}
+
+func TestDomainNames(t *testing.T) {
+	s := mustLoad(t, defaults(t, map[string]string{"bücher.example.toml": "mode = \"observe\"\n", "UPPER.example.toml": "mode = \"observe\"\n"}))
+	if !s.Has("xn--bcher-kva.example") || !s.Has("upper.example") {
+		t.Errorf("%v", s.domains)
+	}
+}
+
+func tally(k storm.Kind, through bool) storm.Tally {
+	return storm.Tally{Key: storm.Key{Kind: k, Owner: [8]byte{1}, Hash: [8]byte{2}}, Limit: storm.Limit{Copies: 3}, Storm: &storm.Storm{Copies: 14}, Through: through}
+}
+
+func TestDecide(t *testing.T) {
+	s := mustLoad(t, defaults(t, map[string]string{
+		"watch.test.toml":  "mode = \"observe\"\n[action]\nbulk = \"reject\"\n",
+		"strict.test.toml": "[action]\nbulk = \"reject\"\npersonal = \"tag\"\n\n[limit.text]\naction = \"tempfail\"\n",
+	}))
+	tests := []struct {
+		name, domain string
+		facts        Facts
+		action       Action
+		wanted       Action
+		reason, rule string
+	}{
+		{"ordinary", "x.test", Facts{Class: classify.Personal}, Deliver, "", "personal", "default.toml:24"},
+		{"storm", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, false)}}, Absorb, "", "id storm, copy 17", "default.toml:34"},
+		{"let through", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, true)}}, Deliver, "", "personal", "default.toml:24"},
+		{"second key", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.DSN, false)}}, Absorb, "", "dsn storm, copy 17", "default.toml:46"},
+		{"class is only shown", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.Class, false)}}, Deliver, "", "dsn", "default.toml:18"},
+		{"outbound", "x.test", Facts{Class: classify.Personal, Outbound: true, Tallies: []storm.Tally{tally(storm.ID, false)}}, Deliver, Absorb, "id storm, copy 17; outbound", "default.toml:34"},
+		{"observed", "watch.test", Facts{Class: classify.Bulk}, Deliver, Reject, "bulk; observe", "watch.test.toml:1"},
+		{"own class action", "strict.test", Facts{Class: classify.Bulk}, Reject, "", "bulk", "strict.test.toml:2"},
+		{"own tag", "strict.test", Facts{Class: classify.Personal}, Tag, "", "personal", "strict.test.toml:3"},
+		{"own limit action", "strict.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.Text, false)}}, Tempfail, "", "text storm, copy 17", "strict.test.toml:6"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := s.For(tt.domain).Decide(tt.facts)
+			if d.Action != tt.action || d.Wanted != tt.wanted || d.Reason != tt.reason || d.Rule.String() != tt.rule {
+				t.Errorf("%s (wanted %q), %q by %s", d.Action, d.Wanted, d.Reason, d.Rule)
+			}
+		})
+	}
+}
+
+func TestCombine(t *testing.T) {
+	const stormy = "id-1"
+	relay := func(m *message.Message) {
+		m.ReversePath, m.Received = "a@example.net", []string{"from x by y"}
+	}
+	direct := func(m *message.Message) { m.ReversePath = "a@example.net" }
+	bounce := func(m *message.Message) { m.Received = []string{"from x by y"} }
+	tests := []struct {
+		name string
+		from func(*message.Message)
+		in   string
+		want string
+	}{
+		{"all deliver", relay, "deliver deliver", "deliver deliver"},
+		{"absorb is for one", relay, "deliver absorb tag", "deliver absorb tag"},
+		{"reject of a bounce", bounce, "reject reject", "reject reject"},
+		{"reject of a client that is no relay", direct, "reject", "reject"},
+		{"reject of a relay", relay, "reject reject", "absorb absorb"},
+		{"mixed reject", bounce, "reject deliver", "absorb deliver"},
+		{"reject and absorb", bounce, "reject absorb", "absorb absorb"},
+		{"reject and quarantine", bounce, "reject quarantine", "absorb quarantine"},
+		{"quarantine and deliver", relay, "quarantine deliver", "absorb deliver"},
+		{"quarantine and absorb", relay, "quarantine absorb", "quarantine absorb"},
+		{"tempfail", relay, "tempfail tempfail", "tempfail tempfail"},
+		{"mixed tempfail", relay, "tempfail tag", "absorb tag"},
+		{"tempfail of a storm copy", relay, "tempfail! tempfail!", "absorb absorb"},
+		{"truncated", func(m *message.Message) { relay(m); m.Truncated = true }, "absorb deliver", "deliver deliver"},
+		{"truncated, rejected by one", func(m *message.Message) { bounce(m); m.Truncated = true }, "reject deliver", "deliver deliver"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := &message.Message{}
+			tt.from(m)
+			var ds []Decision
+			for _, a := range strings.Fields(tt.in) {
+				d := Decision{Action: Action(strings.TrimSuffix(a, "!"))}
+				if strings.HasSuffix(a, "!") {
+					d.Storm = stormy
+				}
+				ds = append(ds, d)
+			}
+			var got []string
+			for _, d := range Combine(m, ds) {
+				got = append(got, string(d.Action))
+			}
+			if s := strings.Join(got, " "); s != tt.want {
+				t.Errorf("got %q, want %q", s, tt.want)
+			}
+		})
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, name := range []string{DefaultFile, "example.org.toml"} {
+		b, _ := shipped.Files.ReadFile(name)
+		f.Add(b)
+	}
+	def, _ := shipped.Files.ReadFile(DefaultFile)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := Load(fstest.MapFS{DefaultFile: {Data: def}, "x.test.toml": {Data: b}})
+		if err != nil {
+			return
+		}
+		for _, k := range storm.Kinds {
+			if l := s.For("x.test").Limit(k); l.Calm <= l.Window || l.Copies < 1 {
+				t.Fatalf("%v: %+v", k, l)
+			}
+		}
+	})
+}
+
+func BenchmarkDecide(b *testing.B) {
+	d := mustLoad(b, defaults(b, nil)).For("x.test")
+	f := Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.Text, true), tally(storm.Repeat, true)}}
+	for b.Loop() {
+		d.Decide(f)
+	}
+}
