@@ -58,7 +58,7 @@ func (d *daily) make() []Item {
 	which := d.rng.IntN(len(sorts))
 	n := d.made[which]
 	d.made[which]++
-	l := &letter{Rand: d.rng, n: n, at: d.at().Truncate(time.Second).Add(time.Duration(n%same) * time.Second), boxes: d.boxes, server: pick(d.rng, servers)}
+	l := &letter{Rand: d.rng, sort: which, n: n, at: d.at().Truncate(time.Second).Add(time.Duration(n%same) * time.Second), boxes: d.boxes, server: pick(d.rng, servers)}
 	items := sorts[which].make(l)
 	for i := range items {
 		items[i].Group = sorts[which].name
@@ -87,6 +87,7 @@ const same = 12
 // letter is an ordinary message, about to be written.
 type letter struct {
 	*rand.Rand
+	sort   int       // which
 	n      int       // of its sort
 	at     time.Time // another one for each of the same things said
 	boxes  []string
@@ -94,8 +95,8 @@ type letter struct {
 	last   string // Message-ID that was written
 }
 
-// box is the mailbox that the next so many letters of the sort go to, too.
-func (l *letter) box(many int) string { return l.boxes[l.n/many%len(l.boxes)] }
+// box is the mailbox that so many letters of the sort go to, one after another.
+func (l *letter) box(many int) string { return l.boxes[(l.sort+l.n/many)*7%len(l.boxes)] }
 
 // begin writes the fields that most letters have. Mail of a client that is no relay has no
 // Received field.
