@@ -1,0 +1,42 @@
+package message
+
+import (
+	"strings"
+	"time"
+)
+
+// Parse reads what a message says of itself. It never fails. It reads only the header; the
+// MIME tree and the content are read when they are asked for. raw must not change as long
+// as the Message is in use.
+func Parse(env Envelope, at time.Time, raw []byte) *Message {
+	m := &Message{Envelope: env, At: at, Raw: raw}
+	m.Header, m.Body, m.Problems = ParseHeader(raw)
+	if env.Truncated {
+		m.Problems = append(m.Problems, "truncated")
+	}
+	m.ContentType = ParseContentType(m.Header.Get("Content-Type"))
+	if from := Addresses(m.Header.Get("From")); len(from) > 0 {
+		m.From = from[0]
+	}
+	m.Subject = DecodeWords(m.Header.Get("Subject"))
+	m.MessageID = MessageID(m.Header.Get("Message-ID"))
+	if date := m.Header.Get("Date"); date != "" {
+		if m.Date = ParseDate(date); m.Date.IsZero() {
+			m.Problems = append(m.Problems, "the Date can not be read")
+		}
+	}
+	m.Received = m.Header.Values("Received")
+	return m
+}
+
+// MessageID takes an unfolded Message-ID field out of its angle brackets. What is no msg-id
+// at all stays as it is: it still tells messages apart.
+func MessageID(field string) string {
+	field = strings.TrimSpace(bounded(field))
+	if _, after, ok := strings.Cut(field, "<"); ok {
+		if id, _, ok := strings.Cut(after, ">"); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return strings.Trim(field, "<>")
+}

@@ -1,0 +1,208 @@
+package message
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jhillyerd/enmime/v2"
+)
+
+// Limits of the MIME tree. enmime takes twice as long for each level of multiparts that are
+// never closed, so a mail of 2 KB could keep it busy for ever: it sees only what is within
+// these limits, and is stopped when it reads on and on behind the end.
+const (
+	MaxParse      = 256 << 10 // bytes of a message that are looked at for its parts
+	maxMultiparts = 10
+	maxDashed     = 200  // lines that may be boundaries
+	maxLine       = 8192 // bytes of a header line
+	maxEndReads   = 2000 // reads behind the end; a truncated DSN makes about 40
+	maxParts      = 200
+)
+
+// errOverread stops enmime.
+var errOverread = errors.New("too many reads behind the end")
+
+// Parts returns the leaves of the MIME tree in their order, of the first MaxParse bytes. A
+// message without a multipart is one part. The tree is read at the first call; a Message
+// must not be asked by several goroutines at once.
+func (m *Message) Parts() []Part {
+	if m.parsed {
+		return m.parts
+	}
+	m.parsed = true
+	if !strings.HasPrefix(m.ContentType.Type, "multipart/") {
+		m.parts = []Part{leaf(m.Header, m.Body[:min(len(m.Body), MaxParse)])}
+		return m.parts
+	}
+	m.parts = m.tree()
+	return m.parts
+}
+
+// tree splits a multipart: by enmime, or where enmime is not to be trusted with it, flat.
+func (m *Message) tree() []Part {
+	raw := m.Raw[:min(len(m.Raw), MaxParse)]
+	if why := tooMuch(raw); why != "" {
+		m.Problems = append(m.Problems, why)
+		return m.flat()
+	}
+	root, err := guarded(raw)
+	if err != nil {
+		m.Problems = append(m.Problems, "the MIME tree can not be read")
+		return m.flat()
+	}
+	parts := leaves(root, nil)
+	// One part where there should be several: its boundary is missing or wrong.
+	if len(parts) <= 1 {
+		if found := m.flat(); len(found) > len(parts) {
+			m.Problems = append(m.Problems, "the boundary is wrong")
+			return found
+		}
+	}
+	return parts
+}
+
+// tooMuch says why enmime must not see a message; "" if it may.
+func tooMuch(raw []byte) string {
+	if bytes.Count(bytes.ToLower(raw), []byte("multipart/")) > maxMultiparts {
+		return "too many multiparts"
+	}
+	if bytes.Count(raw, []byte("\n--")) > maxDashed {
+		return "too many parts"
+	}
+	header := true
+	for pos := 0; pos < len(raw); {
+		end := lineEnd(raw, pos)
+		line := trimEOL(raw[pos:end])
+		switch {
+		case len(line) == 0:
+			header = false
+		case bytes.HasPrefix(line, []byte("--")):
+			header = true
+		}
+		if header && (len(line) > maxLine || bytes.Count(line, []byte(";")) > 100) {
+			return "a header line is too long"
+		}
+		if header && pos > 64<<10 && !bytes.Contains(raw[:64<<10], []byte("\n\n")) && !bytes.Contains(raw[:64<<10], []byte("\n\r\n")) {
+			return "the header is too long"
+		}
+		pos = end
+	}
+	return ""
+}
+
+// guarded runs enmime. It may panic, and it is made to when it does not come to an end.
+func guarded(raw []byte) (root *enmime.Part, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			root, err = nil, errOverread
+		}
+	}()
+	p := enmime.NewParser(enmime.RawContent(true), enmime.SkipMalformedParts(true), enmime.MultipartWOBoundaryAsSinglePart(true),
+		enmime.MaxStoredPartErrors(16), enmime.DisableCharacterDetection(true), enmime.DisableTextConversion(true))
+	return p.ReadParts(&counted{r: bytes.NewReader(raw)})
+}
+
+// counted counts the reads behind the end, and panics when they are too many: enmime heeds no error.
+type counted struct {
+	r    *bytes.Reader
+	ends int
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	if err == io.EOF {
+		if c.ends++; c.ends > maxEndReads {
+			panic(errOverread)
+		}
+	}
+	return n, err
+}
+
+func leaves(p *enmime.Part, to []Part) []Part {
+	for ; p != nil && len(to) < maxParts; p = p.NextSibling {
+		if p.FirstChild != nil {
+			to = leaves(p.FirstChild, to)
+			continue
+		}
+		var h Header
+		for _, name := range slices.Sorted(maps.Keys(p.Header)) {
+			for _, v := range p.Header[name] {
+				h = append(h, Field{name, v})
+			}
+		}
+		to = append(to, leaf(h, p.Content))
+	}
+	return to
+}
+
+// leaf makes a Part of its header and its content as it came.
+func leaf(h Header, raw []byte) Part {
+	p := Part{ContentType: ParseContentType(h.Get("Content-Type")), Header: h, Content: raw}
+	_, d, _ := strings.Cut(h.Get("Content-Disposition"), ";")
+	name := ParseContentType("x/x;" + d).Params["filename"]
+	if name == "" {
+		name = p.Params["name"]
+	}
+	p.Filename = DecodeWords(name)
+	content := undo(strings.ToLower(h.Get("Content-Transfer-Encoding")), raw)
+	if strings.HasPrefix(p.Type, "message/") {
+		// RFC 2046 §5.2.1 allows no base64 here; some say so and send plain text.
+		if inner, _, _ := ParseHeader(content); len(inner) == 0 {
+			content = raw
+		}
+	}
+	p.Content = content
+	return p
+}
+
+// flat splits a message at all lines that are boundaries, declared or by their looks, without
+// regard to nesting. It takes one pass.
+func (m *Message) flat() []Part {
+	boundaries := map[string]bool{}
+	declare := func(t ContentType) {
+		if b := t.Params["boundary"]; b != "" && len(boundaries) < maxBoundaries {
+			boundaries[b] = true
+		}
+	}
+	declare(m.ContentType)
+	body := m.Body[:min(len(m.Body), MaxParse)]
+	var parts []Part
+	begun := -1
+	finish := func(end int) {
+		if begun < 0 {
+			return
+		}
+		h, content, _ := ParseHeader(body[begun:end])
+		declare(ParseContentType(h.Get("Content-Type")))
+		if p := leaf(h, content); !strings.HasPrefix(p.Type, "multipart/") {
+			parts = append(parts, p)
+		}
+	}
+	for pos := 0; pos < len(body) && len(parts) < maxParts; {
+		end := lineEnd(body, pos)
+		if name, ok := strings.CutPrefix(string(bytes.TrimRight(body[pos:min(end, pos+200)], " \t\r\n")), "--"); ok && name != "" {
+			switch open := strings.TrimSuffix(name, "--"); {
+			case boundaries[name] || beginsPart(body[end:]):
+				boundaries[name] = true
+				finish(pos)
+				begun = end
+			case boundaries[open]:
+				finish(pos)
+				begun = -1
+			}
+		}
+		pos = end
+	}
+	finish(len(body))
+	if len(parts) == 0 {
+		return []Part{{ContentType: m.ContentType, Header: m.Header, Content: body}}
+	}
+	return parts
+}
+
+// beginsPart reports whether b looks like the header of a part.
+func beginsPart(b []byte) bool { return hasPrefixFold(b, "content-type:") }
