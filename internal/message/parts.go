@@ -17,9 +17,9 @@ import (
 const (
 	MaxParse      = 256 << 10 // bytes of a message that are looked at for its parts
 	maxMultiparts = 10
-	maxDashed     = 200  // lines that may be boundaries
-	maxLine       = 8192 // bytes of a header line
-	maxEndReads   = 2000 // reads behind the end; a truncated DSN makes about 40
+	maxDashed     = 200      // lines that may be boundaries
+	maxPartHeader = 64 << 10 // bytes of one header
+	maxEndReads   = 2000     // reads behind the end; a truncated DSN makes about 40
 	maxParts      = 200
 )
 
@@ -45,7 +45,7 @@ func (m *Message) Parts() []Part {
 // tree splits a multipart: by enmime, or where enmime is not to be trusted with it, flat.
 func (m *Message) tree() []Part {
 	raw := m.Raw[:min(len(m.Raw), MaxParse)]
-	if why := tooMuch(raw); why != "" {
+	if why := tooMuch(raw, len(m.Raw)-len(m.Body)); why != "" {
 		m.Problems = append(m.Problems, why)
 		return m.flat()
 	}
@@ -65,29 +65,27 @@ func (m *Message) tree() []Part {
 	return parts
 }
 
-// tooMuch says why enmime must not see a message; "" if it may.
-func tooMuch(raw []byte) string {
-	if bytes.Count(bytes.ToLower(raw), []byte("multipart/")) > maxMultiparts {
+// tooMuch says why enmime must not see a message with a header of so many bytes; "" if it may.
+func tooMuch(raw []byte, header int) string {
+	switch {
+	case header > maxPartHeader:
+		return "the header is too long"
+	case bytes.Count(bytes.ToLower(raw), []byte("multipart/")) > maxMultiparts:
 		return "too many multiparts"
-	}
-	if bytes.Count(raw, []byte("\n--")) > maxDashed {
+	case bytes.Count(raw, []byte("\n--")) > maxDashed:
 		return "too many parts"
 	}
-	header := true
+	inHeader, since := true, 0
 	for pos := 0; pos < len(raw); {
 		end := lineEnd(raw, pos)
 		line := trimEOL(raw[pos:end])
-		switch {
-		case len(line) == 0:
-			header = false
-		case bytes.HasPrefix(line, []byte("--")):
-			header = true
+		if bytes.HasPrefix(line, []byte("--")) {
+			inHeader, since = true, pos
+		} else if len(line) == 0 {
+			inHeader = false
 		}
-		if header && (len(line) > maxLine || bytes.Count(line, []byte(";")) > 100) {
-			return "a header line is too long"
-		}
-		if header && pos > 64<<10 && !bytes.Contains(raw[:64<<10], []byte("\n\n")) && !bytes.Contains(raw[:64<<10], []byte("\n\r\n")) {
-			return "the header is too long"
+		if inHeader && (len(line) > maxValue || bytes.Count(line, []byte(";")) > 100 || end-since > maxPartHeader) {
+			return "a header is too long"
 		}
 		pos = end
 	}
@@ -197,7 +195,9 @@ func (m *Message) flat() []Part {
 		}
 		pos = end
 	}
-	finish(len(body))
+	if len(parts) < maxParts {
+		finish(len(body))
+	}
 	if len(parts) == 0 {
 		return []Part{{ContentType: m.ContentType, Header: m.Header, Content: body}}
 	}

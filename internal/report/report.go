@@ -47,6 +47,21 @@ type Original struct {
 	Received   []string
 }
 
+var precedence = []Action{Failed, Delayed, Delivered, Relayed, Expanded}
+
+// Action is what the report as a whole says: failed before delayed before the rest where
+// recipients differ; "" where none says anything.
+func (r *Report) Action() Action {
+	for _, a := range precedence {
+		for _, rcpt := range r.Recipients {
+			if rcpt.Action == a {
+				return a
+			}
+		}
+	}
+	return ""
+}
+
 // Report is one report.
 type Report struct {
 	Kind         Kind
