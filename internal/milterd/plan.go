@@ -1,0 +1,133 @@
+package milterd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-milter"
+
+	"breakwater/internal/rules"
+)
+
+// plan is what the MTA is told of a message.
+type plan struct {
+	verdict    rules.Action // Deliver, Absorb (of all: a discard), Reject or Tempfail
+	remove     []string     // recipients who do not get it
+	tag        string       // value of an X-Breakwater field; "" for none
+	quarantine string       // why; "" if it is not
+	text       string       // of Reject and Tempfail
+	decisions  []rules.Decision
+}
+
+// planFor turns decisions, one for each recipient, into a plan. Where they do not fit
+// together, nobody who is to get the message loses it.
+func planFor(ds []rules.Decision) plan {
+	p := plan{verdict: rules.Deliver, decisions: ds}
+	count := map[rules.Action]int{}
+	for _, d := range ds {
+		count[d.Action]++
+		switch d.Action {
+		case rules.Absorb:
+			p.remove = append(p.remove, d.Recipient.Addr)
+		case rules.Tag:
+			p.tag = tag(d)
+		case rules.Quarantine:
+			p.quarantine = fmt.Sprintf("breakwater: %s (%s)", d.Reason, d.Rule)
+		case rules.Reject, rules.Tempfail:
+			p.text = or(d.Text, d.Reason)
+		}
+	}
+	if len(ds) == 0 {
+		return p
+	}
+	switch all := len(ds); {
+	case count[rules.Tempfail] > 0:
+		// Even of one: tried again, it is lost to nobody.
+		return plan{verdict: rules.Tempfail, text: p.text, decisions: ds}
+	case count[rules.Reject] == all:
+		return plan{verdict: rules.Reject, text: p.text, decisions: ds}
+	case count[rules.Absorb] == all:
+		return plan{verdict: rules.Absorb, decisions: ds}
+	case count[rules.Deliver]+count[rules.Tag]+count[rules.Reject] > 0:
+		p.quarantine = ""
+	}
+	return p
+}
+
+// tag is the value of the X-Breakwater field.
+func tag(d rules.Decision) string {
+	v := fmt.Sprintf("class=%s; action=%s; rule=%s", d.Class, d.Action, d.Rule)
+	if d.Storm != "" {
+		v += "; storm=" + d.Storm
+	}
+	return ascii(v, 500)
+}
+
+// ascii makes a text fit a field or a reply: printable ASCII on one line, at most n bytes.
+func ascii(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s)
+	return s[:min(len(s), n)]
+}
+
+// apply tells the MTA. marks are fields of ours that came from outside.
+func (p plan) apply(m *milter.Modifier, marks []string) (milter.Response, error) {
+	switch p.verdict {
+	case rules.Absorb:
+		return keep{milter.RespDiscard}, nil
+	case rules.Reject:
+		return reply("550 5.7.1", p.text), nil
+	case rules.Tempfail:
+		return reply("451 4.7.1", p.text), nil
+	}
+	if err := unmark(m, marks); err != nil {
+		return nil, err
+	}
+	for _, r := range p.remove {
+		if err := m.DeleteRecipient(r); err != nil {
+			return nil, err
+		}
+	}
+	if p.tag != "" {
+		// Index 1 is behind the MTA's own Received; the blank is ours to write, since
+		// leading white space was negotiated.
+		if err := m.InsertHeader(1, ours, " "+p.tag); err != nil {
+			return nil, err
+		}
+	}
+	if p.quarantine != "" {
+		if err := m.Quarantine(ascii(p.quarantine, 200)); err != nil {
+			return nil, err
+		}
+	}
+	return keep{milter.RespAccept}, nil
+}
+
+// reply is a response of our own words. MTAs take a single % for a macro: Postfix eats it,
+// and Sendmail drops the whole reply.
+func reply(code, text string) milter.Response {
+	text = strings.ReplaceAll(ascii(text, 400), "%", "%%")
+	return keep{milter.NewResponseStr('y', code+" "+or(text, "refused"))}
+}
+
+// unmark removes fields of ours that came from outside, the last of each name first, since
+// each removal moves the rest up.
+func unmark(m *milter.Modifier, marks []string) error {
+	left := map[string]int{}
+	for _, name := range marks {
+		left[strings.ToLower(name)]++
+	}
+	for _, name := range slices.Backward(marks) {
+		key := strings.ToLower(name)
+		if err := m.ChangeHeader(left[key], name, ""); err != nil {
+			return err
+		}
+		left[key]--
+	}
+	return nil
+}

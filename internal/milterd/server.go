@@ -1,0 +1,198 @@
+// Package milterd serves the milter protocol: it gathers the events of a transaction into a
+// message, asks once, at the end of the message, and applies the decisions.
+//
+// It stands on emersion/go-milter and closes its gaps. Answers never end go-milter's session,
+// which would forget the connection, the sender and the recipients. Macros are copied at
+// each event, since every stage replaces them. Packets are checked before go-milter sees
+// them, since it answers some malformed ones by itself: an answer to an event that was
+// negotiated to have none is read as the answer to a later one, and the verdict of one
+// message would land on the next. For the same reason SKIP is never sent.
+//
+// go-milter writes to the standard logger; whoever wires this package should send that on.
+package milterd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emersion/go-milter"
+
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+)
+
+// Server serves MTAs. Judge is needed; all else may be zero. Fields must not change after
+// the first call of Serve.
+type Server struct {
+	// Judge returns one decision for each recipient, in their order, usable even when
+	// the error is not nil. It may panic, or not return in time: both are OnError.
+	Judge func(context.Context, *message.Message) ([]rules.Decision, error)
+	// Absorb keeps m for the recipients of ds. When it returns nil, m is on disk. It must
+	// not use m after it has returned.
+	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
+	// Done is told what was decided, before the MTA is. It must not keep the message.
+	Done func(Outcome)
+
+	OnError rules.Action // Deliver, the default, or Tempfail
+	Log     *slog.Logger
+
+	MaxMessage  int64  // bytes; what is longer is read and dropped, and the message is Truncated; 64 MiB
+	SpoolMemory int    // bytes of a message kept in memory, before it goes to a file; 256 KiB
+	SpoolDir    string // of these files, which have no name; "" is that of the system
+
+	JudgeTimeout  time.Duration // 3 s
+	AbsorbTimeout time.Duration // 30 s
+	IdleTimeout   time.Duration // between events: MTAs are silent while a slow client sends; 1 h
+	PacketTimeout time.Duration // for the rest of a packet that has begun; 1 min
+	WriteTimeout  time.Duration // 1 min
+	MaxConns      int           // connections at once; over it the MTA's default action holds; 500
+
+	stopping atomic.Bool
+	refused  atomic.Uint64
+	mu       sync.Mutex
+	conns    map[*conn]bool
+	lns      []net.Listener
+	idle     chan struct{} // closed when the last connection has ended; nil before Shutdown
+}
+
+// Outcome is what was decided about a message.
+type Outcome struct {
+	Message   *message.Message
+	Decisions []rules.Decision // as carried out
+	Err       error            // why OnError held; nil otherwise
+	Took      time.Duration    // from the end of the message on
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Log
+}
+
+// What we ask of the MTA. Few actions, since it drops a filter that asks for what it did not offer.
+const (
+	actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptRemoveRcpt | milter.OptQuarantine | milter.OptSetSymList
+
+	// An event without an answer costs half the time. RCPT is answered, so that a recipient
+	// can be refused there.
+	protocol = milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
+		milter.OptNoEOHReply | milter.OptNoBodyReply | milter.OptNoUnknown | milter.OptNoData | milter.OptHeaderLeadingSpace
+)
+
+// macros are asked for by stage. Postfix replaces the lists of all stages once one is sent.
+var macros = map[milter.Stage][]string{
+	milter.StageConnect:  {"j", "{daemon_name}", "{client_addr}"},
+	milter.StageHelo:     {"j"},
+	milter.StageMailFrom: {"i", "{auth_authen}"},
+	milter.StageRcptTo:   {"i", "{rcpt_mailer}"},
+	milter.StageData:     {"i"},
+	milter.StageEOH:      {"i"},
+	milter.StageEOM:      {"i"},
+}
+
+// Serve answers on ln until Shutdown; then it returns nil. It may be called for several listeners.
+func (s *Server) Serve(ln net.Listener) error {
+	l := &listener{Listener: ln, server: s}
+	s.mu.Lock()
+	if s.conns == nil {
+		s.conns = map[*conn]bool{}
+	}
+	s.lns = append(s.lns, ln)
+	s.mu.Unlock()
+	inner := &milter.Server{
+		Actions: actions, Protocol: protocol, SymList: macros,
+		// go-milter accepts and makes the session in turn, in one goroutine: the last
+		// connection is the session's.
+		NewMilter: func() milter.Milter { return newSession(s, l.last) },
+	}
+	err := inner.Serve(l)
+	if s.stopping.Load() {
+		return nil
+	}
+	return err
+}
+
+// Shutdown takes no more connections, lets messages in hand finish, and ends. When ctx is
+// done first, it cuts off what is left and returns an error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopping.Store(true)
+	idle := make(chan struct{})
+	s.mu.Lock()
+	for _, ln := range s.lns {
+		ln.Close()
+	}
+	s.idle = idle
+	if len(s.conns) == 0 {
+		close(idle)
+		s.idle = nil
+	}
+	for c := range s.conns {
+		c.wake()
+	}
+	s.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Conn.Close()
+	}
+	if len(s.conns) == 0 {
+		return nil
+	}
+	return errors.New("not all connections ended in time")
+}
+
+// Connections is how many MTAs are connected now.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+// Refused is how many connections were over MaxConns.
+func (s *Server) Refused() uint64 { return s.refused.Load() }
+
+// admit counts a connection in; false if it is one too many.
+func (s *Server) admit(c *conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	if len(s.conns) >= or(s.MaxConns, 500) {
+		if n := s.refused.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
+			s.log().Warn("too many connections; the mail server does what its default action says", "limit", or(s.MaxConns, 500), "refused", n)
+		}
+		return false
+	}
+	s.conns[c] = true
+	return true
+}
+
+func (s *Server) drop(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	if len(s.conns) == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+}
