@@ -498,7 +498,8 @@ func (p piles) Headers(h textproto.MIMEHeader, _ *milter.Modifier) (milter.Respo
 	p.fields <- len(h)
 	return nil, nil
 }
-func (piles) Body(*milter.Modifier) (milter.Response, error) { return keep{milter.RespAccept}, nil }
+func (piles) Header(string, string, *milter.Modifier) (milter.Response, error) { return nil, nil }
+func (piles) Body(*milter.Modifier) (milter.Response, error)                   { return keep{milter.RespAccept}, nil }
 
 // TestHeadersDoNotPileUp sends messages without ABORT between them, each with a field of its
 // own: go-milter must not keep those of messages past.
