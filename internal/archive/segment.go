@@ -1,0 +1,245 @@
+package archive
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const suffix = ".seg"
+
+// segment is a file of records, to be read.
+type segment struct {
+	name string // without folder
+	r    io.ReaderAt
+	size int64
+}
+
+// place is where a record is.
+type place struct {
+	head head
+	at   int64
+}
+
+func (p place) end() int64 { return p.at + p.head.length() }
+
+func (s segment) headAt(at int64) (head, bool) {
+	b := make([]byte, headSize)
+	if _, err := s.r.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
+		return head{}, false
+	}
+	return parseHead(b, s.name)
+}
+
+// finished reports whether there is the mark that nothing will be appended.
+func (s segment) finished() bool {
+	h, ok := s.headAt(s.size - headSize)
+	return s.size >= headSize && ok && h.id == 0
+}
+
+// records yields the records that have a sound head, and an error for each stretch of
+// bytes that is none. The torn tail of a segment that is not finished is no error.
+func (s segment) records() iter.Seq2[place, error] {
+	return func(yield func(place, error) bool) {
+		finished := s.finished()
+		for at := int64(0); at < s.size; {
+			p, err := s.next(at)
+			if err != nil {
+				yield(place{}, s.damage(at, err))
+				return
+			}
+			torn := p.at >= s.size || p.end() > s.size
+			if torn && !finished {
+				return
+			}
+			if (torn || p.at > at) && !yield(place{}, s.damage(at, fmt.Errorf("%w: %d bytes", errDamaged, min(p.at, s.size)-at))) {
+				return
+			}
+			if torn || p.head.id == 0 {
+				return
+			}
+			if !yield(p, nil) {
+				return
+			}
+			at = p.end()
+		}
+	}
+}
+
+func (s segment) damage(at int64, err error) error {
+	return fmt.Errorf("%s, offset %d: %w", s.name, at, err)
+}
+
+// next finds the first record at an offset or behind it. There is none when it is at the
+// end of the segment.
+func (s segment) next(at int64) (place, error) {
+	if h, ok := s.headAt(at); ok {
+		return place{h, at}, nil
+	}
+	buf := make([]byte, 256<<10)
+	for at < s.size {
+		n, err := s.r.ReadAt(buf[:min(int64(len(buf)), s.size-at)], at)
+		if n == 0 {
+			return place{}, err
+		}
+		for from := 0; ; from++ {
+			i := bytes.Index(buf[from:n], []byte(magic))
+			if i < 0 {
+				break
+			}
+			from += i
+			if h, ok := s.headAt(at + int64(from)); ok {
+				return place{h, at + int64(from)}, nil
+			}
+		}
+		at += int64(max(n-len(magic)+1, 1)) // a magic may lie across the border
+	}
+	return place{at: s.size}, nil
+}
+
+// copyAt reads the copy of a record, without its message.
+func (s segment) copyAt(p place) (Copy, error) {
+	b := make([]byte, p.head.strings)
+	if _, err := s.r.ReadAt(b, p.at+headSize); err != nil {
+		return Copy{}, s.damage(p.at, err)
+	}
+	c, err := p.head.parseCopy(b)
+	if err != nil {
+		return Copy{}, s.damage(p.at, err)
+	}
+	return c, nil
+}
+
+// messageAt reads the message of a record.
+func (s segment) messageAt(p place) ([]byte, error) {
+	b := make([]byte, p.head.message)
+	if _, err := s.r.ReadAt(b, p.at+headSize+int64(p.head.strings)); err != nil && !(errors.Is(err, io.EOF) && len(b) == 0) {
+		return nil, s.damage(p.at, err)
+	}
+	raw, err := p.head.unpack(b)
+	if err != nil {
+		return nil, s.damage(p.at, err)
+	}
+	return raw, nil
+}
+
+// whole is the end of the last record that is sound throughout, and its ID.
+func (s segment) whole() (end int64, last id) {
+	for p, err := range s.records() {
+		if err != nil {
+			continue // stays where it is and is reported to readers
+		}
+		if _, err := s.copyAt(p); err != nil {
+			continue
+		}
+		if _, err := s.messageAt(p); err != nil {
+			continue
+		}
+		end, last = p.end(), p.head.id
+	}
+	return end, last
+}
+
+// torn reports whether what is at an offset may be what a crash leaves of a record: too
+// short, or a head whose record is not all there, or a page that was not written.
+func (s segment) torn(at int64) bool {
+	if s.size-at < headSize {
+		return true
+	}
+	b := make([]byte, headSize)
+	if _, err := s.r.ReadAt(b, at); err != nil {
+		return false
+	}
+	_, ok := parseHead(b, s.name)
+	return ok || bytes.Equal(b, make([]byte, headSize))
+}
+
+// segmentNames lists the segments of a folder, oldest first.
+func segmentNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if base, ok := strings.CutSuffix(e.Name(), suffix); ok {
+			if _, ok := parseID(base); ok {
+				names = append(names, e.Name())
+			}
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+func openSegment(dir, name string, flag int) (segment, *os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), flag, 0)
+	if err != nil {
+		return segment{}, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return segment{}, nil, err
+	}
+	return segment{name: name, r: f, size: info.Size()}, f, nil
+}
+
+// recoverAll finishes the segments that a process left when it died, and returns the
+// highest ID so far. What it cannot finish it leaves as it is; the archive begins a new
+// segment anyway.
+func recoverAll(dir string, log *slog.Logger) (last id, err error) {
+	names, err := segmentNames(dir)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		first, _ := parseID(strings.TrimSuffix(name, suffix))
+		highest, err := recoverSegment(dir, name, log)
+		if err != nil {
+			log.Warn("segment of the archive is not finished", "folder", dir, "err", err)
+		}
+		last = max(last, first, highest)
+	}
+	return last, nil
+}
+
+func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
+	s, f, err := openSegment(dir, name, os.O_RDWR)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if s.finished() {
+		for p, err := range s.records() {
+			if err == nil {
+				last = p.head.id
+			}
+		}
+		return last, nil
+	}
+	end, last := s.whole()
+	if end < s.size && !s.torn(end) {
+		end = s.size // not ours to cut; readers report it
+	}
+	if end < s.size {
+		log.Warn("torn tail of the archive is cut off", "file", filepath.Join(dir, name), "offset", end, "bytes", s.size-end)
+		if err := f.Truncate(end); err != nil {
+			return last, fmt.Errorf("cut %s: %w", name, err)
+		}
+	}
+	if _, err := f.WriteAt(head{}.append(nil, name), end); err != nil {
+		return last, fmt.Errorf("finish %s: %w", name, err)
+	}
+	if err := f.Sync(); err != nil {
+		return last, fmt.Errorf("finish %s: %w", name, err)
+	}
+	return last, nil
+}
