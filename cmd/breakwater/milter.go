@@ -22,7 +22,6 @@ import (
 	"breakwater/internal/config"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
-	"breakwater/internal/tomlfile"
 )
 
 func milterCommand() *cobra.Command {

@@ -1,0 +1,233 @@
+// Package lab runs real mail servers for tests: private instances of Postfix and Sendmail,
+// with their whole state in a folder, and the peers that tests need around them.
+//
+// The servers come from Debian's packages; lab.sh says how.
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// dir is where lab.sh is.
+func dir() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(file)
+}
+
+// Need makes sure that servers can be run. Without root the test is skipped; where CI is
+// set it fails, since real servers are not optional there.
+func Need(t testing.TB, servers ...string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("real mail servers need root")
+		}
+		t.Skip("real mail servers need root")
+	}
+	run(t, append([]string{"install"}, servers...)...)
+}
+
+func run(t testing.TB, args ...string) {
+	t.Helper()
+	cmd := exec.Command("bash", append([]string{filepath.Join(dir(), "lab.sh")}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("lab.sh %s: %v\n%s", strings.Join(args, " "), err, out.Bytes())
+	}
+}
+
+// Options of a server. What is for one kind of server only says so.
+type Options struct {
+	Milter    string            // as Listen of our milter has it: inet:127.0.0.1:PORT or unix:/PATH
+	Milter2   string            // another one behind it
+	LMTP      int               // port on loopback that mail is delivered to
+	Domains   []string          // hosted; example.test if empty
+	Mailboxes []string          // Postfix: addresses there are
+	Settings  map[string]string // Postfix: main.cf
+}
+
+// Server is a running mail server.
+type Server struct {
+	Kind string // postfix or sendmail
+	Dir  string
+	Port int // of SMTP on loopback; of submission is the next one
+}
+
+// Addr is where the server takes mail from others.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
+
+// Submission is where the server takes mail of its own users.
+func (s *Server) Submission() string { return fmt.Sprintf("127.0.0.1:%d", s.Port+1) }
+
+// Postfix starts one. It ends with the test.
+func Postfix(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := prepare(t, "postfix")
+	var boxes strings.Builder
+	for _, m := range o.Mailboxes {
+		fmt.Fprintf(&boxes, "%s %s/\n", m, strings.ReplaceAll(m, "@", "_"))
+	}
+	write(t, filepath.Join(s.Dir, "mailboxes"), boxes.String())
+	milters := o.Milter
+	if o.Milter2 != "" {
+		milters += ", " + o.Milter2
+	}
+	set := []string{"local_header_rewrite_clients=", "smtpd_authorized_xclient_hosts=127.0.0.0/8", "smtpd_recipient_limit=2000"}
+	set = append(set, "virtual_mailbox_domains="+strings.Join(o.domains(), " "), "smtpd_milters="+milters)
+	for k, v := range o.Settings {
+		set = append(set, k+"="+v)
+	}
+	s.start(t, fmt.Sprintf("deliver=lmtp:inet:127.0.0.1:%d", o.LMTP), "set="+strings.Join(set, ";"))
+	return s
+}
+
+// Sendmail starts one. It ends with the test.
+func Sendmail(t testing.TB, o Options) *Server {
+	t.Helper()
+	s := prepare(t, "sendmail")
+	var table strings.Builder
+	for _, d := range o.domains() {
+		fmt.Fprintf(&table, "%s lablmtp:[127.0.0.1]\n", d)
+	}
+	write(t, filepath.Join(s.Dir, "mailertable"), table.String())
+	write(t, filepath.Join(s.Dir, "relay-domains"), strings.Join(o.domains(), "\n")+"\n")
+	args := []string{fmt.Sprintf("lmtp=%d", o.LMTP)}
+	if o.Milter != "" {
+		args = append(args, "milter="+sendmailSocket(o.Milter), "milter_flags=")
+	}
+	s.start(t, args...)
+	return s
+}
+
+// sendmailSocket writes a socket's name as Sendmail does.
+func sendmailSocket(spec string) string {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(spec, "inet:"))
+	if err != nil || strings.HasPrefix(spec, "unix:") {
+		return spec
+	}
+	return "inet:" + port + "@" + host
+}
+
+func (o Options) domains() []string {
+	if len(o.Domains) == 0 {
+		return []string{"example.test"}
+	}
+	return o.Domains
+}
+
+// Folder makes a folder that daemons without root can pass.
+func Folder(t testing.TB) string {
+	t.Helper()
+	d, err := os.MkdirTemp("", "lab-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(d, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(d) })
+	return d
+}
+
+func prepare(t testing.TB, kind string) *Server {
+	t.Helper()
+	return &Server{Kind: kind, Dir: Folder(t), Port: Ports(t, 3)}
+}
+
+func (s *Server) start(t testing.TB, args ...string) {
+	t.Helper()
+	run(t, append([]string{"start", s.Kind, s.Dir, fmt.Sprint(s.Port)}, args...)...)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("log of %s:\n%s", s.Kind, s.Log())
+		}
+		run(t, "stop", s.Kind, s.Dir)
+	})
+}
+
+// Ports finds n free ports in a row and returns the first.
+func Ports(t testing.TB, n int) int {
+	t.Helper()
+	for range 100 {
+		var open []net.Listener
+		first := 0
+		for i := range n {
+			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
+			if err != nil {
+				break
+			}
+			if open = append(open, ln); i == 0 {
+				first = ln.Addr().(*net.TCPAddr).Port
+			}
+			first++
+		}
+		for _, ln := range open {
+			ln.Close()
+		}
+		if len(open) == n {
+			return first - n
+		}
+	}
+	t.Fatalf("no %d free ports in a row", n)
+	return 0
+}
+
+// Log is the last of what the server logged.
+func (s *Server) Log() string {
+	name := map[string]string{"postfix": "maillog", "sendmail": "log"}[s.Kind]
+	b, err := os.ReadFile(filepath.Join(s.Dir, name))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b[max(0, len(b)-8000):])
+}
+
+// Queued is how many messages the server has not delivered yet.
+func (s *Server) Queued() int {
+	n := 0
+	filepath.WalkDir(filepath.Join(s.Dir, "spool"), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		folder := strings.Split(strings.TrimPrefix(path, filepath.Join(s.Dir, "spool")+"/"), "/")[0]
+		switch {
+		case s.Kind == "sendmail" && strings.HasPrefix(d.Name(), "qf"):
+			n++
+		case s.Kind == "postfix" && (folder == "incoming" || folder == "active" || folder == "deferred" || folder == "maildrop"):
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// Drained waits until the server has delivered all that it has.
+func (s *Server) Drained(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if s.Queued() == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s still has %d messages queued", s.Kind, s.Queued())
+		}
+	}
+}
+
+func write(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

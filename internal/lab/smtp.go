@@ -1,0 +1,222 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"net/textproto"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Delivery is one message in one mailbox.
+type Delivery struct {
+	To  string // as the mail server wrote it
+	Raw []byte
+}
+
+// Sink is an LMTP server (RFC 2033) that keeps what is delivered to it.
+type Sink struct {
+	Port int
+
+	mu  sync.Mutex
+	got []Delivery
+}
+
+// NewSink starts one. It ends with the test.
+func NewSink(t testing.TB) *Sink {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Sink{Port: ln.Addr().(*net.TCPAddr).Port}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return s
+}
+
+// Deliveries returns what has arrived so far.
+func (s *Sink) Deliveries() []Delivery {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got[:len(s.got):len(s.got)]
+}
+
+func (s *Sink) serve(c net.Conn) {
+	defer c.Close()
+	r, w := bufio.NewReader(c), bufio.NewWriter(c)
+	tr := textproto.NewReader(r)
+	say := func(line string) {
+		w.WriteString(line + "\r\n")
+		if r.Buffered() == 0 {
+			w.Flush()
+		}
+	}
+	say("220 sink.example.test LMTP")
+	var to []string
+	for {
+		c.SetDeadline(time.Now().Add(5 * time.Minute))
+		line, err := tr.ReadLine()
+		if err != nil {
+			return
+		}
+		verb, rest, _ := strings.Cut(line, " ")
+		switch strings.ToUpper(verb) {
+		case "LHLO":
+			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8")
+		case "MAIL":
+			to = nil
+			say("250 2.1.0 ok")
+		case "RCPT":
+			addr, _, _ := strings.Cut(rest[strings.IndexByte(rest, '<')+1:], ">")
+			to = append(to, addr)
+			say("250 2.1.5 ok")
+		case "DATA":
+			say("354 go on")
+			w.Flush()
+			raw, err := dotted(r)
+			if err != nil {
+				return
+			}
+			s.mu.Lock()
+			for _, addr := range to {
+				s.got = append(s.got, Delivery{addr, raw})
+			}
+			s.mu.Unlock()
+			for range to {
+				say("250 2.0.0 ok")
+			}
+		case "QUIT":
+			say("221 2.0.0 bye")
+			w.Flush()
+			return
+		default:
+			say("250 2.0.0 ok")
+		}
+		w.Flush()
+	}
+}
+
+// dotted reads up to the line with one dot, byte for byte.
+func dotted(r *bufio.Reader) ([]byte, error) {
+	var raw []byte
+	for {
+		line, err := r.ReadBytes('\n')
+		if err != nil {
+			return nil, err
+		}
+		if string(line) == ".\r\n" {
+			return raw, nil
+		}
+		raw = append(raw, bytes.TrimPrefix(line, []byte("."))...)
+	}
+}
+
+// Session is an SMTP client's connection.
+type Session struct {
+	t    testing.TB
+	conn net.Conn
+	text *textproto.Conn
+}
+
+// Dial connects and says EHLO.
+func Dial(t testing.TB, addr string) *Session {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Session{t, c, textproto.NewConn(c)}
+	t.Cleanup(func() { c.Close() })
+	if _, _, err := s.reply(); err != nil {
+		t.Fatal("greeting:", err)
+	}
+	s.Do("EHLO client.example.net")
+	return s
+}
+
+func (s *Session) reply() (int, string, error) {
+	s.conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	return s.text.ReadResponse(0)
+}
+
+// Do sends a command and returns the reply. A lost connection is code 0.
+func (s *Session) Do(format string, args ...any) (code int, text string) {
+	s.conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	if err := s.text.PrintfLine(format, args...); err != nil {
+		return 0, err.Error()
+	}
+	code, text, err := s.reply()
+	if err != nil {
+		return 0, err.Error()
+	}
+	return code, text
+}
+
+// Client says who is connected, by Postfix's XCLIENT.
+func (s *Session) Client(addr string) {
+	s.t.Helper()
+	if code, text := s.Do("XCLIENT ADDR=%s NAME=[UNAVAILABLE]", addr); code != 220 {
+		s.t.Fatalf("XCLIENT: %d %s", code, text)
+	}
+	s.Do("EHLO client.example.net")
+}
+
+// Send sends one message and returns the last reply: that to MAIL or to all RCPTs if they
+// are refused, or else that to the message.
+func (s *Session) Send(from string, to []string, raw []byte) (code int, text string) {
+	if code, text = s.Do("MAIL FROM:<%s>", from); code != 250 {
+		return code, text
+	}
+	accepted := 0
+	for _, addr := range to {
+		if code, text = s.Do("RCPT TO:<%s>", addr); code == 250 {
+			accepted++
+		}
+	}
+	if accepted == 0 {
+		s.Do("RSET")
+		return code, text
+	}
+	if code, text = s.Do("DATA"); code != 354 {
+		return code, text
+	}
+	w := s.text.DotWriter()
+	if _, err := w.Write(raw); err != nil {
+		return 0, err.Error()
+	}
+	if err := w.Close(); err != nil {
+		return 0, err.Error()
+	}
+	code, text, err := s.reply()
+	if err != nil {
+		return 0, err.Error()
+	}
+	return code, text
+}
+
+// Quit ends the session.
+func (s *Session) Quit() {
+	s.Do("QUIT")
+	s.conn.Close()
+}
+
+// Body is what of a delivered message its sender wrote, in a form to compare: fields without
+// their white space, which mail servers fold anew, and without those that they add in front.
+func Body(raw []byte) string {
+	header, body, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	unfolded := strings.NewReplacer("\r\n ", "", "\r\n\t", "", " ", "", "\t", "").Replace(string(header))
+	return fmt.Sprintf("%s\n\n%s", unfolded, body)
+}
