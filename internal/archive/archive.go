@@ -80,6 +80,7 @@ type Archive struct {
 
 	mu     sync.Mutex
 	failed error // of the last write
+	needed int64 // what there was no room for
 }
 
 // put is a record on its way to the disk.
@@ -91,10 +92,7 @@ type put struct {
 // Open opens the archive in a folder, which it creates when it is missing.
 func Open(dir string, o Options) (*Archive, error) {
 	o = o.withDefaults()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("create archive: %w", err)
-	}
-	if err := o.files.SyncDir(filepath.Dir(filepath.Clean(dir))); err != nil {
+	if err := makeFolder(filepath.Clean(dir), o.files); err != nil {
 		return nil, fmt.Errorf("create archive: %w", err)
 	}
 	lock, err := lockFolder(dir)
@@ -133,6 +131,20 @@ func (o Options) withDefaults() Options {
 		o.files = osFiles{}
 	}
 	return o
+}
+
+// makeFolder creates dir and what is missing above it, on disk.
+func makeFolder(dir string, fs files) error {
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := makeFolder(filepath.Dir(dir), fs); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	return fs.SyncDir(filepath.Dir(dir))
 }
 
 // lockFolder keeps a second process from writing to dir. Readers need no lock.
@@ -195,11 +207,11 @@ func (a *Archive) handOver(ctx context.Context, p *put) error {
 
 // Err says why the archive cannot take mail, or nil.
 func (a *Archive) Err() error {
-	if err := a.w.room(0); err != nil {
-		return err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.w.room(a.needed); err != nil {
+		return err
+	}
 	if errors.Is(a.failed, ErrFull) {
 		return nil // no longer
 	}
@@ -228,17 +240,21 @@ func (a *Archive) run() {
 	defer close(a.written)
 	for p := range a.puts {
 		group := []*put{p}
-		for size := p.record.size(); size < maxGroup; {
+		length := p.record.size()
+		for length < maxGroup {
 			next, ok := a.waiting()
 			if !ok {
 				break
 			}
 			group = append(group, next)
-			size += next.record.size()
+			length += next.record.size()
 		}
-		err := a.w.write(group)
+		err := a.w.write(group, length)
 		a.mu.Lock()
-		a.failed = err
+		a.failed, a.needed = err, 0
+		if errors.Is(err, ErrFull) {
+			a.needed = length
+		}
 		a.mu.Unlock()
 		for _, p := range group {
 			p.done <- err

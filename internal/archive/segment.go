@@ -13,7 +13,10 @@ import (
 	"strings"
 )
 
-const suffix = ".seg"
+const (
+	suffix = ".seg"
+	sector = 512 // bytes of a file that are written or not
+)
 
 // segment is a file of records, to be read.
 type segment struct {
@@ -148,7 +151,7 @@ func (s segment) whole() (end int64, last id) {
 }
 
 // torn reports whether what is at an offset may be what a crash leaves of a record: too
-// short, or a head whose record is not all there, or a page that was not written.
+// short, or a head whose record is not all there, or a sector that was not written.
 func (s segment) torn(at int64) bool {
 	if s.size-at < headSize {
 		return true
@@ -157,8 +160,12 @@ func (s segment) torn(at int64) bool {
 	if _, err := s.r.ReadAt(b, at); err != nil {
 		return false
 	}
+	missing := b
+	if there := sector - at%sector; there < headSize {
+		missing = b[there:]
+	}
 	_, ok := parseHead(b, s.name)
-	return ok || bytes.Equal(b, make([]byte, headSize))
+	return ok || len(bytes.Trim(missing, "\x00")) == 0
 }
 
 // segmentNames lists the segments of a folder, oldest first.

@@ -70,14 +70,10 @@ func (w *writer) room(bytes int64) error {
 	return nil
 }
 
-// write puts a group of records on disk, all or, as far as anybody is told, none. After a
+// write puts a group of records, of so many bytes, on disk, all or, as far as anybody is told, none. After a
 // write or fsync that failed nobody knows what is on disk behind what was there before.
 // So the segment is not used any more.
-func (w *writer) write(group []*put) error {
-	var length int64
-	for _, p := range group {
-		length += p.record.size()
-	}
+func (w *writer) write(group []*put, length int64) error {
 	if err := w.room(length); err != nil {
 		return err
 	}
