@@ -215,7 +215,7 @@ func (s *Server) Queued() int {
 // Drained waits until the server has delivered all that it has.
 func (s *Server) Drained(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if s.Queued() == 0 {
 			return
 		}

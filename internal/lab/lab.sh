@@ -20,7 +20,7 @@
 # (chmod 755 a folder from mktemp -d), since the servers drop root.
 set -euo pipefail
 LAB=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-: "${LAB_CACHE:=/var/cache/breakwater-lab}" # where images are kept; may be shared by runs
+: "${LAB_CACHE:=/opt/breakwater-lab}" # where images are kept; not below /usr, /etc or /var
 : "${LAB_HOST:=mx.example.test}"     # host name inside images
 : "${LAB_UID:=5000}"                   # numeric owner of mailboxes; needs no passwd entry
 export LAB LAB_CACHE LAB_HOST LAB_UID DEBIAN_FRONTEND=noninteractive

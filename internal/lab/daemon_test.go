@@ -1,0 +1,166 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/control"
+	shipped "breakwater/rules"
+)
+
+// binary builds breakwater once, with the race detector.
+var binary = sync.OnceValues(func() (string, error) {
+	d, err := os.MkdirTemp("", "lab-bin-")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(d, "breakwater")
+	out, err := exec.Command("go", "build", "-race", "-o", name, "breakwater/cmd/breakwater").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build breakwater: %w\n%s", err, out)
+	}
+	return name, nil
+})
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if name, err := binary(); err == nil {
+		os.RemoveAll(filepath.Dir(name))
+	}
+	os.Exit(status)
+}
+
+// daemon is a running breakwater.
+type daemon struct {
+	t      testing.TB
+	dir    string
+	listen string
+	cmd    *exec.Cmd
+	log    *os.File
+}
+
+// newDaemon prepares one in a folder of its own, with the shipped default and other rule files.
+func newDaemon(t testing.TB, listen string, files map[string]string) *daemon {
+	t.Helper()
+	d := &daemon{t: t, dir: Folder(t), listen: listen}
+	if listen == "unix" {
+		d.listen = "unix:" + filepath.Join(d.dir, "milter.sock")
+	}
+	if listen == "inet" {
+		d.listen = fmt.Sprintf("inet:127.0.0.1:%d", Ports(t, 1))
+	}
+	def, err := shipped.Files.ReadFile("default.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := filepath.Join(d.dir, "rules")
+	if err := os.Mkdir(rules, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(rules, "default.toml"), string(def))
+	for name, text := range files {
+		write(t, filepath.Join(rules, name), text)
+	}
+	write(t, filepath.Join(d.dir, "breakwater.toml"), "[milter]\nsocket_mode = \"0666\"\n")
+	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		d.stop(syscall.SIGTERM)
+		if t.Failed() {
+			log := d.logged()
+			t.Logf("log of breakwater:\n%s", log[max(0, len(log)-4000):])
+		}
+		if log := d.logged(); strings.Contains(log, "DATA RACE") {
+			t.Errorf("data race:\n%s", log[strings.Index(log, "WARNING: DATA RACE"):])
+		}
+	})
+	return d
+}
+
+func (d *daemon) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d *daemon) logged() string {
+	b, err := os.ReadFile(d.path("log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// start runs it and waits until it answers.
+func (d *daemon) start() *daemon {
+	d.t.Helper()
+	name, err := binary()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.cmd = exec.Command(name, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
+		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control"))
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	if err := d.cmd.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if _, err := control.NewClient(d.path("control")).Incidents(context.Background(), time.Now()); err == nil {
+			return d
+		}
+	}
+	d.t.Fatalf("breakwater does not start:\n%s", d.logged())
+	return d
+}
+
+// stop ends it by a signal and waits.
+func (d *daemon) stop(sig syscall.Signal) {
+	if d.cmd == nil {
+		return
+	}
+	d.cmd.Process.Signal(sig)
+	err := d.cmd.Wait()
+	if sig == syscall.SIGTERM && err != nil {
+		d.t.Errorf("breakwater ended with %v", err)
+	}
+	d.cmd = nil
+}
+
+// absorbed is what is in the archive: the bytes of each copy with its recipients.
+func (d *daemon) absorbed() []Delivery {
+	d.t.Helper()
+	r, err := archive.OpenReadOnly(d.path("archive"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var all []Delivery
+	for c, err := range r.All(context.Background()) {
+		if err != nil {
+			d.t.Fatal("archive:", err)
+		}
+		_, raw, err := r.Read(c.ID)
+		if err != nil {
+			d.t.Fatal("archive:", err)
+		}
+		for _, rcpt := range c.Recipients {
+			all = append(all, Delivery{rcpt.Addr, bytes.Clone(raw)})
+		}
+	}
+	return all
+}
+
+func (d *daemon) incidents() []control.Incident {
+	d.t.Helper()
+	is, err := control.NewClient(d.path("control")).Incidents(context.Background(), time.Now().Add(-24*time.Hour))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return is
+}
