@@ -72,6 +72,6 @@ configuration or a rule file is wrong.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(milterCommand(), stormsCommand(), versionCommand())
+	root.AddCommand(milterCommand(), stormsCommand(), setupCommand(), versionCommand())
 	return root
 }

@@ -1,0 +1,258 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"breakwater/internal/config"
+	"breakwater/internal/setup"
+)
+
+func setupCommand() *cobra.Command {
+	var milter string
+	cmd := &cobra.Command{
+		Use:   "setup",
+		Short: "Show what Postfix or Sendmail needs, or set it",
+		Long: `Setup shows the exact lines that a mail server needs to ask breakwater, for mail from
+others and for mail of your own users. It changes nothing unless told to.`,
+		Example: `  breakwater setup postfix
+  breakwater setup postfix --apply && postfix reload
+  breakwater setup postfix --undo && postfix reload
+  breakwater setup sendmail --milter unix:/run/breakwater/milter.sock`,
+	}
+	cmd.PersistentFlags().StringVar(&milter, "milter", config.Default().Listen[0], "`socket` of breakwater, as the mail server sees it")
+	cmd.AddCommand(setupPostfixCommand(&milter), setupSendmailCommand(&milter))
+	return cmd
+}
+
+func setupSendmailCommand(milter *string) *cobra.Command {
+	return &cobra.Command{
+		Use:     "sendmail",
+		Short:   "Show what sendmail.mc needs",
+		Example: "  breakwater setup sendmail >>/etc/mail/sendmail.mc",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			lines, err := setup.Sendmail(*milter)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			fmt.Fprint(cmd.OutOrStdout(), lines)
+			fmt.Fprintln(cmd.ErrOrStderr(), `
+Put these lines into /etc/mail/sendmail.mc, before MAILER lines, then run
+  make -C /etc/mail && systemctl restart sendmail
+Listeners for your own users must be named MSA (as in DAEMON_OPTIONS(`+"`"+`Name=MSA, Port=587')),
+or be listed under submit_daemons in breakwater.toml. Undo: take the lines out again.`)
+			return nil
+		},
+	}
+}
+
+// postfixSetup is `breakwater setup postfix`.
+type postfixSetup struct {
+	dir                        string // Postfix's configuration
+	apply, undo, force, asJSON bool
+}
+
+func setupPostfixCommand(milter *string) *cobra.Command {
+	s := &postfixSetup{}
+	cmd := &cobra.Command{
+		Use:   "postfix",
+		Short: "Show what Postfix needs, or set it by postconf",
+		Long: `Postfix shows what main.cf and master.cf need. With --apply it sets that by postconf, and
+keeps the files as they were; --undo puts them back, byte for byte. Neither reloads Postfix.
+
+The exit status is 1 if something is left to be set.`,
+		Example: `  breakwater setup postfix
+  breakwater setup postfix --apply && postfix reload
+  breakwater setup postfix --undo && postfix reload`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if s.apply && s.undo {
+				return exit{exitUsage, errors.New("--apply and --undo exclude each other")}
+			}
+			if s.undo {
+				return s.putBack(cmd.OutOrStdout())
+			}
+			return s.run(cmd.OutOrStdout(), *milter)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.dir, "config-dir", "/etc/postfix", "Postfix's configuration `folder`")
+	f.BoolVar(&s.apply, "apply", false, "set it")
+	f.BoolVar(&s.undo, "undo", false, "put main.cf and master.cf back as they were before --apply")
+	f.BoolVar(&s.force, "force", false, "with --undo, even if the files were changed since")
+	f.BoolVar(&s.asJSON, "json", false, "print a JSON object")
+	return cmd
+}
+
+// postconf runs Postfix's own tool on the configuration.
+func (s *postfixSetup) postconf(args ...string) (string, error) {
+	cmd := exec.Command("postconf", append([]string{"-c", s.dir}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", exit{exitUsage, fmt.Errorf("run postconf: %w\n%s", err, bytes.TrimSpace(stderr.Bytes()))}
+	}
+	return string(out), nil
+}
+
+func (s *postfixSetup) read() (p setup.Postfix, err error) {
+	var out [3]string
+	for i, args := range [][]string{{"-h", "smtpd_milters"}, {"-M"}, {"-P"}} {
+		if out[i], err = s.postconf(args...); err != nil {
+			return p, err
+		}
+	}
+	return setup.ParsePostfix(out[0], out[1], out[2]), nil
+}
+
+func (s *postfixSetup) run(w io.Writer, milter string) error {
+	p, err := s.read()
+	if err != nil {
+		return err
+	}
+	changes, notes := p.Plan(milter)
+	if s.asJSON {
+		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
+			return err
+		}
+	} else {
+		printPlan(w, changes, notes)
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	if !s.apply {
+		return exit{status: exitReport}
+	}
+	if err := s.set(changes); err != nil {
+		return err
+	}
+	if !s.asJSON {
+		fmt.Fprintf(w, "\nDone. Now run: postfix -c %s reload\nThe way back:  breakwater setup postfix --config-dir %s --undo\n", s.dir, s.dir)
+	}
+	return nil
+}
+
+func printPlan(w io.Writer, changes []setup.Change, notes []string) {
+	if len(changes) == 0 {
+		fmt.Fprintln(w, "Postfix asks breakwater already; nothing is to be set.")
+	}
+	for _, c := range changes {
+		fmt.Fprintf(w, "# %s\n", c.Why)
+		if c.Old != "" {
+			fmt.Fprintf(w, "# before: %s\n", c.Old)
+		}
+		fmt.Fprintf(w, "%s\n\n", c.Line())
+	}
+	for _, n := range notes {
+		fmt.Fprintf(w, "# note: %s\n", n)
+	}
+}
+
+// The files that postconf changes, and the way back from it.
+var postfixFiles = []string{"main.cf", "master.cf"}
+
+const wayBack = "breakwater-undo.json"
+
+// backup is what is needed to undo.
+type backup struct {
+	Before map[string][]byte   `json:"before"`
+	After  map[string][32]byte `json:"after"` // SHA-256
+}
+
+// set makes the changes. Whatever fails on the way, the files are put back.
+func (s *postfixSetup) set(changes []setup.Change) error {
+	undo := filepath.Join(s.dir, wayBack)
+	if _, err := os.Stat(undo); !errors.Is(err, fs.ErrNotExist) {
+		return exit{exitUsage, fmt.Errorf("%s is there from an earlier --apply; run --undo first, or remove it to keep those changes for good", undo)}
+	}
+	b := backup{map[string][]byte{}, map[string][32]byte{}}
+	for _, name := range postfixFiles {
+		data, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err != nil {
+			return exit{exitUsage, err}
+		}
+		b.Before[name] = data
+	}
+	if err := b.write(undo); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		if _, err := s.postconf(c.Args()...); err != nil {
+			return errors.Join(err, s.restore(b))
+		}
+	}
+	for _, name := range postfixFiles {
+		data, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err != nil {
+			return err
+		}
+		b.After[name] = sha256.Sum256(data)
+	}
+	return b.write(undo)
+}
+
+func (b backup) write(name string) error {
+	data, err := json.MarshalIndent(b, "", "  ")
+	if err == nil {
+		err = os.WriteFile(name, append(data, '\n'), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the way back: %w", err)
+	}
+	return nil
+}
+
+func (s *postfixSetup) putBack(w io.Writer) error {
+	undo := filepath.Join(s.dir, wayBack)
+	data, err := os.ReadFile(undo)
+	if err != nil {
+		return exit{exitUsage, fmt.Errorf("nothing to undo: %w", err)}
+	}
+	var b backup
+	if err := json.Unmarshal(data, &b); err != nil {
+		return exit{exitUsage, fmt.Errorf("read %s: %w", undo, err)}
+	}
+	for _, name := range postfixFiles {
+		now, err := os.ReadFile(filepath.Join(s.dir, name))
+		if err != nil {
+			return exit{exitUsage, err}
+		}
+		if sha256.Sum256(now) != b.After[name] && !s.force {
+			return exit{exitReport, fmt.Errorf("%s was changed since --apply; take breakwater's lines out by hand, or undo with --force and lose the other changes", name)}
+		}
+	}
+	if err := s.restore(b); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "main.cf and master.cf are as they were. Now run: postfix -c %s reload\n", s.dir)
+	return nil
+}
+
+// restore writes the files as they were and forgets the way back.
+func (s *postfixSetup) restore(b backup) error {
+	for _, name := range postfixFiles {
+		path := filepath.Join(s.dir, name)
+		tmp := path + ".breakwater"
+		err := os.WriteFile(tmp, b.Before[name], 0o644)
+		if err == nil {
+			err = os.Rename(tmp, path)
+		}
+		if err != nil {
+			return fmt.Errorf("put %s back: %w", name, err)
+		}
+	}
+	return os.Remove(filepath.Join(s.dir, wayBack))
+}

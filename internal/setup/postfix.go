@@ -1,0 +1,136 @@
+// Package setup works out what a mail server's configuration needs to ask breakwater. It
+// changes nothing itself.
+package setup
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Postfix is a Postfix configuration, as postconf prints it.
+type Postfix struct {
+	Milters  string    // smtpd_milters of main.cf
+	Services []Service // of master.cf
+}
+
+// Service is one service of master.cf.
+type Service struct {
+	Name, Type, Command string
+	Chroot              bool
+	Overrides           map[string]string // its -o options
+}
+
+// Change is one line to set.
+type Change struct {
+	Service string `json:"service,omitempty"` // as in smtp/inet; "" is main.cf
+	Name    string `json:"name"`
+	Old     string `json:"old"`
+	New     string `json:"new"`
+	Why     string `json:"why"`
+}
+
+// Line is the change as a command.
+func (c Change) Line() string {
+	if c.Service == "" {
+		return fmt.Sprintf("postconf -e '%s = %s'", c.Name, c.New)
+	}
+	return fmt.Sprintf("postconf -P '%s/%s=%s'", c.Service, c.Name, c.New)
+}
+
+// Args are the arguments of postconf that make the change.
+func (c Change) Args() []string {
+	if c.Service == "" {
+		return []string{"-e", c.Name + " = " + c.New}
+	}
+	return []string{"-P", c.Service + "/" + c.Name + "=" + c.New}
+}
+
+// ParsePostfix reads the output of `postconf -h smtpd_milters`, `postconf -M` and `postconf -P`.
+func ParsePostfix(milters, services, overrides string) Postfix {
+	p := Postfix{Milters: strings.TrimSpace(milters)}
+	for line := range strings.Lines(services) {
+		f := strings.Fields(line)
+		if len(f) < 8 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		// service type private unprivileged chroot wakeup maxproc command; "-" is no chroot
+		// since Postfix 3.0.
+		p.Services = append(p.Services, Service{Name: f[0], Type: f[1], Chroot: f[4] == "y", Command: f[7], Overrides: map[string]string{}})
+	}
+	for line := range strings.Lines(overrides) {
+		key, value, _ := strings.Cut(line, "=")
+		path := strings.SplitN(strings.TrimSpace(key), "/", 3)
+		if len(path) != 3 {
+			continue
+		}
+		for i := range p.Services {
+			if s := &p.Services[i]; s.Name == path[0] && s.Type == path[1] {
+				s.Overrides[path[2]] = strings.TrimSpace(value)
+			}
+		}
+	}
+	return p
+}
+
+// Plan says what to set so that p asks the milter at a socket such as inet:127.0.0.1:8891
+// about all mail once, and what an operator should know besides.
+func (p Postfix) Plan(milter string) (changes []Change, notes []string) {
+	if !strings.Contains(p.Milters, milter) {
+		// Accept if the milter is away: mail flows on. Said for this milter alone, others
+		// keep what they have.
+		ours := fmt.Sprintf("{ %s, default_action=accept, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
+		value := ours
+		if p.Milters != "" {
+			value = p.Milters + ", " + ours
+		}
+		changes = append(changes, Change{Name: "smtpd_milters", Old: p.Milters, New: value,
+			Why: "ask breakwater about all mail that comes by SMTP; without it, mail flows on"})
+	}
+	for _, s := range p.Services {
+		if s.Command != "smtpd" || s.Type != "inet" {
+			continue
+		}
+		own, overridden := s.Overrides["smtpd_milters"]
+		switch {
+		case submission(s):
+			if s.Overrides["milter_macro_daemon_name"] != "ORIGINATING" {
+				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
+					Why: "tell breakwater that this is mail of your own users"})
+			}
+			if overridden && !strings.Contains(own, milter) && !strings.Contains(own, "$smtpd_milters") {
+				notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see mail that your users send", s.Name, own))
+			}
+		case reinjection(s) && !overridden:
+			changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "smtpd_milters", New: "",
+				Why: "mail that comes back from a content filter must not count twice"})
+		case overridden && own != "" && !strings.Contains(own, milter):
+			notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see its mail", s.Name, own))
+		}
+		if path, ok := strings.CutPrefix(milter, "unix:"); ok && s.Chroot {
+			notes = append(notes, fmt.Sprintf("service %s runs in a chroot: Postfix looks for %s below its queue directory (/var/spool/postfix%s)", s.Name, path, path))
+		}
+	}
+	notes = append(notes, "mail that programs of this host send by sendmail(1) is not asked about (non_smtpd_milters)")
+	return changes, notes
+}
+
+// submission reports whether a service takes mail of our own users.
+func submission(s Service) bool {
+	switch s.Name {
+	case "submission", "submissions", "smtps", "587", "465":
+		return true
+	}
+	port := s.Name[strings.LastIndexByte(s.Name, ':')+1:]
+	return port == "587" || port == "465" || s.Overrides["smtpd_sasl_auth_enable"] == "yes"
+}
+
+// reinjection reports whether a service is where a content filter hands mail back: on
+// loopback, or told not to do again what was done before.
+func reinjection(s Service) bool {
+	for _, host := range []string{"127.0.0.1:", "localhost:", "[::1]:", "::1:"} {
+		if strings.HasPrefix(s.Name, host) {
+			return true
+		}
+	}
+	return strings.Contains(s.Overrides["receive_override_options"], "no_") || strings.HasPrefix(s.Overrides["mynetworks"], "127.") && s.Overrides["content_filter"] == ""
+}
