@@ -58,7 +58,9 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 			add(storm.DSN, fields...)
 		}
 	case classify.AutoReply, classify.Challenge:
-		add(storm.Reply, m.From, answered(m))
+		if what := answered(m); m.From != "" && what != "" {
+			add(storm.Reply, m.From, what)
+		}
 	}
 	switch v.Class {
 	case classify.DSN, classify.AutoReply, classify.Challenge:
@@ -172,12 +174,16 @@ func reported(r *report.Report) []string {
 	return append(fields, slices.Compact(outcomes)...)
 }
 
-// answered is what m answers: the newest message that it refers to, or else its exact subject.
+// answered is what m answers: the newest message that it refers to, or else its exact
+// subject; "" where neither is there.
 func answered(m *message.Message) string {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		if ids := strings.Fields(m.Header.Get(name)); len(ids) > 0 {
 			return ids[len(ids)-1]
 		}
+	}
+	if m.Subject == "" {
+		return ""
 	}
 	return "\x00" + m.Subject
 }

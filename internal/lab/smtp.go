@@ -214,9 +214,10 @@ func (s *Session) Quit() {
 }
 
 // Body is what of a delivered message its sender wrote, in a form to compare: fields without
-// their white space, which mail servers fold anew, and without those that they add in front.
+// their white space, which mail servers fold anew, and quotes, which Sendmail adds to names
+// with a dot. Fields that they put in front stay.
 func Body(raw []byte) string {
 	header, body, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
-	unfolded := strings.NewReplacer("\r\n ", "", "\r\n\t", "", " ", "", "\t", "").Replace(string(header))
+	unfolded := strings.NewReplacer("\r\n ", "", "\r\n\t", "", " ", "", "\t", "", "\"", "").Replace(string(header))
 	return fmt.Sprintf("%s\n\n%s", unfolded, body)
 }

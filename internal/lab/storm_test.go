@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -18,8 +19,6 @@ import (
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
 	"breakwater/internal/stormgen"
-
-	"context"
 )
 
 // full is set by .ci/soak: storms of full size.
@@ -310,7 +309,10 @@ func TestSecondMilterPutsOff(t *testing.T) {
 	t.Cleanup(func() { greylist.Shutdown(context.Background()) })
 	d := newDaemon(t, "inet", nil).start()
 	sink := NewSink(t)
-	s := Postfix(t, Options{Milter: d.listen, Milter2: spec, LMTP: sink.Port, Mailboxes: []string{"u1@example.test", "u2@example.test"}})
+	s := Postfix(t, Options{
+		Milter: d.listen, Milter2: spec, LMTP: sink.Port, Mailboxes: []string{"u1@example.test", "u2@example.test"},
+		Settings: map[string]string{"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "1000"},
+	})
 	session := Dial(t, s.Addr())
 	var all []*sent
 	for range 40 {

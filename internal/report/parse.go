@@ -86,7 +86,7 @@ func recognise(m *message.Message) (form, []string, bool) {
 		}
 		// OpenSMTPD sends multipart/mixed, lists put reports into one, and so do people who
 		// forward a report: these are told apart by who sends.
-		if who := system(m); has && who != "" {
+		if who := System(m); has && who != "" {
 			return f, []string{who}, true
 		}
 	}
@@ -96,11 +96,8 @@ func recognise(m *message.Message) (form, []string, bool) {
 // systems are local parts of addresses from which mail systems report.
 var systems = []string{"mailer-daemon", "maildaemon", "postmaster", "mail-daemon", "mdaemon"}
 
-// system says by what m comes from a mail system rather than from a person; "" if it does not.
-func system(m *message.Message) string {
-	if m.ReversePath == "" && !m.Rebuilt {
-		return "null reverse-path"
-	}
+// System says by what m comes from a mail system rather than from a person; "" if it does not.
+func System(m *message.Message) string {
 	local, _, _ := strings.Cut(strings.ToLower(m.From), "@")
 	if slices.Contains(systems, local) {
 		return "From: " + m.From

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/mailfile"
+	"breakwater/internal/message"
+	"breakwater/internal/report"
+)
+
+// classified is what `breakwater classify --json` prints of a message.
+type classified struct {
+	Path       string                `json:"path"`
+	Class      classify.Class        `json:"class"`
+	Action     report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
+	Recipients []classifiedRecipient `json:"recipients"`
+	Original   *classifiedOriginal   `json:"original,omitempty"`
+	Reasons    []string              `json:"reasons"`
+}
+
+type classifiedRecipient struct {
+	Final  string        `json:"final"`
+	Action report.Action `json:"action"`
+	Status string        `json:"status"`
+}
+
+type classifiedOriginal struct {
+	MessageID string `json:"message_id"`
+	From      string `json:"from"`
+	Subject   string `json:"subject"`
+}
+
+func classifyCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "classify PATH...",
+		Short: "Say what messages are, and why",
+		Long: `Classify says of each message whether it is a delivery report, a receipt, a complaint, an
+automatic reply, bulk mail or personal, and by what it knows. It reads .eml files, mbox
+files, Maildirs and folders of them; - is standard input. A message in an mbox has #N
+behind the name of the file.
+
+The exit status is 1 if a file could not be read.`,
+		Example: `  breakwater classify message.eml
+  breakwater classify ~/Maildir
+  breakwater classify --json /var/mail/* | jq -r 'select(.class == "dsn") | .recipients[].final'
+  breakwater classify - <message.eml`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			c := classifier{out: bufio.NewWriter(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(), asJSON: asJSON, counts: map[classify.Class]int{}}
+			begun := time.Now()
+			if err := c.run(cmd.Context(), paths, cmd.InOrStdin()); err != nil {
+				return exit{exitReport, err}
+			}
+			if !asJSON {
+				c.summary(time.Since(begun))
+			}
+			if c.failed > 0 {
+				return exit{exitReport, fmt.Errorf("%d files could not be read", c.failed)}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+// classifier prints messages in the order in which they were read.
+type classifier struct {
+	out    *bufio.Writer
+	errs   io.Writer
+	asJSON bool
+	counts map[classify.Class]int
+	failed int
+}
+
+// job is one message on its way through the workers.
+type job struct {
+	file mailfile.File
+	err  error
+	done chan classified
+}
+
+// run classifies in parallel. As many messages are in memory as there are workers, and as
+// many again.
+func (c *classifier) run(ctx context.Context, paths []string, stdin io.Reader) error {
+	workers := runtime.GOMAXPROCS(0)
+	work, order := make(chan *job), make(chan *job, workers)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for j := range work {
+				j.done <- look(j.file)
+				j.file.Raw = nil
+			}
+		})
+	}
+	go func() {
+		defer close(order)
+		defer close(work)
+		for f, err := range mailfile.Walk(paths, stdin) {
+			if ctx.Err() != nil {
+				return
+			}
+			j := &job{file: f, err: err, done: make(chan classified, 1)}
+			order <- j
+			if err == nil {
+				work <- j
+			}
+		}
+	}()
+	var failed error
+	for j := range order {
+		if j.err != nil {
+			c.failed++
+			fmt.Fprintln(c.errs, "breakwater:", j.err)
+			continue
+		}
+		if r := <-j.done; failed == nil {
+			c.counts[r.Class]++
+			failed = c.print(r)
+		}
+	}
+	wg.Wait()
+	if failed == nil {
+		failed = c.out.Flush()
+	}
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return failed
+}
+
+func look(f mailfile.File) classified {
+	v := classify.Classify(message.Parse(f.Envelope(), time.Time{}, f.Raw))
+	r := classified{Path: f.Path, Class: v.Class, Recipients: []classifiedRecipient{}, Reasons: v.Reasons}
+	if v.Report == nil {
+		return r
+	}
+	if v.Class == classify.DSN {
+		r.Action = v.Report.Action()
+	}
+	for _, rcpt := range v.Report.Recipients {
+		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Action, rcpt.Status})
+	}
+	o := v.Report.Original
+	r.Original = &classifiedOriginal{o.MessageID, o.From, o.Subject}
+	return r
+}
+
+func (c *classifier) print(r classified) error {
+	if c.asJSON {
+		enc := json.NewEncoder(c.out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(r)
+	}
+	what := string(r.Class)
+	if r.Action != "" {
+		what += " " + string(r.Action)
+	}
+	_, err := fmt.Fprintf(c.out, "%s: %s (%s)\n", r.Path, what, clip(strings.Join(r.Reasons, "; "), 200))
+	return err
+}
+
+func (c *classifier) summary(took time.Duration) {
+	t := tabwriter.NewWriter(c.errs, 0, 0, 2, ' ', tabwriter.AlignRight)
+	total := 0
+	for _, class := range classify.Classes {
+		if n := c.counts[class]; n > 0 {
+			fmt.Fprintf(t, "%d\t %s\n", n, class)
+			total += n
+		}
+	}
+	fmt.Fprintf(t, "%d\t messages in %v\n", total, took.Round(time.Millisecond))
+	t.Flush()
+}
