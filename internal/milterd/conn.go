@@ -3,9 +3,12 @@ package milterd
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -13,9 +16,12 @@ import (
 	"github.com/emersion/go-milter"
 )
 
-// maxPacket is the longest packet that is read, in bytes; MTAs send at most 64 KiB of body
-// and one header field at once.
-const maxPacket = 1 << 20
+// Lengths of packets in bytes. An MTA sends at most 64 KiB of body at once, but a header
+// field as one packet, however long it is.
+const (
+	maxPacket = 16 << 20 // that we read
+	maxHanded = 1 << 20  // that go-milter takes
+)
 
 // listener hands connections to go-milter, wrapped.
 type listener struct {
@@ -63,23 +69,32 @@ type conn struct {
 	busy bool // a message is in hand: from MAIL to its answer or ABORT
 }
 
-// Read gives go-milter what is left of a packet, or the next one.
+// Read gives go-milter what is left of a packet, or the next one. Whatever ends the
+// connection is io.EOF to go-milter, which would write anything else to the standard log.
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.packet) == 0 {
 		if c.packet, c.then = c.then, nil; len(c.packet) > 0 {
 			break
 		}
 		if err := c.next(); err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
-				return 0, io.EOF
-			}
-			c.server.log().Debug("connection of a mail server ends", "err", err)
+			c.report(err)
 			return 0, io.EOF
 		}
 	}
 	n := copy(p, c.packet)
 	c.packet = c.packet[n:]
 	return n, nil
+}
+
+func (c *conn) report(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	level := slog.LevelError
+	if _, network := errors.AsType[net.Error](err); network {
+		level = slog.LevelDebug
+	}
+	c.server.log().Log(context.Background(), level, "connection of a mail server ends", "err", err)
 }
 
 // next reads one packet: its length, a command and data.
@@ -93,33 +108,57 @@ func (c *conn) next() error {
 	if err := c.Conn.SetReadDeadline(time.Now().Add(or(c.server.PacketTimeout, time.Minute))); err != nil {
 		return err
 	}
-	if c.buf == nil {
-		c.buf = make([]byte, 4, 4<<10)
-	}
-	if _, err := io.ReadFull(c.r, c.buf[:4]); err != nil {
+	packet, err := c.whole()
+	if err != nil {
 		return err
 	}
-	n := int(binary.BigEndian.Uint32(c.buf))
-	if n == 0 || n > maxPacket {
-		c.server.log().Error("a mail server sent no milter packet; connection closed", "length", n)
-		return io.EOF
-	}
-	if cap(c.buf) < n+4 {
-		c.buf = append(make([]byte, 0, n+4), c.buf[:4]...)
-	}
-	c.buf = c.buf[:n+4]
-	if _, err := io.ReadFull(c.r, c.buf[4:]); err != nil {
+	code := milter.Code(packet[4])
+	if packet, err = c.check(packet); err != nil {
 		return err
 	}
-	code := milter.Code(c.buf[4])
-	c.packet = c.check(c.buf)
+	if len(packet) > 4+maxHanded {
+		c.session.take(code, packet[5:])
+		packet = nil
+	}
 	// Sendmail sends no ABORT between messages. go-milter would then keep the header of all
 	// messages of a connection.
-	if c.ended && code != milter.CodeAbort {
-		c.packet, c.then = abort, c.packet
+	if c.packet = packet; c.ended && code != milter.CodeAbort {
+		c.packet, c.then = abort, packet
 	}
 	c.ended = code == milter.CodeEOB
 	return nil
+}
+
+// whole returns the next packet. It is valid until the next call.
+func (c *conn) whole() ([]byte, error) {
+	head, err := c.r.Peek(4)
+	if err != nil {
+		return nil, err
+	}
+	n := int(binary.BigEndian.Uint32(head))
+	if n == 0 || n > maxPacket {
+		return nil, fmt.Errorf("%q is no milter packet", head)
+	}
+	if head, err = c.r.Peek(5); err != nil {
+		return nil, err
+	}
+	if code := milter.Code(head[4]); n > maxHanded && code != milter.CodeHeader && code != milter.CodeBody {
+		return nil, fmt.Errorf("a milter packet %q of %d bytes", byte(code), n)
+	}
+	packet := c.room(4 + n)
+	_, err = io.ReadFull(c.r, packet)
+	return packet, err
+}
+
+// room returns a buffer of n bytes that is valid until the next packet.
+func (c *conn) room(n int) []byte {
+	if n > 128<<10 {
+		return make([]byte, n)
+	}
+	if cap(c.buf) < n {
+		c.buf = make([]byte, max(n, 4<<10))
+	}
+	return c.buf[:n]
 }
 
 var abort = []byte{0, 0, 0, 1, byte(milter.CodeAbort)}
@@ -153,46 +192,62 @@ func (c *conn) setBusy(busy bool) {
 	c.mu.Unlock()
 }
 
-// check returns what go-milter may see of a packet: nothing if it is malformed and go-milter
-// would answer, or end the session. The message that it belongs to is then OnError.
-func (c *conn) check(packet []byte) []byte {
+// check returns what go-milter may see of a packet. If it is malformed, the message that it
+// belongs to is OnError, and go-milter must not answer it, nor end the session.
+func (c *conn) check(packet []byte) ([]byte, error) {
 	code, data := milter.Code(packet[4]), packet[5:]
-	ok := true
+	switch {
+	case code == milter.CodeOptNeg && !capable(data):
+		return nil, errors.New("the mail server is too old for this milter; Postfix 2.6 or Sendmail 8.14 is needed")
+	case code == milter.CodeConn && wellFormed(code, data):
+		return withoutPrefix(packet), nil
+	case wellFormed(code, data):
+		return packet, nil
+	}
+	c.session.malformed(code)
 	switch code {
-	case milter.CodeOptNeg:
-		// Version, actions, protocol steps, each of 4 bytes. go-milter does not look at what
-		// is offered, and an MTA drops a filter that asks for more.
-		if ok = len(data) >= 12 && milter.OptAction(binary.BigEndian.Uint32(data[4:]))&actions == actions &&
-			milter.OptProtocol(binary.BigEndian.Uint32(data[8:]))&protocol == protocol; !ok {
-			c.server.log().Error("the mail server is too old for this milter; Postfix 2.6 or Sendmail 8.14 is needed")
-			return nil
-		}
-	case milter.CodeConn:
-		name := bytes.IndexByte(data, 0)
-		ok = name >= 0 && len(data) > name+1
-		if inet := ok && (data[name+1] == '4' || data[name+1] == '6'); inet {
-			if ok = len(data) > name+4; ok {
-				return withoutPrefix(packet, 5+name+4)
-			}
-		}
-	case milter.CodeHeader:
-		name := bytes.IndexByte(data, 0)
-		ok = name > 0 && bytes.Count(data, []byte{0}) == 2 && data[len(data)-1] == 0
-	case milter.CodeMacro:
-		ok = len(data) > 0
+	case milter.CodeMail, milter.CodeRcpt, milter.CodeEOB: // go-milter takes them whatever they hold
+		return packet, nil
 	}
-	if !ok {
-		c.session.malformed(code)
-		return nil
-	}
-	return packet
+	return nil, nil
 }
 
-// withoutPrefix takes the "IPv6:" that MTAs write before an address at pos, and that
-// go-milter does not understand, out of a packet.
-func withoutPrefix(packet []byte, pos int) []byte {
+// wellFormed tells whether data is what belongs to a command.
+func wellFormed(code milter.Code, data []byte) bool {
+	end := bytes.IndexByte(data, 0) // of the first string
+	switch code {
+	case milter.CodeConn:
+		if end < 0 || len(data) < end+2 {
+			return false
+		}
+		inet := data[end+1] == '4' || data[end+1] == '6'
+		return !inet || len(data) > end+4
+	case milter.CodeHeader:
+		return end > 0 && bytes.Count(data, []byte{0}) == 2 && data[len(data)-1] == 0
+	case milter.CodeMail, milter.CodeRcpt:
+		return end > 0
+	case milter.CodeMacro:
+		return len(data) > 0
+	case milter.CodeEOB:
+		return len(data) == 0
+	}
+	return true
+}
+
+// capable looks at what an MTA offers: a version, actions and protocol steps, each of 4 bytes.
+// go-milter does not, and an MTA drops a filter that asks for more.
+func capable(offer []byte) bool {
+	return len(offer) >= 12 &&
+		milter.OptAction(binary.BigEndian.Uint32(offer[4:]))&actions == actions &&
+		milter.OptProtocol(binary.BigEndian.Uint32(offer[8:]))&protocol == protocol
+}
+
+// withoutPrefix takes the "IPv6:" that MTAs write before an address, and that go-milter does
+// not understand, out of a CONNECT packet: after name, family and port.
+func withoutPrefix(packet []byte) []byte {
 	const prefix = "IPv6:"
-	if !bytes.HasPrefix(packet[pos:], []byte(prefix)) {
+	pos := 5 + bytes.IndexByte(packet[5:], 0) + len("\x006\x00\x00")
+	if len(packet) < pos || !bytes.HasPrefix(packet[pos:], []byte(prefix)) {
 		return packet
 	}
 	packet = append(packet[:pos], packet[pos+len(prefix):]...)

@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -75,6 +76,9 @@ func removeStale(path string) error {
 	if err == nil {
 		c.Close()
 		return fmt.Errorf("another daemon answers on %s; stop it first", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) { // somebody may listen who is too busy to answer
+		return fmt.Errorf("find out who listens on %s: %w", path, err)
 	}
 	return os.Remove(path)
 }

@@ -229,9 +229,9 @@ func TestFailures(t *testing.T) {
 			<-hang
 			_ = m.Raw[len(m.Raw)-1] // still there
 			return nil, nil
-		}}, "no decision within"},
+		}}, "judge: no answer within"},
 		{"archive fails", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { return errors.New("disk full") }}, "absorb: disk full"},
-		{"archive panics", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { panic("oops") }}, "panic while absorbing"},
+		{"archive panics", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { panic("oops") }}, "absorb: panic: oops"},
 		{"spool fails", &Server{SpoolMemory: 10, SpoolDir: "/nonexistent"}, "spool message"},
 	}
 	for _, tt := range tests {

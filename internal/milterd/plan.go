@@ -10,6 +10,34 @@ import (
 	"breakwater/internal/rules"
 )
 
+// settle makes decisions fit one answer, if they do not yet, so that nobody who is to get
+// the message loses it. It returns what can be carried out.
+func settle(ds []rules.Decision) []rules.Decision {
+	count := map[rules.Action]int{}
+	text := "" // of the first who is to try again
+	for _, d := range ds {
+		if count[d.Action]++; d.Action == rules.Tempfail && text == "" {
+			text = or(d.Text, d.Reason)
+		}
+	}
+	settled := slices.Clone(ds)
+	for i := range settled {
+		d := &settled[i]
+		switch {
+		case count[rules.Tempfail] > 0 && d.Action != rules.Tempfail:
+			// Even if but one is: tried again, it is lost to nobody.
+			d.Wanted, d.Action, d.Text = d.Action, rules.Tempfail, text
+		case d.Action == rules.Reject && count[rules.Reject] < len(ds),
+			d.Action == rules.Quarantine && count[rules.Deliver]+count[rules.Tag]+count[rules.Reject] > 0:
+			d.Wanted, d.Action = d.Action, rules.Deliver
+		default:
+			continue
+		}
+		d.Reason += "; mixed"
+	}
+	return settled
+}
+
 // plan is what the MTA is told of a message.
 type plan struct {
 	verdict    rules.Action // Deliver, Absorb (of all: a discard), Reject or Tempfail
@@ -17,16 +45,12 @@ type plan struct {
 	tag        string       // value of an X-Breakwater field; "" for none
 	quarantine string       // why; "" if it is not
 	text       string       // of Reject and Tempfail
-	decisions  []rules.Decision
 }
 
-// planFor turns decisions, one for each recipient, into a plan. Where they do not fit
-// together, nobody who is to get the message loses it.
+// planFor turns settled decisions, one for each recipient, into a plan.
 func planFor(ds []rules.Decision) plan {
-	p := plan{verdict: rules.Deliver, decisions: ds}
-	count := map[rules.Action]int{}
+	p := plan{verdict: rules.Deliver}
 	for _, d := range ds {
-		count[d.Action]++
 		switch d.Action {
 		case rules.Absorb:
 			p.remove = append(p.remove, d.Recipient.Addr)
@@ -35,22 +59,11 @@ func planFor(ds []rules.Decision) plan {
 		case rules.Quarantine:
 			p.quarantine = fmt.Sprintf("breakwater: %s (%s)", d.Reason, d.Rule)
 		case rules.Reject, rules.Tempfail:
-			p.text = or(d.Text, d.Reason)
+			p.verdict, p.text = d.Action, or(p.text, or(d.Text, d.Reason))
 		}
 	}
-	if len(ds) == 0 {
-		return p
-	}
-	switch all := len(ds); {
-	case count[rules.Tempfail] > 0:
-		// Even of one: tried again, it is lost to nobody.
-		return plan{verdict: rules.Tempfail, text: p.text, decisions: ds}
-	case count[rules.Reject] == all:
-		return plan{verdict: rules.Reject, text: p.text, decisions: ds}
-	case count[rules.Absorb] == all:
-		return plan{verdict: rules.Absorb, decisions: ds}
-	case count[rules.Deliver]+count[rules.Tag]+count[rules.Reject] > 0:
-		p.quarantine = ""
+	if len(ds) > 0 && len(p.remove) == len(ds) {
+		p = plan{verdict: rules.Absorb}
 	}
 	return p
 }

@@ -13,7 +13,7 @@ package milterd
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
@@ -30,12 +30,13 @@ import (
 // the first call of Serve.
 type Server struct {
 	// Judge returns one decision for each recipient, in their order, usable even when
-	// the error is not nil. It may panic, or not return in time: both are OnError.
+	// the error is not nil. It may panic, or not return in time: both are OnError. The
+	// message is valid until it returns.
 	Judge func(context.Context, *message.Message) ([]rules.Decision, error)
-	// Absorb keeps m for the recipients of ds. When it returns nil, m is on disk. It must
-	// not use m after it has returned.
+	// Absorb keeps m for the recipients of ds. When it returns nil, m is on disk. What is
+	// true of Judge is true of it.
 	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
-	// Done is told what was decided, before the MTA is. It must not keep the message.
+	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.
 	Done func(Outcome)
 
 	OnError rules.Action // Deliver, the default, or Tempfail
@@ -54,10 +55,11 @@ type Server struct {
 
 	stopping atomic.Bool
 	refused  atomic.Uint64
+	running  atomic.Int64 // calls of Judge and Absorb, those included that nobody waits for any more
 	mu       sync.Mutex
 	conns    map[*conn]bool
 	lns      []net.Listener
-	idle     chan struct{} // closed when the last connection has ended; nil before Shutdown
+	idle     chan struct{} // made by Shutdown, closed when the last connection has ended
 }
 
 // Outcome is what was decided about a message.
@@ -75,6 +77,8 @@ func or[T comparable](v, otherwise T) T {
 	}
 	return v
 }
+
+func (s *Server) maxConns() int { return or(s.MaxConns, 500) }
 
 func (s *Server) log() *slog.Logger {
 	if s.Log == nil {
@@ -107,12 +111,9 @@ var macros = map[milter.Stage][]string{
 // Serve answers on ln until Shutdown; then it returns nil. It may be called for several listeners.
 func (s *Server) Serve(ln net.Listener) error {
 	l := &listener{Listener: ln, server: s}
-	s.mu.Lock()
-	if s.conns == nil {
-		s.conns = map[*conn]bool{}
+	if !s.register(ln) {
+		return ln.Close()
 	}
-	s.lns = append(s.lns, ln)
-	s.mu.Unlock()
 	inner := &milter.Server{
 		Actions: actions, Protocol: protocol, SymList: macros,
 		// go-milter accepts and makes the session in turn, in one goroutine: the last
@@ -126,38 +127,62 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
+// register notes a listener for Shutdown; false if that has been called already.
+func (s *Server) register(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Load() {
+		return false
+	}
+	if s.conns == nil {
+		s.conns = map[*conn]bool{}
+	}
+	s.lns = append(s.lns, ln)
+	return true
+}
+
 // Shutdown takes no more connections, lets messages in hand finish, and ends. When ctx is
 // done first, it cuts off what is left and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stopping.Store(true)
-	idle := make(chan struct{})
-	s.mu.Lock()
-	for _, ln := range s.lns {
-		ln.Close()
-	}
-	s.idle = idle
-	if len(s.conns) == 0 {
-		close(idle)
-		s.idle = nil
-	}
-	for c := range s.conns {
-		c.wake()
-	}
-	s.mu.Unlock()
+	s.stop()
 	select {
-	case <-idle:
+	case <-s.idle:
 		return nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.Conn.Close()
-	}
 	if len(s.conns) == 0 {
 		return nil
 	}
-	return errors.New("not all connections ended in time")
+	for c := range s.conns {
+		c.Conn.Close()
+	}
+	return fmt.Errorf("%d messages in hand were cut off", len(s.conns))
+}
+
+// stop closes the listeners and the connections that are idle.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Swap(true) {
+		return
+	}
+	s.idle = make(chan struct{})
+	for _, ln := range s.lns {
+		ln.Close()
+	}
+	for c := range s.conns {
+		c.wake()
+	}
+	s.ended()
+}
+
+// ended lets Shutdown return when no connection is left.
+func (s *Server) ended() {
+	if s.stopping.Load() && len(s.conns) == 0 {
+		close(s.idle)
+	}
 }
 
 // Connections is how many MTAs are connected now.
@@ -177,9 +202,9 @@ func (s *Server) admit(c *conn) bool {
 	if s.stopping.Load() {
 		return false
 	}
-	if len(s.conns) >= or(s.MaxConns, 500) {
+	if len(s.conns) >= s.maxConns() {
 		if n := s.refused.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
-			s.log().Warn("too many connections; the mail server does what its default action says", "limit", or(s.MaxConns, 500), "refused", n)
+			s.log().Warn("too many connections; the mail server does what its default action says", "limit", s.maxConns(), "refused", n)
 		}
 		return false
 	}
@@ -191,8 +216,5 @@ func (s *Server) drop(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
-	if len(s.conns) == 0 && s.idle != nil {
-		close(s.idle)
-		s.idle = nil
-	}
+	s.ended()
 }

@@ -1,0 +1,154 @@
+package milterd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/emersion/go-milter"
+
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+)
+
+// Body is the end of the message: it is judged, and the MTA gets the one answer.
+func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
+	defer s.end()
+	s.queueID(m)
+	begun := time.Now()
+	msg, ds, err := s.judge(begun)
+	ds, keepErr := s.absorb(msg, settle(ds))
+	resp, lost := planFor(ds).apply(m, s.marks) // lost: the MTA is gone, and will ask again
+	s.done(Outcome{Message: msg, Decisions: ds, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)})
+	return resp, lost
+}
+
+// judge asks for decisions. Without them, for any reason, they are what OnError says.
+func (s *session) judge(at time.Time) (*message.Message, []rules.Decision, error) {
+	m, ds, err := s.ask(at)
+	if m != nil && len(ds) == len(s.env.Recipients) {
+		return m, ds, err
+	}
+	if err == nil {
+		err = fmt.Errorf("%d decisions for %d recipients", len(ds), len(s.env.Recipients))
+	}
+	ds = make([]rules.Decision, len(s.env.Recipients))
+	for i, r := range s.env.Recipients {
+		ds[i] = rules.Failed(r, "", s.server.OnError)
+	}
+	return &message.Message{Envelope: s.env, At: at}, ds, err
+}
+
+// ask calls Judge, if there is a whole message to judge.
+func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) {
+	if s.failed != nil {
+		return nil, nil, s.failed
+	}
+	if s.spool == nil {
+		return nil, nil, errors.New("the mail server ended a message that it had not begun")
+	}
+	raw, err := s.spool.bytes()
+	if err != nil {
+		return nil, nil, err
+	}
+	env := s.env
+	env.Truncated = s.spool.truncated
+	type judged struct {
+		m  *message.Message
+		ds []rules.Decision
+	}
+	j, err := within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (judged, error) {
+		m := message.Parse(env, at.UTC().Round(0), raw)
+		ds, err := s.server.Judge(ctx, m)
+		return judged{m, ds}, err
+	})
+	if err != nil {
+		err = fmt.Errorf("judge: %w", err)
+	}
+	return j.m, j.ds, err
+}
+
+// absorb has the message kept for those who do not get it, before the MTA has its answer.
+// Where that fails, OnError says what happens instead; what is not whole is delivered.
+func (s *session) absorb(m *message.Message, ds []rules.Decision) ([]rules.Decision, error) {
+	var absorbed []rules.Decision
+	for _, d := range ds {
+		if d.Action == rules.Absorb {
+			absorbed = append(absorbed, d)
+		}
+	}
+	if len(absorbed) == 0 {
+		return ds, nil
+	}
+	instead, err := s.server.OnError, error(nil)
+	switch {
+	case m.Truncated:
+		instead, err = rules.Deliver, errors.New("the message is too long")
+	case s.server.Absorb == nil:
+		err = errors.New("there is no archive")
+	default:
+		_, err = within(s, or(s.server.AbsorbTimeout, 30*time.Second), func(ctx context.Context) (struct{}, error) {
+			return struct{}{}, s.server.Absorb(ctx, m, absorbed)
+		})
+	}
+	if err == nil {
+		return ds, nil
+	}
+	for i, d := range ds {
+		if d.Action == rules.Absorb {
+			ds[i] = rules.Failed(d.Recipient, d.Class, instead)
+		}
+	}
+	return settle(ds), fmt.Errorf("absorb: %w", err)
+}
+
+// done tells what was decided. A panic there must not cost the MTA its answer.
+func (s *session) done(o Outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.server.log().Error("panic after a decision", "qid", o.Message.QueueID, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	if s.server.Done != nil {
+		s.server.Done(o)
+	}
+}
+
+// within runs f and waits for it, but no longer than limit. f may panic, and it may go on when
+// its time is up: the message in hand stays valid until it returns.
+func within[T any](s *session, limit time.Duration, f func(context.Context) (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	// One for each connection may be running, and as many again that nobody waits for.
+	if s.server.running.Add(1) > 2*int64(s.server.maxConns()) {
+		s.server.running.Add(-1)
+		return result{}.value, errors.New("too many messages are still being worked on")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	s.spool.hold()
+	results := make(chan result, 1)
+	go func(sp *spool, qid string) {
+		r := result{err: errors.New("gave up")}
+		defer func() {
+			if v := recover(); v != nil {
+				s.server.log().Error("panic", "qid", qid, "panic", v, "stack", string(debug.Stack()))
+				r = result{err: fmt.Errorf("panic: %v", v)}
+			}
+			sp.release()
+			s.server.running.Add(-1)
+			results <- r
+		}()
+		r.value, r.err = f(ctx)
+	}(s.spool, s.env.QueueID)
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-ctx.Done():
+		return result{}.value, fmt.Errorf("no answer within %v", limit)
+	}
+}
