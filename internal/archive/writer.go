@@ -56,6 +56,7 @@ type writer struct {
 	file file // nil when a segment is to be begun
 	name string
 	size int64 // on disk for certain
+	buf  *bufio.Writer
 }
 
 // room tells when there is too little for so many bytes more.
@@ -113,15 +114,18 @@ func (w *writer) begin(first id) error {
 }
 
 func (w *writer) append(group []*put) error {
-	buf := bufio.NewWriterSize(w.file, 64<<10)
+	if w.buf == nil {
+		w.buf = bufio.NewWriterSize(nil, 64<<10)
+	}
+	w.buf.Reset(w.file)
 	for _, p := range group {
 		for _, b := range [][]byte{p.record.head.append(nil, w.name), p.record.strings, p.record.message} {
-			if _, err := buf.Write(b); err != nil {
+			if _, err := w.buf.Write(b); err != nil {
 				return fmt.Errorf("write segment %s: %w", w.name, err)
 			}
 		}
 	}
-	if err := buf.Flush(); err != nil {
+	if err := w.buf.Flush(); err != nil {
 		return fmt.Errorf("write segment %s: %w", w.name, err)
 	}
 	if err := w.file.Sync(); err != nil {

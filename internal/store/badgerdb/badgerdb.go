@@ -122,11 +122,16 @@ func openBadger(dir string, o Options) (db *badger.DB, err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
+	if !o.InMemory {
+		if err := checkTables(dir); err != nil {
+			return nil, err
+		}
+	}
 	return badger.Open(badger.DefaultOptions(dir).
 		WithInMemory(o.InMemory).
 		WithLogger(logger{o.Log}).
-		WithMemTableSize(8 << 20).WithNumMemtables(2).
-		WithBaseTableSize(2 << 20).WithBaseLevelSize(16 << 20).
+		WithMemTableSize(4 << 20).WithNumMemtables(2).
+		WithBaseTableSize(1 << 20).WithBaseLevelSize(16 << 20).
 		WithNumLevelZeroTables(2).WithNumLevelZeroTablesStall(8).
 		WithNumCompactors(2).WithNumGoroutines(2).
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
