@@ -74,7 +74,24 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		JudgeTimeout: time.Duration(cfg.Milter.JudgeTimeout),
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
+	d.gauges()
 	return d, nil
+}
+
+// gauges shows the state of the daemon in its metrics.
+func (d *daemon) gauges() {
+	d.metrics.gauge("breakwater_connections", "Mail servers that are connected now.", func() float64 { return float64(d.milter.Connections()) })
+	d.metrics.gauge("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
+	d.metrics.gauge("breakwater_store_ok", "1 while counts are written to disk.", func() float64 { return ok(d.store.Err()) })
+	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
+	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
+}
+
+func ok(err error) float64 {
+	if err != nil {
+		return 0
+	}
+	return 1
 }
 
 func domains(names []string) []string {

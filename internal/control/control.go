@@ -42,8 +42,8 @@ type Storm struct {
 	Seen    uint64    `json:"seen"` // copies and what came before the storm
 }
 
-// from puts an incident as it stands at a time in the form of the socket.
-func from(i storm.Incident, at time.Time) Incident {
+// show puts an incident as it stands at a time in the form of the socket.
+func show(i storm.Incident, at time.Time) Incident {
 	out := Incident{
 		ID: i.ID, Class: i.Class, Subject: i.Subject, Since: i.Since, Last: i.Last, Raging: i.Raging,
 		Copies: i.Copies, Mailboxes: i.Mailboxes(), Sources: []Source{}, Others: i.Others,

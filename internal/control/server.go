@@ -44,24 +44,33 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "since: not a time of RFC 3339", http.StatusBadRequest)
 		return
 	}
-	var storms []storm.Tally
-	for t, err := range s.Store.Tallies(r.Context(), since) {
-		if err != nil {
-			s.Log.Error("list storms", "err", err)
-			http.Error(w, fmt.Sprintf("list storms: %v", err), http.StatusInternalServerError)
-			return
-		}
-		if t.Storm != nil {
-			storms = append(storms, t)
-		}
-	}
-	now := time.Now()
-	answer := []Incident{}
-	for _, i := range storm.Incidents(storms, now) {
-		answer = append(answer, from(i, now))
+	answer, err := Incidents(r.Context(), s.Store, since, time.Now())
+	if err != nil {
+		s.Log.Error("list storms", "err", err)
+		http.Error(w, fmt.Sprintf("list storms: %v", err), http.StatusInternalServerError)
+		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		s.Log.Debug("answer on control socket", "err", err)
 	}
+}
+
+// Incidents lists the incidents of a store that were last touched since a time, as they
+// stand now, most copies first.
+func Incidents(ctx context.Context, from store.Store, since, now time.Time) ([]Incident, error) {
+	var storms []storm.Tally
+	for t, err := range from.Tallies(ctx, since) {
+		if err != nil {
+			return nil, err
+		}
+		if t.Storm != nil {
+			storms = append(storms, t)
+		}
+	}
+	list := []Incident{}
+	for _, i := range storm.Incidents(storms, now) {
+		list = append(list, show(i, now))
+	}
+	return list, nil
 }

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"breakwater/internal/stormgen"
+)
+
+// demo is the settings of `breakwater demo`.
+type demo struct {
+	storm       stormgen.Options
+	connections int
+	keep        string
+	json        bool
+}
+
+func demoCommand() *cobra.Command {
+	d := demo{
+		storm: stormgen.Options{
+			Messages: 20_000, Ordinary: 2000, Seed: 1,
+			Start: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), Span: 30 * time.Minute,
+		},
+		connections: 20,
+	}
+	var id, body string
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Play a mail storm against breakwater and see what arrives",
+		Long: `Demo needs no mail server and touches nothing on this host. It starts the daemon with a
+store, an archive and the shipped rules in a temporary folder, and plays a mail storm to it
+over the milter protocol, as Postfix would: a customer sends mailshots with everybody in Cc,
+three servers send each copy that they get to everybody in Cc again, mailboxes fill up and
+bounce, programs answer for people who are away, and ordinary mail comes in between.
+
+Then it prints what each mailbox got. The exit status is 1 if any ordinary mail did not
+arrive as it was.`,
+		Example: `  breakwater demo
+  breakwater demo --messages 100000 --seed 7
+  breakwater demo --msgid rewrite                   servers that write Message-IDs anew
+  breakwater demo --keep /tmp/demo --json > demo.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if d.storm.MessageID, err = habit("msgid", id, "rewrite"); err != nil {
+				return exit{exitUsage, err}
+			}
+			if d.storm.Body, err = habit("body", body, "disclaimer"); err != nil {
+				return exit{exitUsage, err}
+			}
+			return d.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	f := cmd.Flags()
+	f.IntVar(&d.storm.Messages, "messages", d.storm.Messages, "`number` of mails of the storm")
+	f.IntVar(&d.storm.Ordinary, "ordinary", d.storm.Ordinary, "`number` of ordinary mails")
+	f.Uint64Var(&d.storm.Seed, "seed", d.storm.Seed, "another `number` makes another storm")
+	f.StringVar(&id, "msgid", "keep", "what the servers do to Message-IDs: keep, rewrite or mixed")
+	f.StringVar(&body, "body", "keep", "what the servers do to bodies: keep, disclaimer or mixed")
+	f.IntVar(&d.connections, "connections", d.connections, "`number` of milter connections at a time")
+	f.StringVar(&d.keep, "keep", "", "keep store, archive and log in a new `folder`")
+	f.BoolVar(&d.json, "json", false, "print the result as JSON")
+	return cmd
+}
+
+// habit reads a flag of which change is the name of stormgen.Change.
+func habit(flag, value, change string) (stormgen.Habit, error) {
+	switch value {
+	case "keep":
+		return stormgen.Keep, nil
+	case change:
+		return stormgen.Change, nil
+	case "mixed":
+		return stormgen.Mixed, nil
+	}
+	return 0, fmt.Errorf("--%s is %q; must be keep, %s or mixed", flag, value, change)
+}
+
+// run plays the storm and prints the result.
+func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	if d.storm.Messages < 1 || d.connections < 1 || d.storm.Ordinary < 0 {
+		return exit{exitUsage, errors.New("--messages and --connections must be at least 1, --ordinary at least 0")}
+	}
+	if d.storm.Ordinary == 0 {
+		d.storm.Ordinary = -1 // none
+	}
+	folder, remove, err := d.folder()
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	result, err := d.play(ctx, folder, stderr)
+	if err != nil {
+		return exit{exitReport, err}
+	}
+	if d.json {
+		err = printJSON(stdout, result)
+	} else {
+		err = result.print(stdout)
+	}
+	if err == nil && len(result.Touched) > 0 {
+		err = exit{status: exitReport}
+	}
+	return err
+}
+
+// folder makes the folder for all that the daemon writes.
+func (d *demo) folder() (name string, remove func() error, err error) {
+	if d.keep == "" {
+		name, err = os.MkdirTemp("", "breakwater-demo-")
+		return name, func() error { return os.RemoveAll(name) }, err
+	}
+	if err := os.Mkdir(d.keep, 0o700); errors.Is(err, fs.ErrExist) {
+		return "", nil, fmt.Errorf("--keep %s: it is there already; name a new folder", d.keep)
+	} else if err != nil {
+		return "", nil, fmt.Errorf("--keep: %w", err)
+	}
+	return d.keep, func() error { return nil }, nil
+}

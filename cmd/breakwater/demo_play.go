@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/config"
+	"breakwater/internal/control"
+	"breakwater/internal/milterd"
+	"breakwater/internal/milterd/client"
+	"breakwater/internal/rules"
+	"breakwater/internal/stormgen"
+	shipped "breakwater/rules"
+)
+
+// play runs the daemon in folder and plays the storm to it.
+func (d *demo) play(ctx context.Context, folder string, stderr io.Writer) (*demoResult, error) {
+	daemon, closeLog, err := demoDaemon(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer closeLog()
+	ln, err := milterd.Listen("inet:127.0.0.1:0", milterd.ListenOptions{})
+	if err != nil {
+		return nil, errors.Join(err, daemon.close())
+	}
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- daemon.serve(serving, []net.Listener{ln}) }()
+	r := newDemoResult(d.storm)
+	err = d.send(ctx, ln.Addr().String(), r, stderr)
+	if err == nil {
+		r.Incidents, err = control.Incidents(ctx, daemon.store, d.storm.Start, time.Now())
+	}
+	stop()
+	err = errors.Join(err, <-served, daemon.close())
+	if err == nil {
+		err = r.archive(ctx, filepath.Join(folder, "archive"))
+	}
+	if d.keep != "" {
+		r.Kept = folder
+	}
+	return r, err
+}
+
+// demoDaemon opens a daemon with the shipped rules and everything else in folder.
+func demoDaemon(folder string) (*daemon, func() error, error) {
+	cfg := config.Default()
+	cfg.Store = "badger:" + filepath.Join(folder, "store")
+	cfg.Archive = filepath.Join(folder, "archive")
+	cfg.Rules = filepath.Join(folder, "rules")
+	cfg.Secret = filepath.Join(folder, "secret")
+	def, err := shipped.Files.ReadFile(rules.DefaultFile)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.Mkdir(cfg.Rules, 0o700); err != nil {
+		return nil, nil, err
+	}
+	if err := os.WriteFile(filepath.Join(cfg.Rules, rules.DefaultFile), def, 0o600); err != nil {
+		return nil, nil, err
+	}
+	file, err := os.Create(filepath.Join(folder, "log"))
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := openDaemon(cfg, slog.New(slog.NewTextHandler(file, nil)))
+	if err != nil {
+		return nil, nil, errors.Join(err, file.Close())
+	}
+	return d, file.Close, nil
+}
+
+// outcome is what became of one item.
+type outcome struct {
+	item    stormgen.Item
+	fates   []bool // of each recipient: whether it arrived
+	altered bool
+	err     error
+}
+
+// send plays the storm over several connections and counts what becomes of it.
+func (d *demo) send(ctx context.Context, addr string, r *demoResult, stderr io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	items, outcomes := make(chan stormgen.Item), make(chan outcome)
+	go func() {
+		defer close(items)
+		for it := range stormgen.Generate(d.storm) {
+			select {
+			case items <- it:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	for range d.connections {
+		wg.Go(func() { sender(ctx, addr, items, outcomes) })
+	}
+	go func() {
+		wg.Wait()
+		close(outcomes)
+	}()
+	bar := newProgress(stderr, d.storm.Messages+max(0, d.storm.Ordinary))
+	defer bar.done()
+	begun := time.Now()
+	shots := map[string]bool{}
+	var failed error
+	for o := range outcomes {
+		if o.err != nil {
+			if failed == nil {
+				failed = o.err
+			}
+			cancel()
+			continue
+		}
+		if o.item.Kind == stormgen.Original {
+			shots[o.item.Group] = true
+		}
+		r.add(o.item, d.storm.Start, o.fates, o.altered)
+		bar.add(len(o.fates))
+	}
+	r.Mailshots = len(shots)
+	r.finish(time.Since(begun))
+	if failed == nil {
+		failed = ctx.Err()
+	}
+	return failed
+}
+
+// sender plays items over one connection.
+func sender(ctx context.Context, addr string, items <-chan stormgen.Item, outcomes chan<- outcome) {
+	c, err := client.Dial(ctx, "tcp", addr, client.Options{Abort: true})
+	if err != nil {
+		outcomes <- outcome{err: err}
+		return
+	}
+	defer c.Close()
+	for it := range items {
+		o := outcome{item: it}
+		var res client.Result
+		if res, o.err = c.Send(asMail(it)); o.err == nil {
+			o.fates, o.altered = fates(it, res)
+		}
+		outcomes <- o
+		if o.err != nil {
+			return
+		}
+	}
+	c.Quit()
+}
+
+func asMail(it stormgen.Item) client.Mail {
+	env := it.Envelope
+	m := client.Mail{
+		QueueID: env.QueueID, Client: env.Client, Helo: env.Helo, AuthUser: env.AuthUser, DaemonName: env.DaemonName,
+		From: env.ReversePath, Mailer: "virtual", Raw: it.Raw,
+	}
+	for _, rcpt := range env.Recipients {
+		m.To = append(m.To, rcpt.Addr)
+	}
+	return m
+}
+
+// fates reads off the milter's answer who got a message, and whether it was changed.
+func fates(it stormgen.Item, res client.Result) (got []bool, altered bool) {
+	lost := map[string]int{}
+	for _, addr := range append(res.Deleted, res.Refused...) {
+		lost[addr]++
+	}
+	arrived := (res.Verdict == client.Accept || res.Verdict == client.Continue) && res.Quarantined == ""
+	for _, rcpt := range it.Envelope.Recipients {
+		got = append(got, arrived && lost[rcpt.Addr] == 0)
+	}
+	return got, len(res.Inserted)+len(res.Changed) > 0
+}
+
+// archive counts what is in the archive, and how large it is.
+func (r *demoResult) archive(ctx context.Context, folder string) error {
+	a, err := archive.OpenReadOnly(folder)
+	if err != nil {
+		return err
+	}
+	for c, err := range a.All(ctx) {
+		if err != nil {
+			return err
+		}
+		for _, rcpt := range c.Recipients {
+			r.Absorbed[rcpt.Class]++
+		}
+	}
+	return filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			r.Archived += info.Size()
+		}
+		return err
+	})
+}
+
+// progress is a bar on a terminal; elsewhere it is silent.
+type progress struct {
+	w          io.Writer // nil: silent
+	n, total   int
+	begun, was time.Time
+}
+
+func newProgress(w io.Writer, total int) *progress {
+	p := &progress{total: total, begun: time.Now()}
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.w = w
+	}
+	return p
+}
+
+const barWidth = 40
+
+func (p *progress) add(n int) {
+	p.n += n
+	if now := time.Now(); p.w != nil && now.Sub(p.was) > 100*time.Millisecond {
+		p.was = now
+		full := min(barWidth, p.n*barWidth/max(p.total, 1))
+		fmt.Fprintf(p.w, "\r  %s%s %3d%%  %s mails, %s a second ", strings.Repeat("█", full), strings.Repeat("░", barWidth-full),
+			min(100, p.n*100/max(p.total, 1)), thousands(p.n), thousands(int(float64(p.n)/now.Sub(p.begun).Seconds())))
+	}
+}
+
+func (p *progress) done() {
+	if p.w != nil {
+		fmt.Fprintf(p.w, "\r%*s\r", barWidth+50, "")
+	}
+}
