@@ -133,12 +133,13 @@ func comment(v string) string {
 	return strings.TrimSpace(v)
 }
 
-// xtext decodes "+2B" (RFC 3461 §4). A plus sign that no two digits follow stays.
+// xtext decodes "+2B" and "+3D", the two characters that must be encoded (RFC 3461 §4).
+// Other plus signs stay: most systems do not encode at all.
 func xtext(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		if s[i] == '+' && i+2 < len(s) && strings.ToUpper(s[i+1:i+3]) == s[i+1:i+3] {
-			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && (c == '+' || c == '=' || c <= ' ') {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && (c == '+' || c == '=') {
 				b.WriteByte(byte(c))
 				i += 2
 				continue

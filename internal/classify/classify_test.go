@@ -1,0 +1,99 @@
+package classify
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"breakwater/internal/message"
+)
+
+func classified(s string) Verdict {
+	return Classify(message.Parse(message.Envelope{}, time.Time{}, []byte(strings.ReplaceAll(s, "\n", "\r\n"))))
+}
+
+// TestFields says what single fields make of a message.
+func TestFields(t *testing.T) {
+	const from = "From: ann@example.net\nSubject: x\n"
+	tests := []struct {
+		fields string
+		class  Class
+		reason string
+	}{
+		{"", Personal, "nothing says otherwise"},
+		{"Auto-Submitted: auto-replied\n", AutoReply, "Auto-Submitted: auto-replied"},
+		{"Auto-Submitted: Auto-Replied (vacation)\n", AutoReply, "Auto-Submitted: auto-replied"},
+		{"Auto-Submitted: auto-replied; owner-email=x\n", AutoReply, "Auto-Submitted: auto-replied"},
+		{"Auto-Submitted: auto-generated\n", Bulk, "Auto-Submitted: auto-generated"},
+		{"Auto-Submitted: no\n", Personal, "nothing says otherwise"},
+		{"X-Auto-Response-Suppress: All\n", Personal, "nothing says otherwise"},
+		{"X-Autoreply: yes\n", AutoReply, "X-Autoreply: yes"},
+		{"X-Autoreply: no\n", Personal, "nothing says otherwise"},
+		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", Bulk, "List-Id"},
+		{"Precedence: bulk\n", Bulk, "Precedence: bulk"},
+		{"Precedence: first-class\n", Personal, "nothing says otherwise"},
+		{"List-Unsubscribe: <mailto:x@example.org>\n", Bulk, "List-Unsubscribe"},
+		{"Return-Path: <>\n", Personal, "nothing says otherwise"},
+	}
+	for _, tt := range tests {
+		if v := classified(from + tt.fields + "\nbody\n"); v.Class != tt.class || len(v.Reasons) != 1 || v.Reasons[0] != tt.reason {
+			t.Errorf("%q: %+v", tt.fields, v)
+		}
+	}
+}
+
+func samples(tb testing.TB) map[string][]byte {
+	files, err := filepath.Glob("../../testdata/*/*.eml")
+	if err != nil || len(files) == 0 {
+		tb.Fatal("no samples", err)
+	}
+	all := map[string][]byte{}
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		all[name] = b
+	}
+	return all
+}
+
+func FuzzClassify(f *testing.F) {
+	for _, b := range samples(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		one := Classify(message.Parse(message.Envelope{}, time.Time{}, b))
+		two := Classify(message.Parse(message.Envelope{}, time.Time{}, b))
+		if !reflect.DeepEqual(one, two) {
+			t.Errorf("not deterministic: %+v, %+v", one, two)
+		}
+		if len(one.Reasons) == 0 || one.Class == "" {
+			t.Errorf("no reason: %+v", one)
+		}
+		if !bytes.Equal(b, before) {
+			t.Error("the message was changed")
+		}
+	})
+}
+
+func BenchmarkClassify(b *testing.B) {
+	for name, file := range map[string]string{"ordinary": "ordinary/person", "dsn": "dsn/postfix-unknown-user", "list": "ordinary/list-post"} {
+		raw, err := os.ReadFile("../../testdata/" + file + ".eml")
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			b.ReportAllocs()
+			for b.Loop() {
+				Classify(message.Parse(message.Envelope{}, time.Time{}, raw))
+			}
+		})
+	}
+}
