@@ -1,0 +1,96 @@
+package milterd
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+)
+
+func TestReplyText(t *testing.T) {
+	for in, want := range map[string]string{
+		"100% sure": "100%% sure", "two\r\nlines": "two??lines", "Grüße": "Gr??e", "": "refused", strings.Repeat("x", 1000): strings.Repeat("x", 400),
+	} {
+		got := strings.TrimRight(string(reply("550 5.7.1", in).Response().Data), "\x00")
+		if got != "550 5.7.1 "+want && in != "Grüße" || in == "Grüße" && got != "550 5.7.1 Gr??e" {
+			t.Errorf("%.20q: %q", in, got)
+		}
+	}
+}
+
+// TestSettle tries all decisions for up to three recipients.
+func TestSettle(t *testing.T) {
+	var try func(ds []rules.Decision)
+	try = func(ds []rules.Decision) {
+		if len(ds) > 0 {
+			checkPlan(t, ds)
+		}
+		if len(ds) == 3 {
+			return
+		}
+		for _, a := range rules.Actions {
+			r := message.Recipient{Addr: fmt.Sprint(len(ds))}
+			try(append(ds[:len(ds):len(ds)], rules.Decision{Recipient: r, Action: a, Reason: "why"}))
+		}
+	}
+	try(nil)
+}
+
+// checkPlan checks that a plan does to each recipient what the settled decisions say, and
+// that these leave nobody without the message who was to get it.
+func checkPlan(t *testing.T, ds []rules.Decision) {
+	t.Helper()
+	settled := settle(ds)
+	p := planFor(settled)
+	for i, d := range settled {
+		done := p.verdict
+		switch {
+		case done != rules.Deliver:
+		case slices.Contains(p.remove, d.Recipient.Addr):
+			done = rules.Absorb
+		case p.quarantine != "":
+			done = rules.Quarantine
+		}
+		said := d.Action
+		if said == rules.Tag && p.tag != "" {
+			said = rules.Deliver
+		}
+		if done != said {
+			t.Errorf("%v: %q for %d, and %q is done", actionsOf(ds), d.Action, i, done)
+		}
+		before := ds[i].Action
+		if passes := before == rules.Deliver || before == rules.Tag; passes && d.Action != before && d.Action != rules.Tempfail {
+			t.Errorf("%v: %q for %d becomes %q", actionsOf(ds), before, i, d.Action)
+		}
+		if d.Action == rules.Absorb && before != rules.Absorb {
+			t.Errorf("%v: %d is absorbed without having been asked for", actionsOf(ds), i)
+		}
+		if changed := d.Action != before; changed != (d.Wanted == before) {
+			t.Errorf("%v: %d does not say what was wanted: %+v", actionsOf(ds), i, d)
+		}
+	}
+	if text := p.verdict == rules.Reject || p.verdict == rules.Tempfail; text != (p.text == "why") {
+		t.Errorf("%v: text %q with %q", actionsOf(ds), p.text, p.verdict)
+	}
+}
+
+func actionsOf(ds []rules.Decision) (as []rules.Action) {
+	for _, d := range ds {
+		as = append(as, d.Action)
+	}
+	return as
+}
+
+func TestTag(t *testing.T) {
+	d := rules.Decision{Action: rules.Tag, Class: "dsn", Storm: "id:1", Rule: rules.Source{File: "rules/gr\xfc\r\nBcc: x.toml", Line: 7}}
+	if got, want := tag(d), "class=dsn; action=tag; rule=rules/gr???Bcc: x.toml:7; storm=id:1"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	d.Rule.File = strings.Repeat("x", 2000)
+	if n := len(tag(d)); n != 500 {
+		t.Errorf("%d bytes", n)
+	}
+}

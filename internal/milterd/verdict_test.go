@@ -1,0 +1,272 @@
+package milterd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"breakwater/internal/message"
+	"breakwater/internal/milterd/client"
+	"breakwater/internal/rules"
+)
+
+func TestActions(t *testing.T) {
+	d := func(a ...rules.Action) []rules.Action { return a }
+	tests := []struct {
+		name   string
+		action []rules.Action
+		want   client.Result
+		kept   int // recipients absorbed for
+	}{
+		{"deliver", d(rules.Deliver), client.Result{Verdict: client.Accept}, 0},
+		{"tag", d(rules.Tag), client.Result{Verdict: client.Accept, Inserted: []client.Field{{Index: 1, Name: "X-Breakwater", Value: " class=personal; action=tag; rule=x.toml:3"}}}, 0},
+		{"absorb all", d(rules.Absorb), client.Result{Verdict: client.Discard}, 2},
+		{"absorb one", d(rules.Deliver, rules.Absorb), client.Result{Verdict: client.Accept, Deleted: []string{"U2+x@Example.test"}}, 1},
+		{"quarantine", d(rules.Quarantine), client.Result{Verdict: client.Accept, Quarantined: "breakwater: test (x.toml:3)"}, 0},
+		{"quarantine and absorb", d(rules.Quarantine, rules.Absorb), client.Result{Verdict: client.Accept, Deleted: []string{"U2+x@Example.test"}, Quarantined: "breakwater: test (x.toml:3)"}, 1},
+		{"quarantine and deliver", d(rules.Quarantine, rules.Deliver), client.Result{Verdict: client.Accept}, 0},
+		{"reject", d(rules.Reject), client.Result{Verdict: client.Reply, Reply: "550 5.7.1 test"}, 0},
+		{"reject and deliver", d(rules.Reject, rules.Deliver), client.Result{Verdict: client.Accept}, 0},
+		{"tempfail", d(rules.Tempfail), client.Result{Verdict: client.Reply, Reply: "451 4.7.1 test"}, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			kept := 0
+			addr, got := start(t, &Server{
+				Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+					return all(m, tt.action...), nil
+				},
+				Absorb: func(_ context.Context, _ *message.Message, ds []rules.Decision) error { kept = len(ds); return nil },
+			})
+			res := send(t, dial(t, addr, client.Options{}), mail("Q", "u1@example.test", "U2+x@Example.test"))
+			if !reflect.DeepEqual(res, tt.want) || kept != tt.kept {
+				t.Errorf("got %+v, absorbed for %d", res, kept)
+			}
+			if o := got.outcomes[0]; o.Err != nil || len(o.Decisions) != 2 {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+// TestFailures lets each part of ours fail: the message is what OnError says, and the
+// connection goes on.
+func TestFailures(t *testing.T) {
+	absorb := func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		return all(m, rules.Deliver, rules.Absorb), nil
+	}
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	tests := []struct {
+		name string
+		s    *Server
+		err  string
+	}{
+		{"panic", &Server{Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { panic("oops") }}, "panic: oops"},
+		{"error", &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			return nil, errors.New("broken")
+		}}, "broken"},
+		{"too few decisions", &Server{Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { return nil, nil }}, "0 decisions for 2"},
+		{"hangs", &Server{JudgeTimeout: 10 * time.Millisecond, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			<-hang
+			_ = m.Raw[len(m.Raw)-1] // still there
+			return nil, nil
+		}}, "judge: no answer within"},
+		{"archive fails", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { return errors.New("disk full") }}, "absorb: disk full"},
+		{"archive panics", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { panic("oops") }}, "absorb: panic: oops"},
+		{"spool fails", &Server{SpoolMemory: 10, SpoolDir: "/nonexistent"}, "spool message"},
+	}
+	for _, tt := range tests {
+		for _, on := range []rules.Action{"", rules.Tempfail} {
+			t.Run(tt.name+" "+string(on), func(t *testing.T) {
+				s := &Server{Judge: tt.s.Judge, Absorb: tt.s.Absorb, JudgeTimeout: tt.s.JudgeTimeout, SpoolMemory: tt.s.SpoolMemory, SpoolDir: tt.s.SpoolDir, OnError: on}
+				addr, got := start(t, s)
+				c := dial(t, addr, client.Options{})
+				for i := range 3 {
+					res := send(t, c, mail(fmt.Sprint("Q", i), "u1@example.test", "u2@example.test"))
+					want := client.Result{Verdict: client.Accept}
+					if on == rules.Tempfail {
+						want = client.Result{Verdict: client.Reply, Reply: "451 4.7.1 on_error"}
+					}
+					if !reflect.DeepEqual(res, want) {
+						t.Errorf("message %d: %+v", i, res)
+					}
+					if o := got.outcomes[i]; o.Err == nil || !strings.Contains(o.Err.Error(), tt.err) || o.Message.QueueID != fmt.Sprint("Q", i) {
+						t.Errorf("outcome %d: %+v", i, o)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestDonePanics(t *testing.T) {
+	s := &Server{}
+	addr, _ := start(t, s)
+	s.Done = func(Outcome) { panic("oops") }
+	if res := send(t, dial(t, addr, client.Options{}), mail("Q", "u1@example.test")); res.Verdict != client.Accept {
+		t.Errorf("%+v", res)
+	}
+}
+
+// TestTooLong: what is not whole is delivered, whatever OnError says.
+func TestTooLong(t *testing.T) {
+	s := &Server{
+		MaxMessage: 100, OnError: rules.Tempfail,
+		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			return all(m, rules.Absorb), nil
+		},
+		Absorb: func(context.Context, *message.Message, []rules.Decision) error { t.Error("absorbed"); return nil },
+	}
+	addr, got := start(t, s)
+	m := mail("Q", "u1@example.test", "u2@example.test")
+	m.Raw = append(m.Raw, bytes.Repeat([]byte("x"), 200)...)
+	res := send(t, dial(t, addr, client.Options{}), m)
+	if res.Verdict != client.Accept || len(res.Deleted) > 0 || !got.messages[0].Truncated || got.raws[0] != string(m.Raw[:100]) || got.outcomes[0].Err == nil {
+		t.Errorf("%+v, %+v", res, got.outcomes[0])
+	}
+}
+
+// TestHungJudge answers in time without its Judge, whose message stays as it is until that
+// is done; then nothing of it is left.
+func TestHungJudge(t *testing.T) {
+	goOn, done := make(chan struct{}), make(chan string)
+	s := &Server{SpoolMemory: 1000, JudgeTimeout: 10 * time.Millisecond}
+	s.Judge = func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		if m.Subject == "hang" {
+			<-goOn
+			done <- string(m.Raw)
+			<-goOn
+		}
+		return all(m, rules.Deliver), nil
+	}
+	addr, _ := start(t, s)
+	c := dial(t, addr, client.Options{})
+	m := mail("hang", "u1@example.test")
+	m.Raw = append(m.Raw, bytes.Repeat([]byte("hung\r\n"), 10_000)...)
+	if res := send(t, c, m); res.Verdict != client.Accept {
+		t.Errorf("%+v", res)
+	}
+	s.JudgeTimeout = time.Minute
+	other := mail("other", "u1@example.test")
+	other.Raw = append(other.Raw, bytes.Repeat([]byte("other\r\n"), 10_000)...)
+	send(t, c, other)
+	c.Close()
+	goOn <- struct{}{}
+	if raw := <-done; raw != string(m.Raw) {
+		t.Error("the message is not what it was")
+	}
+	if n := spoolFiles(t); n != 2 {
+		t.Errorf("%d open and mapped spool files, want 2", n)
+	}
+	goOn <- struct{}{}
+	for s.running.Load() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if n := spoolFiles(t); n != 0 {
+		t.Errorf("%d spool files are left", n)
+	}
+}
+
+// spoolFiles counts the open files and the mappings of spools.
+func spoolFiles(t *testing.T) (n int) {
+	t.Helper()
+	const name = "/breakwater-"
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n = strings.Count(string(maps), name)
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		if to, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.Contains(to, name) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestHungCallsAreBounded lets each call hang. Soon there are no more of them.
+func TestHungCallsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		var last Outcome
+		s := &Server{MaxConns: 2, Done: func(o Outcome) { last = o }, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			<-goOn
+			return all(m, rules.Deliver), nil
+		}}
+		c := inMemory(t, s).dial(t)
+		c.negotiate()
+		for i := range 5 {
+			begun := time.Now()
+			c.message("x", "u1@example.test")
+			want := 3 * time.Second
+			if i == 4 {
+				want = 0
+			}
+			if took := time.Since(begun); took != want || last.Err == nil {
+				t.Errorf("message %d was answered after %v, want %v; %v", i, took, want, last.Err)
+			}
+		}
+		close(goOn)
+		synctest.Wait()
+		if c.message("x", "u1@example.test"); last.Err != nil {
+			t.Error(last.Err)
+		}
+		c.put('Q', "")
+	})
+}
+
+func TestHungAbsorb(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		goOn := make(chan struct{})
+		var last Outcome
+		s := &Server{
+			Done: func(o Outcome) { last = o },
+			Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+				return all(m, rules.Absorb), nil
+			},
+			Absorb: func(context.Context, *message.Message, []rules.Decision) error { <-goOn; return nil },
+		}
+		c := inMemory(t, s).dial(t)
+		c.negotiate()
+		begun := time.Now()
+		c.message("x", "u1@example.test")
+		if took := time.Since(begun); took != 30*time.Second || last.Err == nil || last.Decisions[0].Action != rules.Deliver {
+			t.Errorf("answered after %v, %+v", took, last)
+		}
+		close(goOn)
+		c.put('Q', "")
+	})
+}
+
+// TestLostAnswer: who was absorbed for is told even if the MTA has gone meanwhile.
+func TestLostAnswer(t *testing.T) {
+	goOn, told := make(chan struct{}), make(chan Outcome, 1)
+	s := &Server{
+		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			return all(m, rules.Deliver, rules.Absorb), nil
+		},
+		Absorb: func(context.Context, *message.Message, []rules.Decision) error { <-goOn; return nil },
+	}
+	addr, _ := start(t, s)
+	s.Done = func(o Outcome) { told <- o }
+	c := rawDial(t, addr)
+	c.negotiate()
+	c.play(packet('M', "<>\x00"), packet('R', "<u1@example.test>\x00"), packet('R', "<u2@example.test>\x00"), packet('N', ""), packet('E', ""))
+	c.Close()
+	close(goOn)
+	if o := <-told; o.Err == nil || o.Decisions[1].Action != rules.Absorb {
+		t.Errorf("%+v", o)
+	}
+}
