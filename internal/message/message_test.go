@@ -437,3 +437,17 @@ func BenchmarkContent(b *testing.B) {
 type discard struct{}
 
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+func TestCountType(t *testing.T) {
+	for _, tt := range []struct {
+		text, typ string
+		want      int
+	}{
+		{"", "a/b", 0}, {"a/b", "a/b", 1}, {"/A/B a/ba", "a/b", 2}, {"x/", "x/y", 0}, {"/y", "x/y", 0},
+		{"Content-Type: MultiPart/Mixed\nmultipart/x", "multipart/", 2}, {"//////", "a/", 0},
+	} {
+		if got := CountType([]byte(tt.text), tt.typ); got != tt.want {
+			t.Errorf("%q in %q: %d, want %d", tt.typ, tt.text, got, tt.want)
+		}
+	}
+}

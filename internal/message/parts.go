@@ -70,7 +70,7 @@ func tooMuch(raw []byte, header int) string {
 	switch {
 	case header > maxPartHeader:
 		return "the header is too long"
-	case bytes.Count(bytes.ToLower(raw), []byte("multipart/")) > maxMultiparts:
+	case CountType(raw, "multipart/") > maxMultiparts:
 		return "too many multiparts"
 	case bytes.Count(raw, []byte("\n--")) > maxDashed:
 		return "too many parts"

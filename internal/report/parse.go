@@ -75,9 +75,12 @@ func recognise(m *message.Message) (form, []string, bool) {
 	if !strings.HasPrefix(t.Type, "multipart/") && !strings.HasPrefix(t.Type, "message/") {
 		return form{}, nil, false
 	}
-	seen := bytes.ToLower(m.Raw[:min(len(m.Raw), message.MaxParse)])
+	seen := m.Raw[:min(len(m.Raw), message.MaxParse)]
+	if message.CountType(seen, "message/") == 0 {
+		return form{}, nil, false
+	}
 	for _, f := range forms {
-		if !slices.ContainsFunc(f.parts, func(p string) bool { return bytes.Contains(seen, []byte(p)) }) {
+		if !slices.ContainsFunc(f.parts, func(p string) bool { return message.CountType(seen, p) > 0 }) {
 			continue
 		}
 		has := slices.ContainsFunc(m.Parts(), func(p message.Part) bool { return slices.Contains(f.parts, p.Type) })
