@@ -60,7 +60,6 @@ type conn struct {
 	session *session
 	r       *bufio.Reader
 	packet  []byte // read, checked, and not yet handed on
-	then    []byte // the same, after packet
 	ended   bool   // the last packet was an end of message
 	buf     []byte
 	once    sync.Once
@@ -73,9 +72,6 @@ type conn struct {
 // connection is io.EOF to go-milter, which would write anything else to the standard log.
 func (c *conn) Read(p []byte) (int, error) {
 	for len(c.packet) == 0 {
-		if c.packet, c.then = c.then, nil; len(c.packet) > 0 {
-			break
-		}
 		if err := c.next(); err != nil {
 			c.report(err)
 			return 0, io.EOF
@@ -99,6 +95,12 @@ func (c *conn) report(err error) {
 
 // next reads one packet: its length, a command and data.
 func (c *conn) next() error {
+	if c.ended {
+		// Sendmail sends no ABORT between messages. go-milter would then keep the header of
+		// all messages of a connection.
+		c.packet, c.ended = abort, false
+		return nil
+	}
 	if err := c.await(); err != nil {
 		return err
 	}
@@ -120,11 +122,7 @@ func (c *conn) next() error {
 		c.session.take(code, packet[5:])
 		packet = nil
 	}
-	// Sendmail sends no ABORT between messages. go-milter would then keep the header of all
-	// messages of a connection.
-	if c.packet = packet; c.ended && code != milter.CodeAbort {
-		c.packet, c.then = abort, packet
-	}
+	c.packet = packet
 	c.ended = code == milter.CodeEOB
 	return nil
 }
