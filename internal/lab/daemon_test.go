@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -45,6 +46,8 @@ type daemon struct {
 	t      testing.TB
 	dir    string
 	listen string
+	under  []string // a command that runs it
+	env    []string
 	cmd    *exec.Cmd
 	log    *os.File
 }
@@ -105,8 +108,10 @@ func (d *daemon) start() *daemon {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	d.cmd = exec.Command(name, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
+	args := append(slices.Clone(d.under), name, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
 		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control"))
+	d.cmd = exec.Command(args[0], args[1:]...)
+	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
 	if err := d.cmd.Start(); err != nil {
 		d.t.Fatal(err)

@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestSetupPostfix lets `setup postfix` change a real Postfix: mail then passes breakwater,
+// and after --undo no more, with the files as they were.
+func TestSetupPostfix(t *testing.T) {
+	Need(t, "postfix")
+	d := newDaemon(t, "inet", nil).start()
+	sink := NewSink(t)
+	s := Postfix(t, Options{LMTP: sink.Port, Mailboxes: []string{"u1@example.test"}})
+	etc := filepath.Join(s.Dir, "etc")
+	submission := fmt.Sprintf("%d/inet", s.Port+1)
+	postfix := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command(args[0], append([]string{"-c", etc}, args[1:]...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+	}
+	// As a master.cf stands that nobody prepared for milters.
+	postfix("postconf", "-P", submission+"/smtpd_sasl_auth_enable=yes")
+	postfix("postconf", "-PX", submission+"/milter_macro_daemon_name")
+	files := func() string {
+		t.Helper()
+		var all string
+		for _, name := range []string{"main.cf", "master.cf"} {
+			b, err := os.ReadFile(filepath.Join(etc, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all += string(b)
+		}
+		return all
+	}
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	setup := func(status int, args ...string) string {
+		t.Helper()
+		cmd := exec.Command(name, append([]string{"setup", "postfix", "--config-dir", etc, "--milter", d.listen}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != status {
+			t.Fatalf("setup %s: %v\n%s", args, err, out)
+		}
+		return string(out)
+	}
+	send := func() {
+		t.Helper()
+		session := Dial(t, s.Addr())
+		m := ordinary(1, "ann@example.net", "u1@example.test")
+		if code, text := session.Send("ann@example.net", to(m.Item), m.Raw); code != 250 {
+			t.Fatal(code, text)
+		}
+		session.Quit()
+	}
+	seen := func() int { return strings.Count(d.logged(), "msg=decision") }
+
+	before := files()
+	plan := setup(1)
+	for _, want := range []string{"postconf -e 'smtpd_milters = ", "{ " + d.listen + ", default_action=accept", "postconf -P '" + submission + "/milter_macro_daemon_name=ORIGINATING'"} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("%q is not in the plan:\n%s", want, plan)
+		}
+	}
+	if files() != before {
+		t.Fatal("showing the plan changed something")
+	}
+	send()
+	setup(0, "--apply")
+	postfix("postfix", "reload")
+	send()
+	if n := seen(); n != 1 {
+		t.Errorf("%d messages passed breakwater, want the second alone", n)
+	}
+	if out := setup(0); !strings.Contains(out, "nothing is to be set") {
+		t.Error(out)
+	}
+	setup(2, "--apply", "--milter", "inet:127.0.0.1:1")
+	// Somebody else's change is not undone unasked.
+	postfix("postconf", "-e", "mail_name=Other")
+	if out := setup(1, "--undo"); !strings.Contains(out, "main.cf was changed since") {
+		t.Error(out)
+	}
+	setup(0, "--undo", "--force")
+	if files() != before {
+		t.Errorf("after --undo:\n%s\nbefore:\n%s", files(), before)
+	}
+	postfix("postfix", "reload")
+	send()
+	if n := seen(); n != 1 {
+		t.Errorf("%d messages passed breakwater after the undo", n)
+	}
+	setup(2, "--undo")
+}
