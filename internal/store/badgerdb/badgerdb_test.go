@@ -1,6 +1,8 @@
 package badgerdb
 
 import (
+	"bytes"
+	"sync"
 	"testing"
 
 	"breakwater/internal/store"
@@ -42,4 +44,22 @@ func TestStore(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) { storetest.Run(t, d) })
 	}
+}
+
+// buffer takes what the writer logs.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
 }
