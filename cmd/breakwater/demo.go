@@ -19,7 +19,7 @@ type demo struct {
 	storm       stormgen.Options
 	connections int
 	keep        string
-	json        bool
+	json, all   bool
 }
 
 func demoCommand() *cobra.Command {
@@ -66,6 +66,7 @@ arrive as it was.`,
 	f.StringVar(&body, "body", "keep", "what the servers do to bodies: keep, disclaimer or mixed")
 	f.IntVar(&d.connections, "connections", d.connections, "`number` of milter connections at a time")
 	f.StringVar(&d.keep, "keep", "", "keep store, archive and log in a new `folder`")
+	f.BoolVar(&d.all, "all", false, "print every mailbox, server and storm, not only the busiest")
 	f.BoolVar(&d.json, "json", false, "print the result as JSON")
 	return cmd
 }
@@ -103,7 +104,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if d.json {
 		err = printJSON(stdout, result)
 	} else {
-		err = result.print(stdout)
+		err = result.print(stdout, d.all)
 	}
 	if err == nil && len(result.Touched) > 0 {
 		err = exit{status: exitReport}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ type demoServer struct {
 const (
 	demoColumns = 60 // of the picture
 	demoRows    = 7
-	demoTop     = 6 // rows of a table that may be long
+	demoTop     = 8 // rows of a table that may be long
 )
 
 func newDemoResult(o stormgen.Options) *demoResult {
@@ -123,8 +124,12 @@ func (r *demoResult) total() (sum demoRow) {
 	return sum
 }
 
-// print writes the result for people, 80 columns wide.
-func (r *demoResult) print(w io.Writer) error {
+// print writes the result for people, 80 columns wide: of long tables all rows or the top.
+func (r *demoResult) print(w io.Writer, all bool) error {
+	top := demoTop
+	if all {
+		top = math.MaxInt
+	}
 	p := &printer{w: w}
 	p.line("")
 	p.line("%d mailshots went out with everybody in Cc. Three servers sent each copy that", r.Mailshots)
@@ -133,9 +138,9 @@ func (r *demoResult) print(w io.Writer) error {
 	p.line("")
 	r.printKinds(p)
 	r.printPicture(p)
-	r.printMailboxes(p)
-	r.printServers(p)
-	r.printIncidents(p)
+	r.printMailboxes(p, top)
+	r.printServers(p, top)
+	r.printIncidents(p, top)
 	r.printVerdict(p)
 	return p.err
 }
@@ -197,7 +202,7 @@ func cell(c demoRow, row, highest int) rune {
 	return ' '
 }
 
-func (r *demoResult) printMailboxes(p *printer) {
+func (r *demoResult) printMailboxes(p *printer, top int) {
 	boxes := slices.SortedFunc(maps.Keys(r.Mailboxes), func(a, b string) int {
 		return cmp.Or(cmp.Compare(r.Mailboxes[b].Came, r.Mailboxes[a].Came), strings.Compare(a, b))
 	})
@@ -208,38 +213,38 @@ func (r *demoResult) printMailboxes(p *printer) {
 	}
 	var rest demoRow
 	for i, b := range boxes {
-		if d := *r.Mailboxes[b]; i < demoTop {
+		if d := *r.Mailboxes[b]; i < top {
 			row(b, d)
 		} else {
 			rest = demoRow{rest.Came + d.Came, rest.Arrived + d.Arrived, rest.Ordinary + d.Ordinary}
 		}
 	}
-	if more := len(boxes) - demoTop; more > 0 {
+	if more := len(boxes) - top; more > 0 {
 		row(fmt.Sprintf("%d more", more), rest)
 	}
 	p.line("")
 }
 
-func (r *demoResult) printServers(p *printer) {
+func (r *demoResult) printServers(p *printer, top int) {
 	if len(r.Servers) == 0 {
 		return
 	}
 	p.line("  %-28s %-24s %-10s %10s", "SENT BY", "ADDRESS", "WHAT", "ABSORBED")
-	for _, s := range r.Servers[:min(len(r.Servers), demoTop+2)] {
+	for _, s := range r.Servers[:min(len(r.Servers), top)] {
 		p.line("  %-28s %-24s %-10s %10s", clip(s.Helo, 28), s.Client, s.Kind, thousands(s.Copies))
 	}
 	p.line("")
 }
 
-func (r *demoResult) printIncidents(p *printer) {
+func (r *demoResult) printIncidents(p *printer, top int) {
 	if len(r.Incidents) == 0 {
 		return
 	}
 	p.line("  %-16s %-10s %9s %10s  %s", "STORM", "CLASS", "MAILBOXES", "COPIES", "SUBJECT")
-	for _, i := range r.Incidents[:min(len(r.Incidents), demoTop)] {
+	for _, i := range r.Incidents[:min(len(r.Incidents), top)] {
 		p.line("  %-16s %-10s %9d %10s  %s", i.ID, i.Class, i.Mailboxes, thousands(int(i.Copies)), clip(i.Subject, 27))
 	}
-	if more := len(r.Incidents) - demoTop; more > 0 {
+	if more := len(r.Incidents) - top; more > 0 {
 		p.line("  and %d more", more)
 	}
 	p.line("")

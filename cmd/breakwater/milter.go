@@ -192,6 +192,14 @@ func listen(cfg config.Config) ([]net.Listener, error) {
 
 // web serves /metrics and /healthz until ctx ends.
 func (d *daemon) web(ctx context.Context, ln net.Listener) {
+	h := &http.Server{Handler: d.pages(), ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { h.Close() })()
+	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("web server ended", "err", err)
+	}
+}
+
+func (d *daemon) pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -201,11 +209,7 @@ func (d *daemon) web(ctx context.Context, ln net.Listener) {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	h := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	defer context.AfterFunc(ctx, func() { h.Close() })()
-	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-		d.log.Error("web server ended", "err", err)
-	}
+	return mux
 }
 
 // watchdog tells systemd that the daemon lives, as long as the store answers.

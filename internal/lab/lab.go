@@ -195,20 +195,30 @@ func (s *Server) Log() string {
 
 // Queued is how many messages the server has not delivered yet.
 func (s *Server) Queued() int {
-	n := 0
-	filepath.WalkDir(filepath.Join(s.Dir, "spool"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	if s.Kind == "sendmail" {
+		return s.count("qf", ".")
+	}
+	return s.count("", "incoming", "active", "deferred", "maildrop")
+}
+
+// Held is how many messages the server holds in quarantine.
+func (s *Server) Held() int {
+	if s.Kind == "sendmail" {
+		return s.count("hf", ".")
+	}
+	return s.count("", "hold")
+}
+
+// count counts files with a prefix in folders of the spool.
+func (s *Server) count(prefix string, folders ...string) (n int) {
+	for _, f := range folders {
+		filepath.WalkDir(filepath.Join(s.Dir, "spool", f), func(_ string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && strings.HasPrefix(d.Name(), prefix) {
+				n++
+			}
 			return nil
-		}
-		folder := strings.Split(strings.TrimPrefix(path, filepath.Join(s.Dir, "spool")+"/"), "/")[0]
-		switch {
-		case s.Kind == "sendmail" && strings.HasPrefix(d.Name(), "qf"):
-			n++
-		case s.Kind == "postfix" && (folder == "incoming" || folder == "active" || folder == "deferred" || folder == "maildrop"):
-			n++
-		}
-		return nil
-	})
+		})
+	}
 	return n
 }
 

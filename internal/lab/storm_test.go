@@ -414,3 +414,58 @@ func TestSources(t *testing.T) {
 		t.Errorf("%+v", is)
 	}
 }
+
+// TestActions has each action carried out by each mail server.
+func TestActions(t *testing.T) {
+	for _, srv := range servers {
+		t.Run(srv.name, func(t *testing.T) {
+			Need(t, srv.name)
+			files := map[string]string{}
+			domains := []string{"example.test"}
+			var boxes []string
+			for _, action := range []string{"deliver", "tag", "absorb", "quarantine", "reject", "tempfail"} {
+				domains = append(domains, action+".test")
+				boxes = append(boxes, "u1@"+action+".test")
+				files[action+".test.toml"] = fmt.Sprintf("[action]\npersonal = %q\n", action)
+			}
+			d := newDaemon(t, "inet", files).start()
+			sink := NewSink(t)
+			s := srv.start(t, Options{Milter: d.listen, LMTP: sink.Port, Domains: domains, Mailboxes: boxes})
+			session := Dial(t, s.Addr())
+			var all []*sent
+			for _, to := range [][]string{
+				{"u1@deliver.test"}, {"u1@tag.test"}, {"u1@absorb.test"}, {"u1@reject.test"}, {"u1@tempfail.test"},
+				{"u1@deliver.test", "u1@reject.test", "u1@tempfail.test", "u1@absorb.test", "u1@quarantine.test"}, // mixed
+				{"u1@quarantine.test"},
+			} {
+				m := ordinary(len(all), "ann@example.net", to...)
+				m.Raw = m.Raw[bytes.IndexByte(m.Raw, '\n')+1:] // no relay sends it
+				m.code, m.text = session.Send("ann@example.net", to, m.Raw)
+				all = append(all, m)
+			}
+			session.Quit()
+			for i, want := range []int{250, 250, 250, 550, 451, 250, 250} {
+				if all[i].code != want {
+					t.Errorf("message %d: %d %s, want %d", i, all[i].code, all[i].text, want)
+				}
+			}
+			if text := all[3].text; !strings.Contains(text, "5.7.1") || !strings.Contains(text, "personal") {
+				t.Errorf("the refusal says %q", text)
+			}
+			for deadline := time.Now().Add(30 * time.Second); len(sink.Deliveries()) < 3 && time.Now().Before(deadline); {
+				time.Sleep(20 * time.Millisecond)
+			}
+			arrived, absorbed := places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true)
+			wantArrived := map[place]int{{0, "u1@deliver.test"}: 1, {1, "u1@tag.test"}: 1, {5, "u1@deliver.test"}: 1}
+			wantAbsorbed := map[place]int{
+				{2, "u1@absorb.test"}: 1, {5, "u1@reject.test"}: 1, {5, "u1@tempfail.test"}: 1, {5, "u1@absorb.test"}: 1, {5, "u1@quarantine.test"}: 1,
+			}
+			if !maps.Equal(arrived, wantArrived) || !maps.Equal(absorbed, wantAbsorbed) {
+				t.Errorf("arrived %v, absorbed %v", arrived, absorbed)
+			}
+			if n := s.Held(); n != 1 {
+				t.Errorf("%d messages are held, want the last alone", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"breakwater/internal/message"
+	"breakwater/internal/milterd"
+	"breakwater/internal/rules"
+)
+
+func testDaemon(t *testing.T) *daemon {
+	t.Helper()
+	d, closeLog, err := demoDaemon(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.close(); closeLog() })
+	return d
+}
+
+func get(t *testing.T, h http.Handler, path string) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	b, err := io.ReadAll(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w.Code, string(b)
+}
+
+func TestPages(t *testing.T) {
+	d := testDaemon(t)
+	d.done(milterd.Outcome{
+		Message:   &message.Message{Raw: []byte("12345")},
+		Decisions: []rules.Decision{{Class: "dsn", Action: rules.Absorb}, {Class: "dsn", Action: rules.Deliver}},
+		Err:       io.ErrUnexpectedEOF,
+	})
+	code, page := get(t, d.pages(), "/metrics")
+	for _, want := range []string{
+		`breakwater_decisions_total{action="absorb",class="dsn"} 1`, `breakwater_decisions_total{action="tag",class="bulk"} 0`,
+		"breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 1",
+		"breakwater_store_ok 1", "breakwater_archive_ok 1", "breakwater_connections 0", `breakwater_rules_reloads_total{result="error"} 0`,
+	} {
+		if code != 200 || !strings.Contains(page, want+"\n") {
+			t.Errorf("%d: %q is missing", code, want)
+		}
+	}
+	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\n" {
+		t.Error(code, page)
+	}
+	os.RemoveAll(d.cfg.Archive)
+	if code, page := get(t, d.pages(), "/healthz"); code != 503 || !strings.Contains(page, "archive") {
+		t.Error(code, page)
+	}
+}
+
+func TestReload(t *testing.T) {
+	d := testDaemon(t)
+	before := d.rules.Load()
+	file := filepath.Join(d.cfg.Rules, "example.test.toml")
+	if err := os.WriteFile(file, []byte("mode = \"observe\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.reload()
+	if now := d.rules.Load(); now == before || !now.Has("example.test") {
+		t.Error("not reloaded")
+	}
+	if err := os.WriteFile(file, []byte("mode = 7\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before = d.rules.Load()
+	d.reload()
+	if d.rules.Load() != before {
+		t.Error("a wrong file replaced the rules")
+	}
+	if _, page := get(t, d.pages(), "/metrics"); !strings.Contains(page, `reloads_total{result="error"} 1`) || !strings.Contains(page, `reloads_total{result="ok"} 1`) {
+		t.Error("reloads are not counted")
+	}
+}
+
+func TestSecret(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state", "secret")
+	a, err := readSecret(name)
+	if err != nil || len(a) != 32 {
+		t.Fatal(a, err)
+	}
+	if st, err := os.Stat(name); err != nil || st.Mode().Perm() != 0o600 {
+		t.Error(st, err)
+	}
+	if b, err := readSecret(name); err != nil || string(b) != string(a) {
+		t.Error("another secret the second time", err)
+	}
+	os.Chmod(name, 0o640)
+	if _, err := readSecret(name); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Error(err)
+	}
+	os.Chmod(name, 0o600)
+	os.WriteFile(name, []byte("short"), 0o600)
+	if _, err := readSecret(name); err == nil || !strings.Contains(err.Error(), "64 hexadecimal digits") {
+		t.Error(err)
+	}
+}
+
+func TestDecisionLog(t *testing.T) {
+	d := testDaemon(t)
+	var log strings.Builder
+	d.log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	d.done(milterd.Outcome{
+		Message: &message.Message{Envelope: message.Envelope{QueueID: "Q1", ReversePath: "a@example.net"}},
+		Decisions: []rules.Decision{
+			{Recipient: message.Recipient{Addr: "b@example.test"}, Action: rules.Deliver, Wanted: rules.Absorb, Class: "dsn", Reason: "dsn storm, copy 4; observe", Rule: rules.Source{File: "default.toml", Line: 6}, Storm: "dsn-1-2"},
+		},
+	})
+	want := `level=INFO msg=decision qid=Q1 client=unknown from=a@example.net to=b@example.test class=dsn action=deliver rule=default.toml:6 reason="dsn storm, copy 4; observe" storm=dsn-1-2 wanted=absorb` + "\n"
+	if log.String() != want {
+		t.Errorf("got  %swant %s", log.String(), want)
+	}
+}
+
+func TestWatchdogWithoutSystemd(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	testDaemon(t).watchdog(ctx) // returns at once
+}
