@@ -120,6 +120,9 @@ func newLog(c config.Log, w io.Writer) *slog.Logger {
 
 // runDaemon runs the daemon until ctx ends.
 func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+	hup := make(chan os.Signal, 1) // from the start, since a SIGHUP that nobody takes ends the process
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	d, err := openDaemon(cfg, log)
 	if err != nil {
 		return err
@@ -145,9 +148,6 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		}
 		go d.web(side, ln)
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	go func() {
 		for {
 			select {

@@ -39,7 +39,9 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 		prints = append(prints, Print{k, h.hash(k, fields)})
 	}
 	date, list := date(m), m.Header.Get("List-Id")
-	if m.MessageID != "" {
+	// Without a Date a Message-ID is not enough: there are programs that write the same one
+	// into all their mail.
+	if m.MessageID != "" && date != "" {
 		add(storm.ID, m.MessageID, m.From, date, list)
 	}
 	if !m.Truncated {

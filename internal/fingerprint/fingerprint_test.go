@@ -154,6 +154,15 @@ func TestDSNNeedsOriginalAndRecipients(t *testing.T) {
 	}
 }
 
+// TestNoDate: two mails of a program that writes no Date and one Message-ID are not copies.
+func TestNoDate(t *testing.T) {
+	for kind := range prints(t, strings.Replace(mail, "Date: Mon, 2 Mar 2026 07:59:00 +0000\n", "", 1)) {
+		if kind != storm.Repeat {
+			t.Errorf("%v", kind)
+		}
+	}
+}
+
 func TestTruncatedHasNoContentKeys(t *testing.T) {
 	m := message.Parse(message.Envelope{Truncated: true}, at, []byte(mail))
 	for _, p := range hasher.Prints(m, classify.Classify(m)) {
