@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -122,12 +121,7 @@ func openBadger(dir string, o Options) (db *badger.DB, err error) {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	if !o.InMemory {
-		if err := checkTables(dir); err != nil {
-			return nil, err
-		}
-	}
-	return badger.Open(badger.DefaultOptions(dir).
+	bo := badger.DefaultOptions(dir).
 		WithInMemory(o.InMemory).
 		WithLogger(logger{o.Log}).
 		WithMemTableSize(4 << 20).WithNumMemtables(2).
@@ -137,12 +131,18 @@ func openBadger(dir string, o Options) (db *badger.DB, err error) {
 		WithCompression(options.None).WithBlockCacheSize(0).WithIndexCacheSize(0).
 		WithValueThreshold(2 * maxValue).WithValueLogFileSize(16 << 20).
 		WithChecksumVerificationMode(options.OnBlockRead).
-		WithDetectConflicts(false).WithMetricsEnabled(false))
+		WithDetectConflicts(false).WithMetricsEnabled(false)
+	if !o.InMemory {
+		if err := prepare(bo); err != nil {
+			return nil, err
+		}
+	}
+	return badger.Open(bo)
 }
 
 func explain(dir string, err error) error {
-	if strings.Contains(err.Error(), "directory lock") {
-		return fmt.Errorf("open store %s: another process has it open: %w", dir, err)
+	if errors.Is(err, errInUse) {
+		return fmt.Errorf("open store %s: %w", dir, err)
 	}
 	return fmt.Errorf("open store %s: %w; if its files are damaged, move the folder away and start again: counts are lost, mail is not", dir, err)
 }

@@ -269,6 +269,25 @@ func TestDamagedFolder(t *testing.T) {
 	}
 }
 
+// TestKilledWhileCreating has the files of a process that was killed in the middle of
+// creating them.
+func TestKilledWhileCreating(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	mustCount(t, s, 1, key(1))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range map[string]int{"09999.mem": 0, "009999.vlog": 0, "09998.mem": 8 << 20, "009999.sst": 1 << 20, "009998.sst": 0} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := seen(t, openTest(t, dir, Options{}), key(1)); got != 1 {
+		t.Errorf("seen %d times, want 1", got)
+	}
+}
+
 // TestUnreadableTally has a stored tally of a version to come: it is counted anew.
 func TestUnreadableTally(t *testing.T) {
 	var said buffer
