@@ -42,22 +42,28 @@ func (m *Message) Parts() []Part {
 	return m.parts
 }
 
-// tree splits a multipart: by enmime, or where enmime is not to be trusted with it, flat.
+// tree splits a multipart: by enmime where there are multiparts within, or flat where there
+// are none, as in most reports, or where enmime is not to be trusted with it.
 func (m *Message) tree() []Part {
 	raw := m.Raw[:min(len(m.Raw), MaxParse)]
+	if CountType(raw, "multipart/") == 1 {
+		if parts := m.flat(false); len(parts) > 1 {
+			return parts
+		}
+	}
 	if why := tooMuch(raw, len(m.Raw)-len(m.Body)); why != "" {
 		m.Problems = append(m.Problems, why)
-		return m.flat()
+		return m.flat(true)
 	}
 	root, err := guarded(raw)
 	if err != nil {
 		m.Problems = append(m.Problems, "the MIME tree can not be read")
-		return m.flat()
+		return m.flat(true)
 	}
 	parts := leaves(root, nil)
 	// One part where there should be several: its boundary is missing or wrong.
 	if len(parts) <= 1 {
-		if found := m.flat(); len(found) > len(parts) {
+		if found := m.flat(true); len(found) > len(parts) {
 			m.Problems = append(m.Problems, "the boundary is wrong")
 			return found
 		}
@@ -157,9 +163,9 @@ func leaf(h Header, raw []byte) Part {
 	return p
 }
 
-// flat splits a message at all lines that are boundaries, declared or by their looks, without
-// regard to nesting. It takes one pass.
-func (m *Message) flat() []Part {
+// flat splits a message at all lines that are boundaries, declared or, where it is to guess,
+// by their looks, without regard to nesting. It takes one pass.
+func (m *Message) flat(guess bool) []Part {
 	boundaries := map[string]bool{}
 	declare := func(t ContentType) {
 		if b := t.Params["boundary"]; b != "" && len(boundaries) < maxBoundaries {
@@ -180,20 +186,22 @@ func (m *Message) flat() []Part {
 			parts = append(parts, p)
 		}
 	}
-	for pos := 0; pos < len(body) && len(parts) < maxParts; {
-		end := lineEnd(body, pos)
-		if name, ok := strings.CutPrefix(string(bytes.TrimRight(body[pos:min(end, pos+200)], " \t\r\n")), "--"); ok && name != "" {
-			switch open := strings.TrimSuffix(name, "--"); {
-			case boundaries[name] || beginsPart(body[end:]):
-				boundaries[name] = true
-				finish(pos)
-				begun = end
-			case boundaries[open]:
-				finish(pos)
-				begun = -1
-			}
+	for pos, end := 0, 0; pos < len(body) && len(parts) < maxParts; pos = end {
+		end = lineEnd(body, pos)
+		if !bytes.HasPrefix(body[pos:end], []byte("--")) {
+			continue
 		}
-		pos = end
+		name := string(bytes.TrimRight(body[pos+2:min(end, pos+200)], " \t\r\n"))
+		switch open := strings.TrimSuffix(name, "--"); {
+		case name == "":
+		case boundaries[name] || guess && beginsPart(body[end:]):
+			boundaries[name] = true
+			finish(pos)
+			begun = end
+		case boundaries[open]:
+			finish(pos)
+			begun = -1
+		}
 	}
 	if len(parts) < maxParts {
 		finish(len(body))
