@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -118,8 +119,15 @@ func newLog(c config.Log, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, o))
 }
 
+// memoryLimit is what the garbage collector aims at, in bytes: a burst of new keys makes
+// Badger's compaction ask for more than it needs. GOMEMLIMIT wins over it.
+const memoryLimit = 128 << 20
+
 // runDaemon runs the daemon until ctx ends.
 func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	hup := make(chan os.Signal, 1) // from the start, since a SIGHUP that nobody takes ends the process
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
