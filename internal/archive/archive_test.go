@@ -346,3 +346,33 @@ func TestAllEnds(t *testing.T) {
 		t.Errorf("%d turns, want 4", n)
 	}
 }
+
+func TestMessages(t *testing.T) {
+	dir := t.TempDir()
+	a, err := Open(dir, Options{SegmentSize: 4 << 10, MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{}
+	for i := range 50 {
+		raw := strings.Repeat(fmt.Sprint("message ", i, "\r\n"), 20*i)
+		id, err := a.Put(context.Background(), Copy{QueueID: fmt.Sprint(i)}, []byte(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[id] = raw
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for m, err := range a.Messages(context.Background()) {
+		if err != nil || string(m.Raw) != want[m.ID] || m.Size != int64(len(m.Raw)) {
+			t.Errorf("%s: %d bytes, %v", m.ID, len(m.Raw), err)
+		}
+		n++
+	}
+	if n != len(want) {
+		t.Errorf("%d messages of %d", n, len(want))
+	}
+}

@@ -29,46 +29,62 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	return &Reader{dir}, nil
 }
 
+// Message is a copy with its message, byte for byte as it was put.
+type Message struct {
+	Copy
+	Raw []byte
+}
+
 // All yields the copies in the order of their IDs. An error is of one damaged record, or
 // of one file that cannot be read; the loop goes on behind it. It ends with ctx.
 func (r *Reader) All(ctx context.Context) iter.Seq2[Copy, error] {
 	return func(yield func(Copy, error) bool) {
-		names, err := segmentNames(r.dir)
-		if err != nil {
-			yield(Copy{}, fmt.Errorf("list archive: %w", err))
+		r.each(ctx, segment.outline, func(m Message, err error) bool { return yield(m.Copy, err) })
+	}
+}
+
+// Messages is All with the messages, each of them checked.
+func (r *Reader) Messages(ctx context.Context) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) { r.each(ctx, segment.message, yield) }
+}
+
+// each yields what read gets of each record.
+func (r *Reader) each(ctx context.Context, read func(segment, place) (Message, error), yield func(Message, error) bool) {
+	names, err := segmentNames(r.dir)
+	if err != nil {
+		yield(Message{}, fmt.Errorf("list archive: %w", err))
+		return
+	}
+	for _, name := range names {
+		if !r.eachOf(ctx, name, read, yield) {
 			return
-		}
-		for _, name := range names {
-			if !r.copies(ctx, name, yield) {
-				return
-			}
 		}
 	}
 }
 
-// copies yields those of one segment, and reports whether more are wanted.
-func (r *Reader) copies(ctx context.Context, name string, yield func(Copy, error) bool) bool {
+// eachOf is each for one segment. It reports whether more are wanted.
+func (r *Reader) eachOf(ctx context.Context, name string, read func(segment, place) (Message, error), yield func(Message, error) bool) bool {
 	s, f, err := openSegment(r.dir, name, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true // gone since it was listed
 	}
 	if err != nil {
-		return yield(Copy{}, fmt.Errorf("read archive: %w", err))
+		return yield(Message{}, fmt.Errorf("read archive: %w", err))
 	}
 	defer f.Close()
 	for p, err := range s.records() {
 		if ctx.Err() != nil {
-			yield(Copy{}, ctx.Err())
+			yield(Message{}, ctx.Err())
 			return false
 		}
-		var c Copy
+		var m Message
 		if err == nil {
-			c, err = s.copyAt(p)
+			m, err = read(s, p)
 		}
 		if err != nil {
-			c, err = Copy{}, fmt.Errorf("read archive %s: %w", r.dir, err)
+			m, err = Message{}, fmt.Errorf("read archive %s: %w", r.dir, err)
 		}
-		if !yield(c, err) {
+		if !yield(m, err) {
 			return false
 		}
 	}
@@ -119,12 +135,26 @@ func (s segment) read(want id) (Copy, []byte, error) {
 		if p.head.id != want {
 			continue
 		}
-		c, err := s.copyAt(p)
-		if err != nil {
-			return Copy{}, nil, err
-		}
-		raw, err := s.messageAt(p)
-		return c, raw, err
+		m, err := s.message(p)
+		return m.Copy, m.Raw, err
 	}
 	return Copy{}, nil, missing
+}
+
+// outline reads a record without its message.
+func (s segment) outline(p place) (Message, error) {
+	c, err := s.copyAt(p)
+	return Message{Copy: c}, err
+}
+
+// message reads a whole record.
+func (s segment) message(p place) (Message, error) {
+	m, err := s.outline(p)
+	if err == nil {
+		m.Raw, err = s.messageAt(p)
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
 }

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -146,16 +145,12 @@ func (d *daemon) absorbed() []Delivery {
 		d.t.Fatal(err)
 	}
 	var all []Delivery
-	for c, err := range r.All(context.Background()) {
+	for m, err := range r.Messages(context.Background()) {
 		if err != nil {
 			d.t.Fatal("archive:", err)
 		}
-		_, raw, err := r.Read(c.ID)
-		if err != nil {
-			d.t.Fatal("archive:", err)
-		}
-		for _, rcpt := range c.Recipients {
-			all = append(all, Delivery{rcpt.Addr, bytes.Clone(raw)})
+		for _, rcpt := range m.Recipients {
+			all = append(all, Delivery{rcpt.Addr, m.Raw})
 		}
 	}
 	return all
