@@ -57,9 +57,9 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		Hasher: fingerprint.New(secret),
 		Site: engine.Site{
 			Domains:        domains(cfg.Site.Domains),
-			SubmitNetworks: cfg.Site.SubmitNetworks,
+			SubmitNetworks: cfg.Site.SubmitNetworks.Prefixes(),
 			SubmitDaemons:  cfg.Site.SubmitDaemons,
-			Relays:         cfg.Site.Relays,
+			Relays:         cfg.Site.Relays.Prefixes(),
 		},
 		OnError: cfg.OnError,
 	}

@@ -56,10 +56,37 @@ type Milter struct {
 
 // Site is what a host says of itself and its neighbours.
 type Site struct {
-	Domains        []string       `toml:"domains"`
-	SubmitNetworks []netip.Prefix `toml:"submit_networks"`
-	SubmitDaemons  []string       `toml:"submit_daemons"`
-	Relays         []netip.Prefix `toml:"relays"`
+	Domains        []string `toml:"domains"`
+	SubmitNetworks Networks `toml:"submit_networks"`
+	SubmitDaemons  []string `toml:"submit_daemons"`
+	Relays         Networks `toml:"relays"`
+}
+
+// Networks are written as 192.0.2.0/24, 2001:db8::/32, or as single addresses.
+type Networks []Network
+
+// Network is one of Networks.
+type Network struct{ netip.Prefix }
+
+// UnmarshalText reads a network or an address.
+func (n *Network) UnmarshalText(b []byte) (err error) {
+	if a, err := netip.ParseAddr(string(b)); err == nil {
+		n.Prefix = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		return nil
+	}
+	if n.Prefix, err = netip.ParsePrefix(string(b)); err != nil {
+		return fmt.Errorf("%q is no network; write it like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1", b)
+	}
+	return nil
+}
+
+// Prefixes are the networks as values.
+func (ns Networks) Prefixes() []netip.Prefix {
+	var ps []netip.Prefix
+	for _, n := range ns {
+		ps = append(ps, n.Prefix)
+	}
+	return ps
 }
 
 // Default is what holds where neither file nor flag says otherwise.

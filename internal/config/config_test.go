@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -26,6 +27,7 @@ drain_timeout = "1m"
 
 [site]
 submit_networks = ["192.0.2.0/24", "2001:db8::/32"]
+relays = ["192.0.2.25"]
 
 [milter]
 max_message = "1MiB"
@@ -34,7 +36,7 @@ max_message = "1MiB"
 		t.Fatal(err)
 	}
 	if c.Listen[0] != "unix:/run/breakwater/milter.sock" || c.DrainTimeout != tomlfile.Duration(time.Minute) ||
-		c.Milter.MaxMessage != 1<<20 || c.Milter.MaxConnections != 500 || len(c.Site.SubmitNetworks) != 2 {
+		c.Milter.MaxMessage != 1<<20 || c.Milter.MaxConnections != 500 || len(c.Site.SubmitNetworks) != 2 || c.Site.Relays.Prefixes()[0].String() != "192.0.2.25/32" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -68,5 +70,27 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := Load("/nonexistent/x.toml"); err == nil {
 		t.Error("a named file that is missing is no error")
+	}
+}
+
+// TestReadme loads the settings that the README shows.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "```toml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("no settings in the README")
+	}
+	shown, err := load(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What it shows are the defaults, but for what every host has of its own.
+	shown.Milter.SocketGroup, shown.Site.Domains, shown.Site.SubmitNetworks, shown.Site.Relays = "", nil, nil, nil
+	if def := Default(); !reflect.DeepEqual(shown, def) {
+		t.Errorf("README:\n%+v\ndefaults:\n%+v", shown, def)
 	}
 }
