@@ -110,6 +110,17 @@ func Sendmail(t testing.TB, o Options) *Server {
 	return s
 }
 
+// Service sets a service of Postfix's master.cf, such as "x/unix=x unix - - n - - smtp".
+func (s *Server) Service(t testing.TB, entry string) {
+	t.Helper()
+	etc := filepath.Join(s.Dir, "etc")
+	for _, args := range [][]string{{"postconf", "-c", etc, "-M", entry}, {"postfix", "-c", etc, "reload"}} {
+		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", args, err, out)
+		}
+	}
+}
+
 // sendmailSocket writes a socket's name as Sendmail does.
 func sendmailSocket(spec string) string {
 	host, port, err := net.SplitHostPort(strings.TrimPrefix(spec, "inet:"))
