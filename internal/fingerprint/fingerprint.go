@@ -152,7 +152,7 @@ func date(m *message.Message) string {
 // whom, never the words of the DSN. It is nil where either is unknown: then distinct DSNs
 // could not be told apart.
 func reported(r *report.Report) []string {
-	if r == nil || len(r.Recipients) == 0 {
+	if r == nil || r.Guessed || len(r.Recipients) == 0 {
 		return nil
 	}
 	o := r.Original

@@ -25,7 +25,7 @@ var forms = []form{
 func Parse(m *message.Message) *Report {
 	f, evidence, ok := recognise(m)
 	if !ok {
-		return nil
+		return unstructured(m)
 	}
 	r := &Report{Kind: f.kind, Evidence: evidence}
 	status := -1
@@ -89,7 +89,7 @@ func recognise(m *message.Message) (form, []string, bool) {
 		}
 		// OpenSMTPD sends multipart/mixed, lists put reports into one, and so do people who
 		// forward a report: these are told apart by who sends.
-		if who := System(m); has && who != "" {
+		if who := system(m); has && who != "" {
 			return f, []string{who}, true
 		}
 	}
@@ -97,10 +97,10 @@ func recognise(m *message.Message) (form, []string, bool) {
 }
 
 // systems are local parts of addresses from which mail systems report.
-var systems = []string{"mailer-daemon", "maildaemon", "postmaster", "mail-daemon", "mdaemon"}
+var systems = []string{"mailer-daemon", "maildaemon", "mailerdaemon", "postmaster", "post_master", "mail-daemon", "mdaemon", "mail.delivery.system"}
 
-// System says by what m comes from a mail system rather than from a person; "" if it does not.
-func System(m *message.Message) string {
+// system says by what m comes from a mail system rather than from a person; "" if it does not.
+func system(m *message.Message) string {
 	local, _, _ := strings.Cut(strings.ToLower(m.From), "@")
 	if slices.Contains(systems, local) {
 		return "From: " + m.From

@@ -70,5 +70,6 @@ type Report struct {
 	Disposition  string      // MDN: "manual-action/MDN-sent-manually; displayed"
 	FeedbackType string      // feedback report: "abuse"
 	Original     Original
+	Guessed      bool     // the recipients are read out of running text
 	Evidence     []string // fields and parts that show what it is, in words
 }
