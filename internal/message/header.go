@@ -14,32 +14,54 @@ const (
 // ParseHeader reads a header and returns what is behind its empty line. As mail servers
 // have it, a line that can be no field ends the header.
 func ParseHeader(raw []byte) (h Header, body []byte, problems []string) {
+	// All fields are parts of one string: a header has many, and most are never looked at.
+	text := string(raw[:headerLength(raw)])
 	pos := 0
-	for pos < len(raw) {
-		end := lineEnd(raw, pos)
-		line := trimEOL(raw[pos:end])
-		if len(line) == 0 {
+	for pos < len(text) {
+		end := textLineEnd(text, pos)
+		line := trimEOL(text[pos:end])
+		if line == "" {
 			return h, raw[end:], problems
 		}
-		colon := bytes.IndexByte(line, ':')
+		colon := strings.IndexByte(line, ':')
 		if colon < 0 || !isFieldName(line[:colon]) {
-			if bytes.HasPrefix(line, []byte("From ")) && len(h) == 0 || bytes.HasPrefix(line, []byte(">From ")) {
+			if strings.HasPrefix(line, "From ") && len(h) == 0 || strings.HasPrefix(line, ">From ") {
 				pos = end // the separator of an mbox
 				continue
 			}
 			return h, raw[pos:], append(problems, "the header ends without an empty line")
 		}
-		for end < len(raw) && (raw[end] == ' ' || raw[end] == '\t') && end-pos < maxHeader {
-			end = lineEnd(raw, end)
+		for end < len(text) && (text[end] == ' ' || text[end] == '\t') {
+			end = textLineEnd(text, end)
 		}
-		if len(h) >= maxFields || end > maxHeader {
-			return h, behindHeader(raw, pos), append(problems, "the header is too long")
+		if len(h) >= maxFields {
+			break
 		}
-		value := bytes.TrimLeft(trimEOL(raw[pos+colon+1:end]), " \t")
-		h = append(h, Field{Name: string(bytes.TrimRight(line[:colon], " \t")), Value: string(value)})
+		value := strings.TrimLeft(trimEOL(text[pos+colon+1:end]), " \t")
+		h = append(h, Field{Name: strings.TrimRight(line[:colon], " \t"), Value: value})
 		pos = end
 	}
+	if pos < len(text) || len(text) < len(raw) {
+		return h, behindHeader(raw, pos), append(problems, "the header is too long")
+	}
 	return h, nil, problems
+}
+
+// headerLength is where the header of raw ends, with its empty line, but for lines that
+// begin behind maxHeader.
+func headerLength(raw []byte) int {
+	pos := 0
+	for pos < len(raw) {
+		end := lineEnd(raw, pos)
+		if end > maxHeader {
+			return pos
+		}
+		if len(trimEOL(raw[pos:end])) == 0 {
+			return end
+		}
+		pos = end
+	}
+	return pos
 }
 
 // behindHeader returns what follows the first empty line from pos on.
@@ -62,18 +84,33 @@ func lineEnd(b []byte, pos int) int {
 	return len(b)
 }
 
-func trimEOL(line []byte) []byte { return bytes.TrimRight(line, "\r\n") }
+// textLineEnd is lineEnd of a string.
+func textLineEnd(s string, pos int) int {
+	if i := strings.IndexByte(s[pos:], '\n'); i >= 0 {
+		return pos + i + 1
+	}
+	return len(s)
+}
 
-// isFieldName reports whether b is a field name, RFC 5322 §3.6.8; white space before the
+func trimEOL[T string | []byte](line T) T {
+	for len(line) > 0 && (line[len(line)-1] == '\r' || line[len(line)-1] == '\n') {
+		line = line[:len(line)-1]
+	}
+	return line
+}
+
+// isFieldName reports whether s is a field name, RFC 5322 §3.6.8; white space before the
 // colon is obsolete, but allowed (§4.5).
-func isFieldName(b []byte) bool {
-	b = bytes.TrimRight(b, " \t")
-	for _, c := range b {
-		if c <= ' ' || c >= 0x7f {
+func isFieldName[T string | []byte](s T) bool {
+	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
 			return false
 		}
 	}
-	return len(b) > 0
+	return len(s) > 0
 }
 
 // Get returns the first field called name, unfolded; "" if there is none. Case does not matter.

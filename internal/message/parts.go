@@ -46,24 +46,24 @@ func (m *Message) Parts() []Part {
 // are none, as in most reports, or where enmime is not to be trusted with it.
 func (m *Message) tree() []Part {
 	raw := m.Raw[:min(len(m.Raw), MaxParse)]
-	if CountType(raw, "multipart/") == 1 {
-		if parts := m.flat(false); len(parts) > 1 {
-			return parts
-		}
+	if parts, nested := m.flat(false); len(parts) > 1 && !nested {
+		return parts
 	}
 	if why := tooMuch(raw, len(m.Raw)-len(m.Body)); why != "" {
 		m.Problems = append(m.Problems, why)
-		return m.flat(true)
+		parts, _ := m.flat(true)
+		return parts
 	}
 	root, err := guarded(raw)
 	if err != nil {
 		m.Problems = append(m.Problems, "the MIME tree can not be read")
-		return m.flat(true)
+		parts, _ := m.flat(true)
+		return parts
 	}
 	parts := leaves(root, nil)
 	// One part where there should be several: its boundary is missing or wrong.
 	if len(parts) <= 1 {
-		if found := m.flat(true); len(found) > len(parts) {
+		if found, _ := m.flat(true); len(found) > len(parts) {
 			m.Problems = append(m.Problems, "the boundary is wrong")
 			return found
 		}
@@ -164,8 +164,8 @@ func leaf(h Header, raw []byte) Part {
 }
 
 // flat splits a message at all lines that are boundaries, declared or, where it is to guess,
-// by their looks, without regard to nesting. It takes one pass.
-func (m *Message) flat(guess bool) []Part {
+// by their looks. It takes one pass, has no regard to nesting, and tells whether there is any.
+func (m *Message) flat(guess bool) (parts []Part, nested bool) {
 	boundaries := map[string]bool{}
 	declare := func(t ContentType) {
 		if b := t.Params["boundary"]; b != "" && len(boundaries) < maxBoundaries {
@@ -174,7 +174,6 @@ func (m *Message) flat(guess bool) []Part {
 	}
 	declare(m.ContentType)
 	body := m.Body[:min(len(m.Body), MaxParse)]
-	var parts []Part
 	begun := -1
 	finish := func(end int) {
 		if begun < 0 {
@@ -182,7 +181,9 @@ func (m *Message) flat(guess bool) []Part {
 		}
 		h, content, _ := ParseHeader(body[begun:end])
 		declare(ParseContentType(h.Get("Content-Type")))
-		if p := leaf(h, content); !strings.HasPrefix(p.Type, "multipart/") {
+		if p := leaf(h, content); strings.HasPrefix(p.Type, "multipart/") {
+			nested = true
+		} else {
 			parts = append(parts, p)
 		}
 	}
@@ -207,9 +208,9 @@ func (m *Message) flat(guess bool) []Part {
 		finish(len(body))
 	}
 	if len(parts) == 0 {
-		return []Part{{ContentType: m.ContentType, Header: m.Header, Content: body}}
+		parts = []Part{{ContentType: m.ContentType, Header: m.Header, Content: body}}
 	}
-	return parts
+	return parts, nested
 }
 
 // beginsPart reports whether b looks like the header of a part.

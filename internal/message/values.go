@@ -140,12 +140,16 @@ func ParseDate(s string) time.Time {
 	if s = strings.TrimSpace(s); s == "" || len(s) > 200 {
 		return time.Time{}
 	}
+	plain, _, _ := strings.Cut(s, "(") // what follows is a comment
+	plain = strings.TrimSpace(plain)
+	// Nearly all mail has this form. net/mail tries 48, at three allocations each.
+	if t, err := time.Parse(layouts[0], plain); err == nil {
+		return t.UTC()
+	}
 	if t, err := mail.ParseDate(s); err == nil {
 		return t.UTC()
 	}
-	if i := strings.IndexByte(s, '('); i > 0 {
-		s = s[:i]
-	}
+	s = plain
 	s = strings.Join(strings.Fields(s), " ")
 	for _, l := range layouts {
 		if t, err := time.Parse(l, s); err == nil {
