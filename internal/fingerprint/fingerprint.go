@@ -8,9 +8,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/idna"
 
@@ -20,11 +22,16 @@ import (
 	"breakwater/internal/storm"
 )
 
-// Hasher makes fingerprints with one secret.
-type Hasher struct{ secret []byte }
+// Hasher makes fingerprints with one secret. It is safe for concurrent use.
+type Hasher struct {
+	macs sync.Pool // of hash.Hash, keyed: half of the work of a short HMAC is its key
+}
 
 // New returns a Hasher. All hosts that share a store need the same secret, of at least 16 bytes.
-func New(secret []byte) *Hasher { return &Hasher{slices.Clone(secret)} }
+func New(secret []byte) *Hasher {
+	secret = slices.Clone(secret)
+	return &Hasher{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+}
 
 // Print is one thing that all copies of a message share, whoever gets them.
 type Print struct {
@@ -194,7 +201,9 @@ func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailb
 
 // hash is HMAC-SHA-256 over the kind and the fields, each with its length.
 func (h *Hasher) hash(k storm.Kind, fields []string) (sum [8]byte) {
-	mac := hmac.New(sha256.New, h.secret)
+	mac := h.macs.Get().(hash.Hash)
+	defer h.macs.Put(mac)
+	mac.Reset()
 	buf := []byte{byte(k)}
 	for _, f := range fields {
 		buf = append(binary.AppendUvarint(buf, uint64(len(f))), f...)
