@@ -86,8 +86,17 @@ type place struct {
 	mailbox string
 }
 
+// likeness says how much of a message must be as it was sent.
+type likeness func(got, sent []byte) bool
+
+// Postfix and the archive leave every byte as it is. Postfix puts its own fields in front.
+func same(got, sent []byte) bool { return bytes.HasSuffix(got, sent) }
+
+// Sendmail folds fields anew and quotes names with a dot.
+func alike(got, sent []byte) bool { return strings.HasSuffix(Body(got), Body(sent)) }
+
 // places counts deliveries by message and mailbox, and checks that they are what was sent.
-func places(t testing.TB, all []*sent, ds []Delivery, whole bool) map[place]int {
+func places(t testing.TB, all []*sent, ds []Delivery, as likeness) map[place]int {
 	t.Helper()
 	n := map[place]int{}
 	for _, d := range ds {
@@ -99,14 +108,14 @@ func places(t testing.TB, all []*sent, ds []Delivery, whole bool) map[place]int 
 			continue
 		}
 		n[place{i, fingerprint.Mailbox(d.To)}]++
-		if got, want := Body(d.Raw), Body(all[i].Raw); whole && got != want || !strings.HasSuffix(got, want) {
-			t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(got), clip(want))
+		if !as(d.Raw, all[i].Raw) {
+			t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(d.Raw), clip(all[i].Raw))
 		}
 	}
 	return n
 }
 
-func clip(s string) string { return s[:min(len(s), 3000)] }
+func clip(b []byte) []byte { return b[:min(len(b), 3000)] }
 
 // check compares what arrived and what was absorbed with what must: of each group at each
 // mailbox the first three arrive, whichever of the copies they are, and of ordinary mail all.
@@ -149,9 +158,10 @@ func check(t testing.TB, all []*sent, arrived, absorbed map[place]int) {
 type server struct {
 	name  string
 	start func(testing.TB, Options) *Server
+	as    likeness
 }
 
-var servers = []server{{"postfix", Postfix}, {"sendmail", Sendmail}}
+var servers = []server{{"postfix", Postfix, same}, {"sendmail", Sendmail, alike}}
 
 // TestStorm plays a storm to each mail server over each kind of socket.
 func TestStorm(t *testing.T) {
@@ -174,7 +184,7 @@ func TestStorm(t *testing.T) {
 				play(t, s.Addr(), all, 10)
 				took := time.Since(begun)
 				s.Drained(t)
-				check(t, all, places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true))
+				check(t, all, places(t, all, sink.Deliveries(), srv.as), places(t, all, d.absorbed(), same))
 				t.Logf("%d messages in %v", len(all), took.Round(time.Millisecond))
 				is := d.incidents()
 				if len(is) == 0 || !is[0].Raging || is[0].Copies == 0 {
@@ -251,7 +261,7 @@ func TestTransactions(t *testing.T) {
 					t.Errorf("message %d: %d %s", i, m.code, m.text)
 				}
 			}
-			arrived, absorbed := places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true)
+			arrived, absorbed := places(t, all, sink.Deliveries(), srv.as), places(t, all, d.absorbed(), same)
 			for i, m := range all {
 				for _, addr := range to(m.Item) {
 					want := 1
@@ -326,7 +336,7 @@ func TestSecondMilterPutsOff(t *testing.T) {
 		}
 	}
 	s.Drained(t)
-	check(t, all, places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true))
+	check(t, all, places(t, all, sink.Deliveries(), same), places(t, all, d.absorbed(), same))
 }
 
 // TestKilled kills breakwater in the middle of a storm, and starts it again later. What was
@@ -361,7 +371,7 @@ func TestKilled(t *testing.T) {
 	play(t, s.Addr(), all, 10)
 	<-dead
 	s.Drained(t)
-	arrived, absorbed := places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true)
+	arrived, absorbed := places(t, all, sink.Deliveries(), same), places(t, all, d.absorbed(), same)
 	twice, nowhere := 0, 0
 	for i, m := range all {
 		if m.code != 250 {
@@ -455,7 +465,7 @@ func TestActions(t *testing.T) {
 			for deadline := time.Now().Add(30 * time.Second); len(sink.Deliveries()) < 3 && time.Now().Before(deadline); {
 				time.Sleep(20 * time.Millisecond)
 			}
-			arrived, absorbed := places(t, all, sink.Deliveries(), false), places(t, all, d.absorbed(), true)
+			arrived, absorbed := places(t, all, sink.Deliveries(), srv.as), places(t, all, d.absorbed(), same)
 			wantArrived := map[place]int{{0, "u1@deliver.test"}: 1, {1, "u1@tag.test"}: 1, {5, "u1@deliver.test"}: 1}
 			wantAbsorbed := map[place]int{
 				{2, "u1@absorb.test"}: 1, {5, "u1@reject.test"}: 1, {5, "u1@tempfail.test"}: 1, {5, "u1@absorb.test"}: 1, {5, "u1@quarantine.test"}: 1,
@@ -466,6 +476,33 @@ func TestActions(t *testing.T) {
 			if n := s.Held(); n != 1 {
 				t.Errorf("%d messages are held, want the last alone", n)
 			}
+		})
+	}
+}
+
+// TestRestart ends breakwater in the middle of a storm, in an orderly way or, when it has been
+// idle for longer than counts stay in memory, by kill -9. It goes on as if nothing had been.
+func TestRestart(t *testing.T) {
+	for name, end := range map[string]func(*daemon){
+		"SIGTERM": func(d *daemon) { d.stop(syscall.SIGTERM) },
+		"SIGKILL": func(d *daemon) {
+			time.Sleep(2500 * time.Millisecond)
+			d.stop(syscall.SIGKILL)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			Need(t, "postfix")
+			o := stormgen.Options{Seed: 7, Messages: 500}
+			all := storm(o)
+			d := newDaemon(t, "unix", nil).start()
+			sink := NewSink(t)
+			s := Postfix(t, Options{Milter: d.listen, LMTP: sink.Port, Mailboxes: o.Addresses()})
+			play(t, s.Addr(), all[:len(all)/2], 10)
+			end(d)
+			d.start()
+			play(t, s.Addr(), all[len(all)/2:], 10)
+			s.Drained(t)
+			check(t, all, places(t, all, sink.Deliveries(), same), places(t, all, d.absorbed(), same))
 		})
 	}
 }
