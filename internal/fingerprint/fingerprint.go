@@ -51,10 +51,11 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 	if m.MessageID != "" && date != "" {
 		add(storm.ID, m.MessageID, m.From, date, list)
 	}
+	sum := ""
 	if !m.Truncated {
 		content := sha256.New()
 		m.WriteContent(content)
-		sum := string(content.Sum(nil))
+		sum = string(content.Sum(nil))
 		// One mail that comes by several lists is wanted from each, hence the List-Id.
 		if date != "" {
 			add(storm.Text, m.From, date, m.Subject, list, sum)
@@ -67,8 +68,8 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 			add(storm.DSN, fields...)
 		}
 	case classify.AutoReply, classify.Challenge:
-		if what := answered(m); m.From != "" && what != "" {
-			add(storm.Reply, m.From, what)
+		if what := answered(m, sum); m.From != "" && what != nil {
+			add(storm.Reply, append(what, m.From)...)
 		}
 	}
 	switch v.Class {
@@ -183,18 +184,19 @@ func reported(r *report.Report) []string {
 	return append(fields, slices.Compact(outcomes)...)
 }
 
-// answered is what m answers: the newest message that it refers to, or else its exact
-// subject; "" where neither is there.
-func answered(m *message.Message) string {
+// answered is what m answers: the newest message that it refers to. Where it refers to none
+// it is what m says, subject and content: acknowledgements of distinct tickets may differ in
+// no more than a number in the text. It is nil where m says nothing.
+func answered(m *message.Message, content string) []string {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		if ids := strings.Fields(m.Header.Get(name)); len(ids) > 0 {
-			return ids[len(ids)-1]
+			return []string{ids[len(ids)-1]}
 		}
 	}
-	if m.Subject == "" {
-		return ""
+	if m.Subject == "" || content == "" {
+		return nil
 	}
-	return "\x00" + m.Subject
+	return []string{"", m.Subject, content}
 }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }

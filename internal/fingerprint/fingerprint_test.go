@@ -71,6 +71,15 @@ Auto-Submitted: auto-replied
 I am away.
 `
 
+const ticket = `From: desk@example.net
+To: u1@example.test
+Subject: We have your request
+Date: Mon, 2 Mar 2026 08:10:00 +0000
+Auto-Submitted: auto-replied
+
+Your ticket is 4711.
+`
+
 func prints(t *testing.T, text string) map[storm.Kind][8]byte {
 	t.Helper()
 	m := message.Parse(message.Envelope{Client: netip.MustParseAddr("192.0.2.1")}, at, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
@@ -121,6 +130,8 @@ func TestShared(t *testing.T) {
 		{"a delay first", bounce, func(s string) string { return edit("failed", "delayed")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"a bounce of another mail", bounce, func(s string) string { return edit("<orig@", "<orig2@")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"the same reply again", reply, func(s string) string { return edit("08:10", "08:11")(edit("<r1@", "<r2@")(s)) }, "reply repeat class"},
+		{"another ticket", ticket, edit("4711", "4712"), "class"},
+		{"the same ticket again", ticket, edit("08:10", "08:11"), "reply repeat class"},
 		{"a reply to another mail", reply, func(s string) string { return edit("<orig@", "<orig2@")(edit("<r1@", "<r2@")(s)) }, "text repeat class"},
 	}
 	for _, tt := range tests {

@@ -93,7 +93,7 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 	s.conn.setBusy(true)
 	s.env = message.Envelope{
 		Client: s.client, Helo: s.helo, DaemonName: s.daemon,
-		AuthUser: m.Macros["{auth_authen}"], ReversePath: from,
+		AuthUser: m.Macros["{auth_authen}"], ReversePath: withoutRoute(from),
 	}
 	s.queueID(m)
 	s.spool = newSpool(s.server)
@@ -103,8 +103,21 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 // RcptTo collects a recipient.
 func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
-	s.env.Recipients = append(s.env.Recipients, message.Recipient{Addr: to, Mailer: m.Macros["{rcpt_mailer}"]})
+	s.env.Recipients = append(s.env.Recipients, message.Recipient{Addr: withoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]})
 	return milter.RespContinue, nil
+}
+
+// withoutRoute is the mailbox of a path. A source route before it, as in @relay.test:ann@example.test,
+// means nothing (RFC 5321 §4.1.1.3), and Postfix takes no recipient off that is named with one.
+func withoutRoute(path string) string {
+	if !strings.HasPrefix(path, "@") {
+		return path
+	}
+	route, mailbox, _ := strings.Cut(path, ":")
+	if mailbox == "" || strings.Contains(route, "[") {
+		return path
+	}
+	return mailbox
 }
 
 // ours is what the names of all our header fields begin with.
