@@ -72,7 +72,8 @@ func secondSign(f facts) string {
 	if f.m.ReversePath == "" && (!f.m.Rebuilt || f.m.Header.Get("Return-Path") == "<>") {
 		return "null reverse-path"
 	}
-	for _, name := range []string{"X-Auto-Response-Suppress", "X-Autoreply", "X-MS-Exchange-Inbox-Rules-Loop"} {
+	// A person's answer has a subject that begins with Re.
+	for _, name := range []string{"X-Auto-Response-Suppress", "X-Autoreply", "X-MS-Exchange-Inbox-Rules-Loop", "In-Reply-To"} {
 		if f.m.Header.Get(name) != "" {
 			return name
 		}

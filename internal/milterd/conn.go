@@ -196,7 +196,7 @@ func (c *conn) check(packet []byte) ([]byte, error) {
 	code, data := milter.Code(packet[4]), packet[5:]
 	switch {
 	case code == milter.CodeOptNeg && !capable(data):
-		return nil, errors.New("the mail server is too old for this milter; Postfix 2.6 or Sendmail 8.14 is needed")
+		return nil, errors.New("the mail server offers too little of the milter protocol and goes unfiltered; Postfix needs milter_protocol = 6, Sendmail version 8.14")
 	case code == milter.CodeConn && wellFormed(code, data):
 		return withoutPrefix(packet), nil
 	case wellFormed(code, data):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +59,43 @@ func TestClientAddress(t *testing.T) {
 	raw.message("M", "u1@example.test")
 	if a := got.messages[len(got.messages)-1].Client; a != netip.MustParseAddr("2001:db8::5") {
 		t.Errorf("%v", a)
+	}
+}
+
+// TestNoNetworkHasZones: what Sendmail says of a link-local client.
+func TestNoNetworkHasZones(t *testing.T) {
+	addr, got := start(t, &Server{})
+	c := rawDial(t, addr)
+	c.negotiate()
+	c.put('D', "C{client_addr}\x00IPv6:fe80::1%eth0\x00")
+	c.put('C', "host\x00U")
+	c.message("x", "u1@example.test")
+	if a := got.messages[0].Client; a != netip.MustParseAddr("fe80::1") {
+		t.Errorf("%v", a)
+	}
+}
+
+func TestSourceRoutes(t *testing.T) {
+	for path, want := range map[string]string{
+		"u1@example.test": "u1@example.test", "@relay.test:u1@example.test": "u1@example.test", "@a.test,@b.test:\"u:1\"@example.test": "\"u:1\"@example.test",
+		"": "", "@": "@", "@relay.test": "@relay.test", "@relay.test:": "@relay.test:", "\"@a:b\"@example.test": "\"@a:b\"@example.test",
+		"@[IPv6:2001:db8::1]:u1@example.test": "@[IPv6:2001:db8::1]:u1@example.test", "u1@[IPv6:2001:db8::1]": "u1@[IPv6:2001:db8::1]",
+	} {
+		if got := withoutRoute(path); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+	addr, got := start(t, &Server{
+		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			return all(m, rules.Deliver, rules.Absorb), nil
+		},
+		Absorb: func(context.Context, *message.Message, []rules.Decision) error { return nil },
+	})
+	m := mail("Q", "u1@example.test", "@relay.test:u2@example.test")
+	m.From = "@relay.test:ann@example.net"
+	res := send(t, dial(t, addr, client.Options{}), m)
+	if env := got.messages[0].Envelope; env.ReversePath != "ann@example.net" || env.Recipients[1].Addr != "u2@example.test" || !reflect.DeepEqual(res.Deleted, []string{"u2@example.test"}) {
+		t.Errorf("%+v, %+v", env, res)
 	}
 }
 
@@ -177,11 +215,11 @@ func TestMacros(t *testing.T) {
 // TestGivenUp begins messages and does not end them, with ABORT and, as Sendmail does, without.
 func TestGivenUp(t *testing.T) {
 	for _, abort := range []bool{true, false} {
-		addr, got := start(t, &Server{})
+		addr, got := start(t, &Server{SpoolMemory: 40})
 		c := rawDial(t, addr)
 		c.negotiate()
 		c.play(packet('C', "host\x004\x09\xdd192.0.2.1\x00"), packet('H', "helo\x00"))
-		given := whole("given up", "x@example.test")
+		given := slices.Insert(whole("given up", "x@example.test"), 2, packet('L', "X-Breakwater\x00 long enough for a file of its own\x00"))
 		for n := 1; n < len(given); n++ {
 			c.play(given[:n]...)
 			if abort {
@@ -191,6 +229,9 @@ func TestGivenUp(t *testing.T) {
 			m := got.messages[len(got.messages)-1]
 			if len(got.messages) != n || m.Subject != fmt.Sprint(n) || len(m.Recipients) != 1 || m.Client.String() != "192.0.2.1" || m.Helo != "helo" {
 				t.Errorf("abort %v, after %d packets: %d messages, the last %+v", abort, n, len(got.messages), m.Envelope)
+			}
+			if n := spoolFiles(t); n > 0 {
+				t.Errorf("abort %v, after %d packets: %d spool files are left", abort, n, n)
 			}
 		}
 	}

@@ -101,6 +101,11 @@ func TestFailures(t *testing.T) {
 					if o := got.outcomes[i]; o.Err == nil || !strings.Contains(o.Err.Error(), tt.err) || o.Message.QueueID != fmt.Sprint("Q", i) {
 						t.Errorf("outcome %d: %+v", i, o)
 					}
+					for _, d := range got.outcomes[i].Decisions {
+						if d.Action != or(on, rules.Deliver) {
+							t.Errorf("outcome %d says %q of %s", i, d.Action, d.Recipient.Addr)
+						}
+					}
 				}
 			})
 		}
@@ -172,6 +177,22 @@ func TestHungJudge(t *testing.T) {
 	}
 	if n := spoolFiles(t); n != 0 {
 		t.Errorf("%d spool files are left", n)
+	}
+}
+
+// TestSpoolHasNoName: nothing of a message stays on disk, even if the daemon is killed.
+func TestSpoolHasNoName(t *testing.T) {
+	dir := t.TempDir()
+	addr, got := start(t, &Server{SpoolMemory: 10, SpoolDir: dir, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		names, err := os.ReadDir(dir)
+		if err != nil || len(names) > 0 || spoolFiles(t) == 0 {
+			t.Errorf("%v, %v", names, err)
+		}
+		return all(m, rules.Deliver), nil
+	}})
+	m := mail("Q", "u1@example.test")
+	if send(t, dial(t, addr, client.Options{}), m); len(got.raws) != 1 || got.raws[0] != string(m.Raw) {
+		t.Errorf("%q", got.raws)
 	}
 }
 

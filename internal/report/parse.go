@@ -102,8 +102,11 @@ var systems = []string{"mailer-daemon", "maildaemon", "mailerdaemon", "postmaste
 // system says by what m comes from a mail system rather than from a person; "" if it does not.
 func system(m *message.Message) string {
 	local, _, _ := strings.Cut(strings.ToLower(m.From), "@")
-	if slices.Contains(systems, local) {
+	switch {
+	case slices.Contains(systems, local):
 		return "From: " + m.From
+	case m.From == "" && strings.TrimSpace(m.Header.Get("From")) == "<>":
+		return "From: <>"
 	}
 	return ""
 }

@@ -43,6 +43,8 @@ func unstructured(m *message.Message) *Report {
 		r.Evidence = []string{who, "text: " + said}
 	case about != "" && h != nil:
 		r.Evidence = []string{who, "Subject: " + about}
+	case about != "" && system(m) != "" && (aStatus.MatchString(told) || aReply.MatchString(told) || len(recipients(m, "", told, "")) > 0):
+		r.Evidence = []string{who, "Subject: " + about, "somebody who failed"}
 	case system(m) != "" && strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"):
 		r.Evidence = []string{who, "Auto-Submitted: auto-replied"}
 	default:

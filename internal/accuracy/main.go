@@ -1,0 +1,243 @@
+// Accuracy runs the classifier over labelled mail and says how right it is.
+//
+//	go run ./internal/accuracy [DIR]
+//
+// DIR holds manifest.tsv, with columns path, class, expected_recipients, source and note, and
+// the messages that it names. Without DIR it measures testdata/, by the names of its folders.
+package main
+
+import (
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/mailfile"
+	"breakwater/internal/message"
+	"breakwater/internal/report"
+)
+
+// sample is a labelled message.
+type sample struct {
+	path, label, source, note string
+	expected                  []string // failed recipients, where the source states them
+}
+
+// result is what the classifier makes of one.
+type result struct {
+	sample
+	verdict classify.Verdict
+}
+
+// classes are what a label stands for. Bulk, personal mail and spam need not be told apart:
+// what counts is that none of them is taken for a report or an automatic answer.
+var classes = map[string]string{
+	"dsn-failure": "dsn", "dsn-delayed": "dsn", "dsn-success": "dsn", "dsn": "dsn", "mdn": "mdn", "autoreply": "auto-reply", "auto-reply": "auto-reply",
+	"challenge": "challenge", "feedback": "feedback", "bulk": "other", "human": "other", "spam": "other", "ordinary": "other",
+}
+
+func (s sample) class() string {
+	if s.label == "autoreply" && strings.HasPrefix(s.note, "form-ack") {
+		return "form-ack" // scored apart: they carry no sign of their own
+	}
+	return classes[s.label]
+}
+
+func (r result) class() string {
+	if c := r.verdict.Class; c != classify.Bulk && c != classify.Personal {
+		return string(c)
+	}
+	return "other"
+}
+
+func main() {
+	dir := ""
+	if len(os.Args) > 1 {
+		dir = os.Args[1]
+	}
+	if err := run(os.Stdout, dir); err != nil {
+		fmt.Fprintln(os.Stderr, "accuracy:", err)
+		os.Exit(1)
+	}
+}
+
+func run(w io.Writer, dir string) error {
+	samples, err := own()
+	if dir != "" {
+		samples, err = manifest(dir)
+	}
+	if err != nil {
+		return err
+	}
+	var results []result
+	for _, s := range samples {
+		raw, err := os.ReadFile(s.path)
+		if err != nil {
+			return err
+		}
+		f := mailfile.File{Path: s.path, Raw: raw}
+		results = append(results, result{s, classify.Classify(message.Parse(f.Envelope(), time.Time{}, raw))})
+	}
+	confusion(w, results)
+	bySource(w, results)
+	byClass(w, results)
+	recipients(w, results)
+	mistakes(w, results)
+	return nil
+}
+
+// own are the samples in testdata/.
+func own() ([]sample, error) {
+	files, err := filepath.Glob("testdata/*/*.eml")
+	var all []sample
+	for _, f := range files {
+		folder := filepath.Base(filepath.Dir(f))
+		all = append(all, sample{path: f, label: folder, source: "testdata"})
+	}
+	return all, err
+}
+
+func manifest(dir string) ([]sample, error) {
+	f, err := os.Open(filepath.Join(dir, "manifest.tsv"))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.Comma, r.LazyQuotes, r.FieldsPerRecord = '\t', true, -1
+	rows, err := r.ReadAll()
+	if err != nil || len(rows) == 0 {
+		return nil, fmt.Errorf("read manifest of %s: %w", dir, err)
+	}
+	column := func(row []string, name string) string {
+		if i := slices.Index(rows[0], name); i >= 0 && i < len(row) {
+			return row[i]
+		}
+		return ""
+	}
+	var all []sample
+	for _, row := range rows[1:] {
+		s := sample{path: filepath.Join(dir, column(row, "path")), label: column(row, "class"), source: repository(column(row, "source")), note: column(row, "note")}
+		s.expected = strings.FieldsFunc(strings.ToLower(column(row, "expected_recipients")), func(r rune) bool { return strings.ContainsRune(" ,;", r) })
+		if s.class() == "" {
+			return nil, fmt.Errorf("%s: unknown class %q", s.path, s.label)
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// repository is where a source is from, without the file and its version.
+func repository(source string) string {
+	source, _, _ = strings.Cut(source, " ")
+	source, _, _ = strings.Cut(source, "@")
+	return source
+}
+
+func confusion(w io.Writer, rs []result) {
+	n := map[[2]string]int{}
+	for _, r := range rs {
+		n[[2]string{r.label, string(r.verdict.Class)}]++
+	}
+	labels := map[string]bool{}
+	for _, r := range rs {
+		labels[r.label] = true
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprint(t, "label\\taken for\t")
+	for _, c := range classify.Classes {
+		fmt.Fprintf(t, "%s\t", c)
+	}
+	for _, l := range slices.Sorted(maps.Keys(labels)) {
+		fmt.Fprintf(t, "\n%s\t", l)
+		for _, c := range classify.Classes {
+			fmt.Fprintf(t, "%d\t", n[[2]string{l, string(c)}])
+		}
+	}
+	fmt.Fprintln(t)
+	t.Flush()
+}
+
+// bySource tells the sources in which DSNs are missed.
+func bySource(w io.Writer, rs []result) {
+	all, missed := map[string]int{}, map[string]int{}
+	for _, r := range rs {
+		if r.sample.class() == "dsn" {
+			all[r.source]++
+			if r.class() != "dsn" {
+				missed[r.source]++
+			}
+		}
+	}
+	fmt.Fprintln(w, "\nDSNs missed, by source")
+	sources := slices.SortedFunc(maps.Keys(missed), func(a, b string) int { return cmp.Or(cmp.Compare(missed[b], missed[a]), cmp.Compare(a, b)) })
+	for _, s := range sources {
+		fmt.Fprintf(w, "  %-32s %d of %d\n", s, missed[s], all[s])
+	}
+}
+
+func byClass(w io.Writer, rs []result) {
+	fmt.Fprintln(w)
+	for _, c := range []string{"dsn", "mdn", "feedback", "auto-reply", "form-ack", "challenge", "other"} {
+		is, found, taken := 0, 0, 0
+		for _, r := range rs {
+			want, got := r.sample.class(), r.class()
+			right := want == got || want == "form-ack" && got == "auto-reply"
+			if want == c {
+				is++
+				if right {
+					found++
+				}
+			}
+			if got == c && !right {
+				taken++
+			}
+		}
+		if is > 0 || taken > 0 {
+			fmt.Fprintf(w, "%-12s recall %6.2f%% (%d of %d)   taken for it %d\n", c, 100*float64(found)/float64(max(is, 1)), found, is, taken)
+		}
+	}
+}
+
+func recipients(w io.Writer, rs []result) {
+	stated, right := 0, 0
+	for _, r := range rs {
+		if len(r.expected) == 0 || r.sample.class() != "dsn" {
+			continue
+		}
+		stated++
+		if finals := finals(r.verdict.Report); !slices.ContainsFunc(r.expected, func(e string) bool { return !finals[e] }) {
+			right++
+		}
+	}
+	fmt.Fprintf(w, "\nfailed recipients right in %d of %d DSNs that state them\n", right, stated)
+}
+
+func finals(r *report.Report) map[string]bool {
+	is := map[string]bool{}
+	if r != nil {
+		for _, rcpt := range r.Recipients {
+			is[strings.ToLower(rcpt.Final)] = true
+			is[strings.ToLower(rcpt.Original)] = true
+		}
+	}
+	return is
+}
+
+func mistakes(w io.Writer, rs []result) {
+	fmt.Fprintln(w, "\nmistakes")
+	for _, r := range rs {
+		want, got := r.sample.class(), r.class()
+		if want != got && want != "form-ack" {
+			fmt.Fprintf(w, "  %s taken for %s: %s (%s)\n", want, r.verdict.Class, r.path, strings.Join(r.verdict.Reasons, "; "))
+		}
+	}
+}
