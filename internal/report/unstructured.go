@@ -39,7 +39,7 @@ func unstructured(m *message.Message) *Report {
 		r.Evidence = []string{"X-Failed-Recipients: " + failed}
 	case armed(m):
 		return nil
-	case said != "" && (about != "" || h != nil || system(m) != ""):
+	case said != "" && (system(m) != "" || h != nil || about != "" && len(recipients(m, "", told, "")) > 0):
 		r.Evidence = []string{who, "text: " + said}
 	case about != "" && h != nil:
 		r.Evidence = []string{who, "Subject: " + about}

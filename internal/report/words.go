@@ -30,7 +30,7 @@ var sentences = []string{
 	"this message was created automatically by mail delivery software", "this is the mail system at host", "this is the qmail-send program",
 	"i'm sorry to have to inform you that", "i wasn't able to deliver your message", "unable to deliver message to the following address",
 	"unable to deliver your message", "delivery to the following recipient", "delivery to the following recipients failed",
-	"your message did not reach some or all of the intended recipients", "could not be delivered", "was not delivered to", "couldn't be delivered",
+	"your message did not reach some or all of the intended recipients", "did not reach the following recipient", "the recipient name is not recognized", "could not be delivered", "was not delivered to", "couldn't be delivered",
 	"the following addresses had permanent fatal errors", "the following addresses had transient non-fatal errors", "the following address failed",
 	"a message that you sent could not be delivered", "your message cannot be delivered to the following recipients", "the original message was received at",
 	"this is a permanent error", "permanent failure", "message delivery failed", "user unknown", "unknown user", "mailbox unavailable", "mailbox is full",
