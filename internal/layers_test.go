@@ -24,7 +24,7 @@ var layers = map[string]string{
 	"internal/engine":          "message classify storm fingerprint store rules",
 	"internal/archive":         "",
 	"internal/milterd":         "message rules",
-	"internal/milterd/client":  "",
+	"internal/milterd/client":  "message",
 	"internal/control":         "storm store",
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",

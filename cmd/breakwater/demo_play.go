@@ -153,7 +153,7 @@ func sender(ctx context.Context, addr string, items <-chan stormgen.Item, outcom
 	for it := range items {
 		o := outcome{item: it}
 		var res client.Result
-		if res, o.err = c.Send(asMail(it)); o.err == nil {
+		if res, o.err = c.Send(client.MailOf(it.Envelope, it.Raw)); o.err == nil {
 			o.fates, o.altered = fates(it, res)
 		}
 		outcomes <- o
@@ -162,18 +162,6 @@ func sender(ctx context.Context, addr string, items <-chan stormgen.Item, outcom
 		}
 	}
 	c.Quit()
-}
-
-func asMail(it stormgen.Item) client.Mail {
-	env := it.Envelope
-	m := client.Mail{
-		QueueID: env.QueueID, Client: env.Client, Helo: env.Helo, AuthUser: env.AuthUser, DaemonName: env.DaemonName,
-		From: env.ReversePath, Mailer: "virtual", Raw: it.Raw,
-	}
-	for _, rcpt := range env.Recipients {
-		m.To = append(m.To, rcpt.Addr)
-	}
-	return m
 }
 
 // fates reads off the milter's answer who got a message, and whether it was changed.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,32 +17,35 @@ import (
 	"breakwater/internal/tomlfile"
 )
 
-func stormsCommand() *cobra.Command {
-	var (
-		asJSON  bool
-		since   = "7d"
-		configF string
-		socket  string
-	)
-	// incidents asks the daemon; prefix "" is for all.
-	incidents := func(cmd *cobra.Command, prefix string) ([]control.Incident, error) {
-		var span tomlfile.Duration
-		if err := span.UnmarshalText([]byte(since)); err != nil {
-			return nil, exit{exitUsage, fmt.Errorf("--since: %w", err)}
-		}
-		if socket == "" {
-			c, err := config.Load(configF)
-			if err != nil {
-				return nil, exit{exitUsage, err}
-			}
-			socket = c.Control
-		}
-		all, err := control.NewClient(socket).Incidents(cmd.Context(), time.Now().Add(-time.Duration(span)))
-		if err != nil {
-			return nil, exit{exitReport, err}
-		}
-		return named(all, prefix), nil
+// stormsFlags are those of `breakwater storms` and what is below it.
+type stormsFlags struct {
+	json                   bool
+	since, config, control string
+}
+
+// incidents asks the daemon for those whose ID begins with prefix.
+func (f *stormsFlags) incidents(ctx context.Context, prefix string) ([]control.Incident, error) {
+	var span tomlfile.Duration
+	if err := span.UnmarshalText([]byte(f.since)); err != nil {
+		return nil, exit{exitUsage, fmt.Errorf("--since: %w", err)}
 	}
+	socket := f.control
+	if socket == "" {
+		c, err := config.Load(f.config)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		socket = c.Control
+	}
+	all, err := control.NewClient(socket).Incidents(ctx, time.Now().Add(-time.Duration(span)))
+	if err != nil {
+		return nil, exit{exitReport, err}
+	}
+	return named(all, prefix), nil
+}
+
+func stormsCommand() *cobra.Command {
+	f := &stormsFlags{since: "7d"}
 	cmd := &cobra.Command{
 		Use:   "storms",
 		Short: "Show the storms that the daemon knows",
@@ -52,20 +56,30 @@ line, which is all storms with one cause, over all mailboxes.`,
   breakwater storms show id-5b3c88e01f`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			is, err := incidents(cmd, "")
+			is, err := f.incidents(cmd.Context(), "")
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				for i := range is {
-					is[i].Storms = nil // `storms show` has them
-				}
-				return printJSON(cmd.OutOrStdout(), is)
+			if !f.json {
+				return printIncidents(cmd.OutOrStdout(), is)
 			}
-			return printIncidents(cmd.OutOrStdout(), is)
+			for i := range is {
+				is[i].Storms = nil // `storms show` has them
+			}
+			return printJSON(cmd.OutOrStdout(), is)
 		},
 	}
-	show := &cobra.Command{
+	flags := cmd.PersistentFlags()
+	flags.BoolVar(&f.json, "json", false, "print a JSON array")
+	flags.StringVar(&f.since, "since", f.since, "show what was touched in this time")
+	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	flags.StringVar(&f.control, "control", "", "the daemon's `socket`, if not the configured one")
+	cmd.AddCommand(stormsShowCommand(f))
+	return cmd
+}
+
+func stormsShowCommand(f *stormsFlags) *cobra.Command {
+	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show one incident: its mailboxes, and the servers that sent it",
 		Long: `Show tells all about one incident: at which mailboxes it happens, since when, and which
@@ -74,14 +88,14 @@ beginning of one.`,
 		Example: "  breakwater storms show id-5b3c88e01f",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			is, err := incidents(cmd, args[0])
+			is, err := f.incidents(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
 			if len(is) == 0 {
-				return exit{exitReport, fmt.Errorf("no storm %s in the last %s; `breakwater storms --since 30d` lists older ones", args[0], since)}
+				return exit{exitReport, fmt.Errorf("no storm %s in the last %s; `breakwater storms --since 30d` lists older ones", args[0], f.since)}
 			}
-			if asJSON {
+			if f.json {
 				return printJSON(cmd.OutOrStdout(), is)
 			}
 			for _, i := range is {
@@ -92,13 +106,6 @@ beginning of one.`,
 			return nil
 		},
 	}
-	f := cmd.PersistentFlags()
-	f.BoolVar(&asJSON, "json", false, "print a JSON array")
-	f.StringVar(&since, "since", since, "show what was touched in this time")
-	f.StringVar(&configF, "config", "", "configuration `file` (default "+config.DefaultFile+")")
-	f.StringVar(&socket, "control", "", "the daemon's `socket`, if not the configured one")
-	cmd.AddCommand(show)
-	return cmd
 }
 
 // named picks the incidents that have an ID, or a storm with one, that begins with prefix.

@@ -168,11 +168,7 @@ func play(ctx context.Context, t *target, network string, items []stormgen.Item)
 	}
 	mails := make([]client.Mail, len(items))
 	for i, it := range items {
-		env := it.Envelope
-		mails[i] = client.Mail{QueueID: env.QueueID, Client: env.Client, Helo: env.Helo, AuthUser: env.AuthUser, DaemonName: env.DaemonName, From: env.ReversePath, Raw: it.Raw, Mailer: "virtual"}
-		for _, r := range env.Recipients {
-			mails[i].To = append(mails[i].To, r.Addr)
-		}
+		mails[i] = client.MailOf(it.Envelope, it.Raw)
 	}
 	var (
 		mu    sync.Mutex

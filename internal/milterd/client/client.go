@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"breakwater/internal/message"
 )
 
 // Mail is one message with its envelope.
@@ -27,6 +29,18 @@ type Mail struct {
 	To         []string
 	Mailer     string // {rcpt_mailer} of all recipients
 	Raw        []byte // header, empty line, body
+}
+
+// MailOf makes a Mail of a message whose recipients are mailboxes of the mail server.
+func MailOf(env message.Envelope, raw []byte) Mail {
+	m := Mail{
+		QueueID: env.QueueID, Client: env.Client, Helo: env.Helo, AuthUser: env.AuthUser, DaemonName: env.DaemonName,
+		From: env.ReversePath, Mailer: "virtual", Raw: raw,
+	}
+	for _, r := range env.Recipients {
+		m.To = append(m.To, r.Addr)
+	}
+	return m
 }
 
 // Verdict is the milter's answer to a message, by its code in the protocol.
