@@ -35,6 +35,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(packet('C', "h\x006\x00\x19IPv6:::1\x00"))
 	f.Add(slices.Concat(packet('M', "<a>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<>\x00"), packet('R', ""), packet('T', ""), packet('E', "")))
+	f.Add(slices.Concat(packet('M', "<@r:a>\x00"), packet('R', "<@r:u>\x00"), packet('E', "")))
 	f.Add(packet('O', offer))
 	f.Add(packet('Q', ""))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -134,7 +135,6 @@ func expected(b []byte) []string {
 // packet takes one packet; false if it ends the session.
 func (p *peer) packet(code milter.Code, data string) bool {
 	first, _, terminated := strings.Cut(data, "\x00")
-	addr := strings.Trim(first, "<>")
 	p.broken = p.broken || !wellFormed(code, []byte(data))
 	switch code {
 	case milter.CodeOptNeg:
@@ -146,7 +146,7 @@ func (p *peer) packet(code milter.Code, data string) bool {
 		}
 	case milter.CodeMail:
 		p.forget()
-		p.begun, p.from = true, addr
+		p.begun, p.from = true, withoutRoute(strings.Trim(first, "<>"))
 		p.id = p.macros["i"]
 	case milter.CodeRcpt:
 		p.recipients++
