@@ -94,13 +94,30 @@ func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {
 }
 
 // Mailbox is the form of an address under which it is counted: domain as lower-case
-// A-label, local part in lower case.
+// A-label, local part in lower case and without quotes that it does not need.
 func Mailbox(addr string) string {
 	local, domain, ok := cutAddr(addr)
 	if !ok {
 		return strings.ToLower(addr)
 	}
-	return strings.ToLower(local) + "@" + Domain(domain)
+	return strings.ToLower(unquote(local)) + "@" + Domain(domain)
+}
+
+// unquote takes quotes off a local part that needs none: "ann" is ann (RFC 5321 §4.1.2).
+func unquote(local string) string {
+	if len(local) < 3 || local[0] != '"' || local[len(local)-1] != '"' {
+		return local
+	}
+	plain := local[1 : len(local)-1]
+	for _, r := range plain {
+		if !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r) && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z') {
+			return local
+		}
+	}
+	if plain[0] == '.' || plain[len(plain)-1] == '.' || strings.Contains(plain, "..") {
+		return local
+	}
+	return plain
 }
 
 // Domain is a domain as lower-case A-label; as it is, in lower case, if it has none.

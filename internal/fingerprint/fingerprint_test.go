@@ -191,6 +191,9 @@ func TestMailbox(t *testing.T) {
 		{"ann@bücher.example", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
 		{"ann@BÜCHER.example.", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
 		{"\"a@b\"@example.org", "\"a@b\"@example.org", "\"a@b\"@example.org"},
+		{"\"Ann.B+x\"@example.org", "ann.b+x@example.org", "ann.b@example.org"},
+		{"\"ann b\"@example.org", "\"ann b\"@example.org", "\"ann b\"@example.org"},
+		{"\".ann\"@example.org", "\".ann\"@example.org", "\".ann\"@example.org"},
 		{"Postmaster", "postmaster", "postmaster"},
 		{"ann@[192.0.2.1]", "ann@[192.0.2.1]", "ann@[192.0.2.1]"},
 	}

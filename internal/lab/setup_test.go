@@ -27,6 +27,7 @@ func TestSetupPostfix(t *testing.T) {
 	// As a master.cf stands that nobody prepared for milters.
 	postfix("postconf", "-P", submission+"/smtpd_sasl_auth_enable=yes")
 	postfix("postconf", "-PX", submission+"/milter_macro_daemon_name")
+	postfix("postconf", "-e", "milter_protocol=2") // too old for us, if setup left it at that
 	files := func() string {
 		t.Helper()
 		var all string

@@ -76,9 +76,9 @@ func ParsePostfix(milters, services, overrides string) Postfix {
 // about all mail once, and what an operator should know besides.
 func (p Postfix) Plan(milter string) (changes []Change, notes []string) {
 	if !strings.Contains(p.Milters, milter) {
-		// Accept if the milter is away: mail flows on. Said for this milter alone, others
-		// keep what they have.
-		ours := fmt.Sprintf("{ %s, default_action=accept, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
+		// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
+		// would never be asked. Both are said for this milter alone, others keep what they have.
+		ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
 		value := ours
 		if p.Milters != "" {
 			value = p.Milters + ", " + ours

@@ -20,7 +20,7 @@ const overrides = `submission/inet/syslog_name = postfix/submission
 `
 
 func TestPlan(t *testing.T) {
-	const ours = "{ inet:127.0.0.1:8891, default_action=accept, connect_timeout=10s, command_timeout=30s, content_timeout=120s }"
+	const ours = "{ inet:127.0.0.1:8891, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }"
 	p := ParsePostfix("inet:localhost:11332\n", services, overrides)
 	changes, notes := p.Plan("inet:127.0.0.1:8891")
 	var got []string
