@@ -42,7 +42,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			time.Sleep(wait)
 			continue
 		}
-		c := &conn{Conn: nc, server: l.server, r: bufio.NewReaderSize(nc, 16<<10)}
+		c := &conn{Conn: nc, server: l.server, r: bufio.NewReaderSize(acknowledging(nc), 16<<10)}
 		if !l.server.admit(c) {
 			nc.Close()
 			continue
