@@ -39,6 +39,7 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
+		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
 		for _, p := range places[i] {
 			facts.Tallies = append(facts.Tallies, tallies[p])
 		}
@@ -60,11 +61,13 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set
 	if len(prints) > 0 {
 		link = prints[0].Hash
 	}
+	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients))
 	places := make([][]int, len(m.Recipients))
 	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
 		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
+		places[i] = make([]int, 0, len(prints))
 		for _, key := range e.Hasher.Keys(prints, mailbox) {
 			place, ok := known[key]
 			if !ok {

@@ -41,7 +41,7 @@ type Print struct {
 
 // Prints returns what copies of m share, at most one of each kind.
 func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
-	var prints []Print
+	prints := make([]Print, 0, len(storm.Kinds))
 	add := func(k storm.Kind, fields ...string) {
 		prints = append(prints, Print{k, h.hash(k, fields)})
 	}

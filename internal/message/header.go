@@ -16,6 +16,7 @@ const (
 func ParseHeader(raw []byte) (h Header, body []byte, problems []string) {
 	// All fields are parts of one string: a header has many, and most are never looked at.
 	text := string(raw[:headerLength(raw)])
+	h = make(Header, 0, min(32, strings.Count(text, "\n")))
 	pos := 0
 	for pos < len(text) {
 		end := textLineEnd(text, pos)

@@ -53,6 +53,7 @@ type Server struct {
 	WriteTimeout  time.Duration // 1 min
 	MaxConns      int           // connections at once; over it the MTA's default action holds; 500
 
+	buffers  sync.Pool // of spools
 	stopping atomic.Bool
 	refused  atomic.Uint64
 	running  atomic.Int64 // calls of Judge and Absorb, those included that nobody waits for any more

@@ -3,6 +3,7 @@ package milterd
 import (
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -11,6 +12,7 @@ import (
 // spool keeps the bytes of one message: in memory, and when it is long in a file without a
 // name. It is shared by its holders, and freed when the last one lets it go.
 type spool struct {
+	pool      *sync.Pool // of *[]byte: where buf is from, and goes back to
 	memory    int
 	max       int64
 	dir       string
@@ -23,7 +25,10 @@ type spool struct {
 }
 
 func newSpool(s *Server) *spool {
-	sp := &spool{memory: or(s.SpoolMemory, 256<<10), max: or(s.MaxMessage, 64<<20), dir: s.SpoolDir}
+	sp := &spool{pool: &s.buffers, memory: or(s.SpoolMemory, 256<<10), max: or(s.MaxMessage, 64<<20), dir: s.SpoolDir}
+	if b, ok := s.buffers.Get().(*[]byte); ok {
+		sp.buf = (*b)[:0]
+	}
 	sp.holders.Store(1)
 	return sp
 }
@@ -42,7 +47,10 @@ func (s *spool) release() {
 		s.file.Close()
 		s.file = nil
 	}
-	s.buf = nil
+	if b := s.buf; b != nil {
+		s.buf = nil
+		s.pool.Put(&b)
+	}
 }
 
 // spoolTo appends p. What is over the longest message is dropped.
