@@ -7,88 +7,136 @@ import (
 	"strings"
 )
 
-// maxBoundaries bounds how many multiparts of one message are looked into.
-const maxBoundaries = 100
+// Limits of what WriteContent looks into. What is over them is taken for text.
+const (
+	maxBoundaries = 100      // multiparts of one message
+	maxSeparators = 2000     // boundary lines
+	maxPiece      = 64 << 10 // bytes of a line that are taken at once
+)
 
 // WriteContent writes what m contains to w, all parts and attachments, from the first to the
 // last byte of Body: transfer encodings are undone, lines end in LF, white space at the end
-// of lines and parts is dropped, and behind each part stand its media type and its length.
-// Boundaries, encodings and charsets do not show, so that copies that a gateway wrote anew
-// give the same bytes; any other difference shows. It takes one pass, O(len(Body)) time and
-// little memory, whatever the structure.
+// of lines and parts is dropped, and behind each part stand its media type and the lengths of
+// both. Boundaries, encodings and charsets do not show, so that copies that a gateway wrote
+// anew give the same bytes; any other difference shows. It takes one pass, O(len(Body)) time
+// and little memory, whatever the structure.
 func (m *Message) WriteContent(w io.Writer) {
 	c := content{w: w, boundaries: map[string]bool{}}
-	c.begin(m.ContentType, m.Header.Get("Content-Transfer-Encoding"))
+	c.begin(m.ContentType, transferEncoding(m.Header))
+	begins := true // a line begins at pos
 	for pos := 0; pos < len(m.Body); {
-		end := lineEnd(m.Body, pos)
-		c.line(m.Body[pos:end])
+		end := pieceEnd(m.Body, pos)
+		c.line(m.Body[pos:end], begins)
+		begins = m.Body[end-1] == '\n'
 		pos = end
 	}
 	c.end()
+}
+
+// pieceEnd is where the line at pos ends, or a piece of it that cuts no escape of
+// quoted-printable in two.
+func pieceEnd(b []byte, pos int) int {
+	if len(b) <= pos+maxPiece {
+		return lineEnd(b, pos)
+	}
+	end := lineEnd(b[:pos+maxPiece], pos)
+	switch {
+	case b[end-1] == '=':
+		return end - 1
+	case b[end-2] == '=' && b[end-1] != '\n':
+		return end - 2
+	}
+	return end
 }
 
 // content is the state of WriteContent.
 type content struct {
 	w          io.Writer
 	boundaries map[string]bool
-	header     bool // within a part's header
-	fields     Header
+	separators int
 
 	// of the part under way
 	mediaType string
 	encoding  string
 	length    uint64
-	implied   bool // a preamble or epilogue, which is no part unless there is something in it
+	implied   bool // a header, preamble or epilogue, which is no part unless there is something in it
 	text      lines
 	base64    quanta
+	unquoted  []byte
+
+	// of its header
+	header bool // it is under way
+	last   lastField
+	fields []byte // those that MIME heeds, as they came
 }
+
+// lastField is what the last field of a header is.
+type lastField int
+
+const (
+	none lastField = iota
+	heeded
+	other
+)
 
 // begin starts a part.
 func (c *content) begin(t ContentType, encoding string) {
-	c.mediaType, c.encoding = t.Type, strings.ToLower(encoding)
+	c.mediaType, c.encoding = t.Type, encoding
 	c.length, c.implied, c.header = 0, false, false
 	if b := t.Params["boundary"]; b != "" && strings.HasPrefix(t.Type, "multipart/") && len(c.boundaries) < maxBoundaries {
 		c.boundaries[b] = true
 		c.encoding = "" // RFC 2045 §6.4: a multipart has none
 	}
-	c.text = lines{}
-	c.base64 = quanta{}
+	c.text.reset()
+}
+
+// beginHeader starts the header of a part: a part of no media type, in which is what no
+// field for MIME is: a reader may see it.
+func (c *content) beginHeader() {
+	c.begin(ContentType{}, "")
+	c.implied, c.header, c.last, c.fields = true, true, none, c.fields[:0]
+}
+
+// beginBody starts the part whose header was under way.
+func (c *content) beginBody() {
+	c.header = false
+	c.end()
+	h, _, _ := ParseHeader(c.fields)
+	c.begin(ParseContentType(h.Get("Content-Type")), transferEncoding(h))
 }
 
 // end ends the part under way.
 func (c *content) end() {
 	if c.header {
-		c.begin(c.partType(), "")
+		c.beginBody() // nothing is behind it
 	}
 	if c.encoding == "base64" {
-		c.decoded(c.base64.rest())
+		c.decoded(c.base64.rest(nil))
 	}
 	if c.implied && c.length == 0 {
 		return
 	}
-	trailer := append([]byte(c.mediaType), 0)
+	trailer := binary.BigEndian.AppendUint64([]byte(c.mediaType), uint64(len(c.mediaType)))
 	c.w.Write(binary.BigEndian.AppendUint64(trailer, c.length))
 }
 
-// line takes one line with its end.
-func (c *content) line(l []byte) {
-	if bytes.HasPrefix(l, []byte("--")) && len(c.boundaries) > 0 && c.boundary(l) {
+// line takes a line with its end, or a piece of one.
+func (c *content) line(l []byte, begins bool) {
+	if begins && bytes.HasPrefix(l, []byte("--")) && c.boundary(l) {
 		return
 	}
-	if c.header {
-		if c.field(l) {
-			return
-		}
-		c.begin(c.partType(), c.fields.Get("Content-Transfer-Encoding"))
-		if len(trimEOL(l)) == 0 {
-			return // the empty line that ends the header
-		}
+	if c.header && c.headerLine(l, begins) {
+		return
 	}
 	switch c.encoding {
 	case "base64":
 		c.base64.decode(l, c.decoded)
 	case "quoted-printable":
-		c.normal(unquote(l))
+		if bytes.IndexByte(l, '=') >= 0 {
+			c.unquoted = unquote(c.unquoted[:0], l)
+			l = c.unquoted
+		}
+		c.normal(l)
 	default:
 		c.normal(l)
 	}
@@ -96,48 +144,51 @@ func (c *content) line(l []byte) {
 
 // boundary reports whether l is a boundary line, and acts on it.
 func (c *content) boundary(l []byte) bool {
-	name := string(bytes.TrimRight(l[2:min(len(l), 2+maxValue)], " \t\r\n"))
+	if len(c.boundaries) == 0 || c.separators >= maxSeparators {
+		return false
+	}
+	name := bytes.TrimRight(l[2:], " \t\r\n")
 	closing := false
-	if !c.boundaries[name] {
-		name, closing = strings.CutSuffix(name, "--")
-		if !closing || !c.boundaries[name] {
+	if !c.boundaries[string(name)] {
+		name, closing = bytes.CutSuffix(name, []byte("--"))
+		if !closing || !c.boundaries[string(name)] {
 			return false
 		}
 	}
+	c.separators++
 	c.end()
-	if c.begin(ContentType{Type: "text/plain"}, ""); closing {
+	if closing {
+		c.begin(ContentType{Type: "text/plain"}, "")
 		c.implied = true
 	} else {
-		c.header, c.fields = true, nil
+		c.beginHeader()
 	}
 	return true
 }
 
-// field takes a line of a part's header. It reports false where the header ends. What is
-// no field for MIME is content: a reader may see it.
-func (c *content) field(l []byte) bool {
-	folded := l[0] == ' ' || l[0] == '\t'
-	l = trimEOL(l)
-	colon := bytes.IndexByte(l, ':')
+// headerLine takes a line of a part's header. It reports false where there is none.
+func (c *content) headerLine(l []byte, begins bool) bool {
 	switch {
-	case len(l) == 0 || len(c.fields) >= 50:
-		return false
-	case folded && len(c.fields) > 0 && len(l) < maxValue:
-		c.fields[len(c.fields)-1].Value += "\n" + string(l)
-		return true
-	case colon > 0 && isFieldName(l[:colon]) && hasPrefixFold(l, "content-") && len(l) < maxValue:
-		c.fields = append(c.fields, Field{string(l[:colon]), strings.TrimSpace(string(l[colon+1:]))})
+	case !begins || isBlank(l[0]) && c.last != none: // goes on with the field
+	case isField(l) && hasPrefixFold(l, "content-"):
+		c.last = heeded
+	case isField(l):
+		c.last = other
+	default:
+		c.beginBody()
+		return len(trimEOL(l)) == 0
+	}
+	if c.last == heeded && len(c.fields)+len(l) <= maxValue {
+		c.fields = append(c.fields, l...)
 		return true
 	}
-	return false
+	c.last = other
+	c.normal(l)
+	return true
 }
 
 func hasPrefixFold(b []byte, prefix string) bool {
 	return len(b) >= len(prefix) && strings.EqualFold(string(b[:len(prefix)]), prefix)
-}
-
-func (c *content) partType() ContentType {
-	return ParseContentType(c.fields.Get("Content-Type"))
 }
 
 // decoded takes bytes behind base64: text has lines, all else is as it is.
@@ -157,11 +208,13 @@ func (c *content) put(b []byte) {
 }
 
 // lines drops white space at the ends of lines and of the text. What may turn out to be
-// such is held back.
+// such is held back, up to maxValue blanks.
 type lines struct {
 	feeds  int
 	blanks []byte
 }
+
+func (t *lines) reset() { t.feeds, t.blanks = 0, t.blanks[:0] }
 
 var manyFeeds = bytes.Repeat([]byte("\n"), 256)
 

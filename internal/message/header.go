@@ -14,67 +14,73 @@ const (
 // ParseHeader reads a header and returns what is behind its empty line. As mail servers
 // have it, a line that can be no field ends the header.
 func ParseHeader(raw []byte) (h Header, body []byte, problems []string) {
+	end, kept, problem := headerEnd(raw)
 	// All fields are parts of one string: a header has many, and most are never looked at.
-	text := string(raw[:headerLength(raw)])
+	text := string(raw[:kept])
 	h = make(Header, 0, min(32, strings.Count(text, "\n")))
 	pos := 0
-	for pos < len(text) {
-		end := textLineEnd(text, pos)
-		line := trimEOL(text[pos:end])
-		if line == "" {
-			return h, raw[end:], problems
+	for pos < len(text) && len(h) < maxFields {
+		begin := pos
+		pos = textLineEnd(text, pos)
+		colon := strings.IndexByte(text[begin:pos], ':')
+		if colon < 0 || !isFieldName(text[begin:begin+colon]) {
+			continue // the separator of an mbox, or the empty line
 		}
-		colon := strings.IndexByte(line, ':')
-		if colon < 0 || !isFieldName(line[:colon]) {
-			if strings.HasPrefix(line, "From ") && len(h) == 0 || strings.HasPrefix(line, ">From ") {
-				pos = end // the separator of an mbox
-				continue
+		for pos < len(text) && isBlank(text[pos]) {
+			pos = textLineEnd(text, pos)
+		}
+		name, value := text[begin:begin+colon], text[begin+colon+1:pos]
+		h = append(h, Field{Name: strings.TrimRight(name, " \t"), Value: strings.TrimLeft(trimEOL(value), " \t")})
+	}
+	if problem != "" {
+		problems = append(problems, problem)
+	}
+	if pos < len(text) && trimEOL(text[pos:]) != "" || kept < end {
+		problems = append(problems, "the header is too long")
+	}
+	return h, raw[end:], problems
+}
+
+// headerEnd is where the header of raw ends, with its empty line, and how much of it is
+// within maxHeader.
+func headerEnd(raw []byte) (end, kept int, problem string) {
+	folds, fields := false, false // the line before is a field; any line was one
+	for end < len(raw) {
+		next := lineEnd(raw, end)
+		line := trimEOL(raw[end:next])
+		switch {
+		case len(line) == 0:
+			if next <= maxHeader {
+				kept = next
 			}
-			return h, raw[pos:], append(problems, "the header ends without an empty line")
+			return next, kept, problem
+		case folds && isBlank(line[0]):
+		case isField(line):
+			folds, fields = true, true
+		case isSeparator(line, !fields):
+			folds = false
+		default:
+			return end, kept, "the header ends without an empty line"
 		}
-		for end < len(text) && (text[end] == ' ' || text[end] == '\t') {
-			end = textLineEnd(text, end)
+		if end = next; end <= maxHeader {
+			kept = end
 		}
-		if len(h) >= maxFields {
-			break
-		}
-		value := strings.TrimLeft(trimEOL(text[pos+colon+1:end]), " \t")
-		h = append(h, Field{Name: strings.TrimRight(line[:colon], " \t"), Value: value})
-		pos = end
 	}
-	if pos < len(text) || len(text) < len(raw) {
-		return h, behindHeader(raw, pos), append(problems, "the header is too long")
-	}
-	return h, nil, problems
+	return end, kept, problem
 }
 
-// headerLength is where the header of raw ends, with its empty line, but for lines that
-// begin behind maxHeader.
-func headerLength(raw []byte) int {
-	pos := 0
-	for pos < len(raw) {
-		end := lineEnd(raw, pos)
-		if end > maxHeader {
-			return pos
-		}
-		if len(trimEOL(raw[pos:end])) == 0 {
-			return end
-		}
-		pos = end
-	}
-	return pos
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// isField reports whether line begins a field.
+func isField(line []byte) bool {
+	colon := bytes.IndexByte(line, ':')
+	return colon > 0 && isFieldName(line[:colon])
 }
 
-// behindHeader returns what follows the first empty line from pos on.
-func behindHeader(raw []byte, pos int) []byte {
-	for pos < len(raw) {
-		end := lineEnd(raw, pos)
-		if len(trimEOL(raw[pos:end])) == 0 {
-			return raw[end:]
-		}
-		pos = end
-	}
-	return nil
+// isSeparator reports whether line is one of an mbox: the first of a message, or one that
+// was quoted by a program that took it for text.
+func isSeparator(line []byte, first bool) bool {
+	return first && bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From "))
 }
 
 // lineEnd is where the line at pos ends, its line feed included.

@@ -45,28 +45,27 @@ func (m *Message) Parts() []Part {
 // tree splits a multipart: by enmime where there are multiparts within, or flat where there
 // are none, as in most reports, or where enmime is not to be trusted with it.
 func (m *Message) tree() []Part {
+	if parts, nested := m.flat(false); len(parts) > 0 && !nested {
+		return parts
+	}
 	raw := m.Raw[:min(len(m.Raw), MaxParse)]
-	if parts, nested := m.flat(false); len(parts) > 1 && !nested {
-		return parts
-	}
-	if why := tooMuch(raw, len(m.Raw)-len(m.Body)); why != "" {
-		m.Problems = append(m.Problems, why)
-		parts, _ := m.flat(true)
-		return parts
-	}
-	root, err := guarded(raw)
-	if err != nil {
-		m.Problems = append(m.Problems, "the MIME tree can not be read")
-		parts, _ := m.flat(true)
-		return parts
-	}
-	parts := leaves(root, nil)
-	// One part where there should be several: its boundary is missing or wrong.
-	if len(parts) <= 1 {
-		if found, _ := m.flat(true); len(found) > len(parts) {
-			m.Problems = append(m.Problems, "the boundary is wrong")
-			return found
+	problem := tooMuch(raw, len(m.Raw)-len(m.Body))
+	if problem == "" {
+		root, err := guarded(raw)
+		parts := leaves(root, nil)
+		switch {
+		case err != nil:
+			problem = "the MIME tree can not be read"
+		case len(parts) == 0 || len(parts) == 1 && strings.HasPrefix(parts[0].Type, "multipart/"):
+			problem = "the boundary is missing or wrong"
+		default:
+			return parts
 		}
+	}
+	m.Problems = append(m.Problems, problem)
+	parts, _ := m.flat(true)
+	if len(parts) == 0 {
+		parts = []Part{{ContentType: m.ContentType, Header: m.Header, Content: m.Body[:min(len(m.Body), MaxParse)]}}
 	}
 	return parts
 }
@@ -152,7 +151,7 @@ func leaf(h Header, raw []byte) Part {
 		name = p.Params["name"]
 	}
 	p.Filename = DecodeWords(name)
-	content := undo(strings.ToLower(h.Get("Content-Transfer-Encoding")), raw)
+	content := undo(transferEncoding(h), raw)
 	if strings.HasPrefix(p.Type, "message/") {
 		// RFC 2046 §5.2.1 allows no base64 here; some say so and send plain text.
 		if inner, _, _ := ParseHeader(content); len(inner) == 0 {
@@ -179,7 +178,7 @@ func (m *Message) flat(guess bool) (parts []Part, nested bool) {
 		if begun < 0 {
 			return
 		}
-		h, content, _ := ParseHeader(body[begun:end])
+		h, content, _ := ParseHeader(withoutEOL(body[begun:end]))
 		declare(ParseContentType(h.Get("Content-Type")))
 		if p := leaf(h, content); strings.HasPrefix(p.Type, "multipart/") {
 			nested = true
@@ -192,7 +191,7 @@ func (m *Message) flat(guess bool) (parts []Part, nested bool) {
 		if !bytes.HasPrefix(body[pos:end], []byte("--")) {
 			continue
 		}
-		name := string(bytes.TrimRight(body[pos+2:min(end, pos+200)], " \t\r\n"))
+		name := string(bytes.TrimRight(body[pos+2:end], " \t\r\n"))
 		switch open := strings.TrimSuffix(name, "--"); {
 		case name == "":
 		case boundaries[name] || guess && beginsPart(body[end:]):
@@ -207,11 +206,14 @@ func (m *Message) flat(guess bool) (parts []Part, nested bool) {
 	if len(parts) < maxParts {
 		finish(len(body))
 	}
-	if len(parts) == 0 {
-		parts = []Part{{ContentType: m.ContentType, Header: m.Header, Content: body}}
-	}
 	return parts, nested
 }
 
+// withoutEOL is b without its last line end, which belongs to the boundary behind it,
+// RFC 2046 §5.1.1.
+func withoutEOL(b []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(b, []byte("\n")), []byte("\r"))
+}
+
 // beginsPart reports whether b looks like the header of a part.
-func beginsPart(b []byte) bool { return hasPrefixFold(b, "content-type:") }
+func beginsPart(b []byte) bool { return hasPrefixFold(b, "content-") }

@@ -1,23 +1,29 @@
 package message
 
 import (
-	"html"
-	"regexp"
 	"strings"
+
+	"golang.org/x/net/html"
 )
 
+// markup is how many times as long as its text HTML is expected to be at most.
+const markup = 8
+
 // Text returns the text of m as UTF-8, of all its text parts, at most limit bytes of it. Of
-// HTML it is what stands between the tags.
+// HTML it is what a reader sees, with the lines that it has.
 func (m *Message) Text(limit int) string {
 	var b strings.Builder
 	for _, p := range m.Parts() {
-		if !strings.HasPrefix(p.Type, "text/") || b.Len() >= limit || p.Type == "text/rfc822-headers" {
+		left := limit - b.Len()
+		if !strings.HasPrefix(p.Type, "text/") || left <= 0 || p.Type == "text/rfc822-headers" {
 			continue
 		}
-		raw := p.Content[:min(len(p.Content), limit-b.Len())]
-		s := toUTF8(raw, p.Params["charset"])
 		if p.Type == "text/html" {
-			s = html.UnescapeString(tags.ReplaceAllString(breaks.ReplaceAllString(s, "\n"), ""))
+			left *= markup
+		}
+		s := toUTF8(p.Content[:min(len(p.Content), left)], p.Params["charset"])
+		if p.Type == "text/html" {
+			s = textOf(s)
 		}
 		b.WriteString(s)
 		b.WriteByte('\n')
@@ -29,7 +35,42 @@ func (m *Message) Text(limit int) string {
 	return s
 }
 
-var (
-	breaks = regexp.MustCompile(`(?i)<(br|/p|/div|/tr|/li|/h[1-6])\b[^>]*>`)
-	tags   = regexp.MustCompile(`(?is)<(style|script)\b.*?</(style|script)>|<!--.*?-->|<[^>]*>`)
-)
+// textOf returns the text between the tags of HTML.
+func textOf(s string) string {
+	var b strings.Builder
+	unseen := false
+	for z := html.NewTokenizer(strings.NewReader(s)); ; {
+		switch z.Next() {
+		case html.ErrorToken:
+			return b.String()
+		case html.TextToken:
+			if !unseen {
+				b.Write(z.Text())
+			}
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, _ := z.TagName()
+			switch string(name) {
+			case "style", "script":
+				unseen = true
+			case "br":
+				b.WriteByte('\n')
+			case "td", "th":
+				b.WriteByte(' ')
+			}
+		case html.EndTagToken:
+			unseen = false
+			if name, _ := z.TagName(); endsLine(string(name)) {
+				b.WriteByte('\n')
+			}
+		}
+	}
+}
+
+// endsLine reports whether a line ends with an element.
+func endsLine(name string) bool {
+	switch name {
+	case "br", "p", "div", "tr", "li", "h1", "h2", "h3", "h4", "h5", "h6":
+		return true
+	}
+	return false
+}

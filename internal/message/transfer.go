@@ -36,15 +36,16 @@ func (q *quanta) decode(l []byte, put func([]byte)) {
 	}
 }
 
+// slow decodes what is not whole quanta of the alphabet alone.
 func (q *quanta) slow(l []byte) []byte {
-	var out []byte
+	out := q.buf[:0]
 	for _, c := range l {
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 		case c == '=':
-			out = append(out, q.rest()...)
+			out = q.rest(out)
 		case !inAlphabet(c):
-			out = append(append(out, q.rest()...), c)
+			out = append(q.rest(out), c)
 		default:
 			q.open[q.n] = c
 			if q.n++; q.n == 4 {
@@ -53,49 +54,54 @@ func (q *quanta) slow(l []byte) []byte {
 			}
 		}
 	}
+	q.buf = out
 	return out
 }
 
-// rest ends the quantum under way.
-func (q *quanta) rest() []byte {
+// rest ends the quantum under way, and appends to dst what it decodes to.
+func (q *quanta) rest(dst []byte) []byte {
 	open := q.open[:q.n]
 	q.n = 0
-	if out, err := base64.RawStdEncoding.AppendDecode(nil, open); err == nil {
-		return out
+	if len(open) == 1 { // not even a byte
+		return append(dst, open...)
 	}
-	return bytes.Clone(open)
+	dst, _ = base64.RawStdEncoding.AppendDecode(dst, open)
+	return dst
 }
 
 func inAlphabet(c byte) bool {
 	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
 }
 
-// unquote decodes one line of quoted-printable (RFC 2045 §6.7). What is wrongly encoded
-// stays as it is. A soft line break takes the line's end away.
-func unquote(l []byte) []byte {
-	if bytes.IndexByte(l, '=') < 0 {
-		return l
-	}
-	body := bytes.TrimRight(l, " \t\r\n")
-	end := "\n"
-	if bytes.HasSuffix(body, []byte("=")) {
-		body, end = body[:len(body)-1], ""
-	} else if !bytes.HasSuffix(l, []byte("\n")) {
-		end = ""
-	}
-	out := make([]byte, 0, len(body)+1)
-	for i := 0; i < len(body); i++ {
-		if body[i] == '=' && i+2 < len(body) {
-			hi, lo := unhex(body[i+1]), unhex(body[i+2])
-			if hi >= 0 && lo >= 0 {
-				out = append(out, byte(hi<<4|lo))
-				i += 2
-				continue
-			}
+// unquote appends to dst what a line of quoted-printable (RFC 2045 §6.7) decodes to. What is
+// wrongly encoded stays as it is. A soft line break takes the line's end away.
+func unquote(dst, l []byte) []byte {
+	end := ""
+	if bytes.HasSuffix(l, []byte("\n")) {
+		end = "\n"
+		l = bytes.TrimRight(l, " \t\r\n")
+		if bytes.HasSuffix(l, []byte("=")) {
+			l, end = l[:len(l)-1], ""
 		}
-		out = append(out, body[i])
 	}
-	return append(out, end...)
+	for len(l) > 0 {
+		if l[0] != '=' {
+			i := bytes.IndexByte(l, '=')
+			if i < 0 {
+				break
+			}
+			dst = append(dst, l[:i]...)
+			l = l[i:]
+		}
+		if len(l) > 2 && unhex(l[1]) >= 0 && unhex(l[2]) >= 0 {
+			dst = append(dst, byte(unhex(l[1])<<4|unhex(l[2])))
+			l = l[3:]
+			continue
+		}
+		dst = append(dst, '=')
+		l = l[1:]
+	}
+	return append(append(dst, l...), end...)
 }
 
 func unhex(c byte) int {
@@ -112,9 +118,9 @@ func unhex(c byte) int {
 
 // undo decodes a whole part.
 func undo(encoding string, b []byte) []byte {
-	var out []byte
 	switch encoding {
 	case "base64":
+		out := make([]byte, 0, len(b)/4*3+3)
 		var q quanta
 		put := func(d []byte) { out = append(out, d...) }
 		for pos := 0; pos < len(b); {
@@ -122,11 +128,12 @@ func undo(encoding string, b []byte) []byte {
 			q.decode(b[pos:end], put)
 			pos = end
 		}
-		return append(out, q.rest()...)
+		return q.rest(out)
 	case "quoted-printable":
+		out := make([]byte, 0, len(b))
 		for pos := 0; pos < len(b); {
 			end := lineEnd(b, pos)
-			out = append(out, unquote(b[pos:end])...)
+			out = unquote(out, b[pos:end])
 			pos = end
 		}
 		return out

@@ -6,12 +6,6 @@ import (
 	"net/mail"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // maxValue bounds what is read of one field's value, in bytes: parsers of structured fields
@@ -30,8 +24,11 @@ func ParseContentType(v string) ContentType {
 			return ContentType{t, params}
 		}
 	}
-	t, rest, _ := strings.Cut(v, ";")
-	if t = strings.ToLower(strings.Trim(t, " \t\"")); !strings.Contains(t, "/") || strings.ContainsAny(t, " \t") {
+	t, rest := v, ""
+	if i := strings.IndexAny(v, "; \t"); i >= 0 { // some forget the semicolon
+		t, rest = v[:i], v[i+1:]
+	}
+	if t = strings.ToLower(strings.Trim(t, "\"")); !strings.Contains(t, "/") {
 		return plain
 	}
 	plain.Type = t
@@ -39,58 +36,38 @@ func ParseContentType(v string) ContentType {
 		name, value, ok := strings.Cut(p, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if _, twice := plain.Params[name]; ok && name != "" && !twice && len(plain.Params) < 20 {
-			plain.Params[name] = strings.Trim(value, " \t\"")
+			plain.Params[name] = word(value)
 		}
 	}
 	return plain
 }
 
-// DecodeWords decodes the encoded words (RFC 2047) of an unfolded field. Bare 8-bit bytes
-// are UTF-8 if they can be, else windows-1252. The result is valid UTF-8 without control
-// characters.
-func DecodeWords(s string) string {
-	s = toUTF8([]byte(bounded(s)), "")
-	if strings.Contains(s, "=?") {
-		d := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
-			b, err := io.ReadAll(r)
-			return strings.NewReader(toUTF8(b, charset)), err
-		}}
-		if decoded, err := d.DecodeHeader(s); err == nil {
-			s = decoded
-		}
+// word is the quoted string or the token with which v begins.
+func word(v string) string {
+	v = strings.TrimSpace(v)
+	if quoted, ok := strings.CutPrefix(v, "\""); ok {
+		v, _, _ = strings.Cut(quoted, "\"")
+		return v
 	}
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if i := strings.IndexAny(v, " \t("); i >= 0 {
+		v = v[:i]
+	}
+	return v
 }
 
-// toUTF8 decodes b. A charset that is unknown or "" is guessed: UTF-8 if it can be, else
-// windows-1252, in which no bytes are wrong.
-func toUTF8(b []byte, charset string) string {
-	var e encoding.Encoding
-	if charset != "" {
-		e, _ = htmlindex.Get(charset)
+// transferEncoding is what h says of how its part is encoded, in lower case.
+func transferEncoding(h Header) string {
+	v := strings.ToLower(h.Get("Content-Transfer-Encoding"))
+	if i := strings.IndexAny(v, " \t;("); i >= 0 {
+		v = v[:i]
 	}
-	if e == nil || strings.EqualFold(charset, "us-ascii") {
-		if utf8.Valid(b) {
-			return string(b)
-		}
-		e = charmap.Windows1252
-	}
-	out, err := e.NewDecoder().Bytes(b)
-	if err != nil {
-		out = b
-	}
-	return strings.ToValidUTF8(string(out), "\uFFFD")
+	return v
 }
 
 // Addresses returns the addr-specs of an unfolded address field, domains in lower case. Of a
 // field that is not well-formed, those in angle brackets, or else the words with an "@".
 func Addresses(field string) []string {
-	field = bounded(field)
+	field = printable(bounded(field))
 	var all []string
 	if list, err := (&mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: raw}}).ParseList(field); err == nil {
 		for _, a := range list {
@@ -99,25 +76,30 @@ func Addresses(field string) []string {
 		return all
 	}
 	for rest := field; ; {
-		_, after, ok := strings.Cut(rest, "<")
-		addr, next, closed := strings.Cut(after, ">")
-		if !ok || !closed {
+		addr, after, closed := strings.Cut(rest, ">")
+		if !closed {
 			break
 		}
-		if strings.Contains(addr, "@") {
-			all = append(all, lowerDomain(strings.TrimSpace(addr)))
+		if open := strings.LastIndexByte(addr, '<'); open >= 0 && isAddress(addr[open+1:]) {
+			all = append(all, lowerDomain(strings.TrimSpace(addr[open+1:])))
 		}
-		rest = next
+		rest = after
 	}
 	if len(all) > 0 {
 		return all
 	}
-	for _, w := range strings.FieldsFunc(field, func(r rune) bool { return strings.ContainsRune(" \t,;:()\"", r) }) {
-		if at := strings.IndexByte(w, '@'); at > 0 && at < len(w)-1 {
+	for _, w := range strings.FieldsFunc(field, func(r rune) bool { return strings.ContainsRune(" \t,;:()<>\"", r) }) {
+		if isAddress(w) {
 			all = append(all, lowerDomain(w))
 		}
 	}
 	return all
+}
+
+// isAddress reports whether s has something on both sides of an "@".
+func isAddress(s string) bool {
+	at := strings.IndexByte(s, '@')
+	return at > 0 && at < len(s)-1
 }
 
 // raw leaves the words of a display name in any charset as they are: only addresses count.
@@ -131,8 +113,14 @@ func lowerDomain(addr string) string {
 // Obsolete and wrong ways to write a date that are common.
 var layouts = []string{
 	"Mon, 2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05 -0700", "Mon, 2 Jan 2006 15:04 -0700",
-	"Mon, 2 Jan 2006 15:04:05 MST", "2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05",
-	"Mon Jan 2 15:04:05 2006", "Mon Jan 2 15:04:05 MST 2006", "Mon Jan 2 15:04:05 -0700 2006", time.RFC3339,
+	"Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05",
+	"Mon Jan 2 15:04:05 2006", "Mon Jan 2 15:04:05 -0700 2006", time.RFC3339,
+}
+
+// zones are the names of zones that say an offset, RFC 5322 §4.3.
+var zones = map[string]string{
+	"EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500",
+	"MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700",
 }
 
 // ParseDate reads a Date field; zero where it can not.
@@ -146,15 +134,30 @@ func ParseDate(s string) time.Time {
 	if t, err := time.Parse(layouts[0], plain); err == nil {
 		return t.UTC()
 	}
-	if t, err := mail.ParseDate(s); err == nil {
+	words := strings.Fields(plain)
+	for i := 3; i < len(words); i++ {
+		words[i] = offset(words[i])
+	}
+	plain = strings.Join(words, " ")
+	if t, err := mail.ParseDate(plain); err == nil {
 		return t.UTC()
 	}
-	s = plain
-	s = strings.Join(strings.Fields(s), " ")
 	for _, l := range layouts {
-		if t, err := time.Parse(l, s); err == nil {
+		if t, err := time.Parse(l, plain); err == nil {
 			return t.UTC()
 		}
 	}
 	return time.Time{}
+}
+
+// offset is the offset of a zone, if word names one. All names but those in zones are to be
+// taken for -0000; package time would look them up in the zone of this host.
+func offset(word string) string {
+	if strings.Trim(strings.ToUpper(word), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+		return word
+	}
+	if o, ok := zones[strings.ToUpper(word)]; ok {
+		return o
+	}
+	return "+0000"
 }
