@@ -43,7 +43,7 @@ func pieceEnd(b []byte, pos int) int {
 	switch {
 	case b[end-1] == '=':
 		return end - 1
-	case b[end-2] == '=' && b[end-1] != '\n':
+	case b[end-1] != '\n' && b[end-2] == '=':
 		return end - 2
 	}
 	return end

@@ -203,3 +203,13 @@ func TestContentOfBase64Lines(t *testing.T) {
 		}
 	}
 }
+
+// TestContentOfALongBodyThatBeginsEmpty has a first line of one byte before much else.
+func TestContentOfALongBodyThatBeginsEmpty(t *testing.T) {
+	body := "\n" + strings.Repeat("A line of text, as people write it.\n", 4000)
+	var b bytes.Buffer
+	Parse(Envelope{}, at, []byte("Subject: x\n\n"+body)).WriteContent(&b)
+	if !strings.HasPrefix(b.String(), "\nA line") {
+		t.Errorf("%.40q", b.String())
+	}
+}
