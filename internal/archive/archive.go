@@ -41,6 +41,13 @@ type Recipient struct {
 	Storm  string
 }
 
+// Failure is one recipient of whom an absorbed delivery report speaks.
+type Failure struct {
+	Recipient string
+	Action    string // RFC 3464 §2.3.3: failed, delayed, …
+	Status    string // RFC 3463; "" where the report gives none
+}
+
 // Copy is what is known of an absorbed message.
 type Copy struct {
 	ID          string // IDs sort by the time of Put
@@ -50,6 +57,9 @@ type Copy struct {
 	Helo        string
 	AuthUser    string
 	ReversePath string
+	From        string    // addr-spec of the From field
+	Subject     string    // decoded, cut
+	Failures    []Failure // of a delivery report, not all where there are very many
 	Recipients  []Recipient
 	SHA256      [32]byte // of the message
 	Size        int64    // of the message, in bytes

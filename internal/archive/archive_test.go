@@ -23,6 +23,7 @@ var at = time.Date(2026, 3, 2, 8, 0, 0, 123, time.UTC)
 func sample(n int) Copy {
 	return Copy{
 		At: at.Add(time.Duration(n)), QueueID: fmt.Sprint("Q", n), Client: netip.MustParseAddr("192.0.2.1"), Helo: "mx.example.net",
+		From: "shop@example.net", Subject: "Angebot f\xfcr Sie", Failures: []Failure{{"gone@example.org", "failed", "5.1.1"}, {"full@example.org", "delayed", ""}},
 		ReversePath: "j\xf6rg@example.net", AuthUser: "\x00",
 		Recipients: []Recipient{
 			{Addr: "u1@example.test", Class: "personal", Reason: "storm", Rule: "default.toml:3", Storm: "id-00"},

@@ -166,6 +166,10 @@ func appendCopy(b []byte, c Copy) []byte {
 		}
 	}
 	add(fmt.Sprintf("%d.%09d", c.At.Unix(), c.At.Nanosecond()), c.QueueID, client, c.Helo, c.AuthUser, c.ReversePath)
+	add(c.From, c.Subject, strconv.Itoa(len(c.Failures)))
+	for _, f := range c.Failures {
+		add(f.Recipient, f.Action, f.Status)
+	}
 	for _, r := range c.Recipients {
 		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm)
 	}
@@ -192,7 +196,12 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 		texts = append(texts, string(b[used:used+int(n)]))
 		b = b[used+int(n):]
 	}
-	if len(texts) < 6 || (len(texts)-6)%5 != 0 {
+	const fixed, failure, recipient = 9, 3, 5 // texts of each
+	if len(texts) < fixed {
+		return Copy{}, errDamaged
+	}
+	failures, err := strconv.Atoi(texts[8])
+	if left := len(texts) - fixed - failures*failure; err != nil || failures < 0 || failures > len(texts) || left < 0 || left%recipient != 0 {
 		return Copy{}, errDamaged
 	}
 	sec, nsec, _ := strings.Cut(texts[0], ".")
@@ -203,9 +212,14 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 	client, _ := netip.ParseAddr(texts[2]) // "" is the zero Addr
 	c := Copy{
 		ID: h.id.String(), At: at, QueueID: texts[1], Client: client, Helo: texts[3], AuthUser: texts[4], ReversePath: texts[5],
-		SHA256: h.sha, Size: h.size,
+		From: texts[6], Subject: texts[7], SHA256: h.sha, Size: h.size,
 	}
-	for r := texts[6:]; len(r) > 0; r = r[5:] {
+	texts = texts[fixed:]
+	for ; failures > 0; failures-- {
+		c.Failures = append(c.Failures, Failure{Recipient: texts[0], Action: texts[1], Status: texts[2]})
+		texts = texts[failure:]
+	}
+	for r := texts; len(r) > 0; r = r[recipient:] {
 		c.Recipients = append(c.Recipients, Recipient{Addr: r[0], Class: r[1], Reason: r[2], Rule: r[3], Storm: r[4]})
 	}
 	return c, nil

@@ -20,6 +20,9 @@ type file struct {
 	Mode   *Mode                     `toml:"mode"`
 	Action map[classify.Class]Action `toml:"action"`
 	Limit  map[string]fileLimit      `toml:"limit"`
+
+	Digest    fileDigest    `toml:"digest"`
+	Retention fileRetention `toml:"retention"`
 }
 
 type fileLimit struct {
@@ -92,6 +95,9 @@ func (f *file) apply(d *Domain) error {
 			wrong = append(wrong, err)
 		}
 		d.limits[k] = merged
+	}
+	if err := f.applyKeep(d); err != nil {
+		wrong = append(wrong, err)
 	}
 	if err := errors.Join(wrong...); err != nil {
 		return err
