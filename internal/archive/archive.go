@@ -9,6 +9,7 @@ package archive
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,7 +19,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +27,7 @@ const MaxMessage = 64 << 20
 
 // Errors of Put.
 var (
-	ErrFull   = errors.New("disk of the archive is nearly full")
+	ErrFull   = errors.New("there is no room in the archive")
 	ErrTooBig = errors.New("message is too big for the archive")
 	errClosed = errors.New("archive is closed")
 )
@@ -39,6 +39,8 @@ type Recipient struct {
 	Reason string
 	Rule   string
 	Storm  string
+
+	Released bool // delivered after all; Put takes no notice of it
 }
 
 // Failure is one recipient of whom an absorbed delivery report speaks.
@@ -57,6 +59,7 @@ type Copy struct {
 	Helo        string
 	AuthUser    string
 	ReversePath string
+	Domain      string    // of all recipients: what the archive keeps apart
 	From        string    // addr-spec of the From field
 	Subject     string    // decoded, cut
 	Failures    []Failure // of a delivery report, not all where there are very many
@@ -65,10 +68,18 @@ type Copy struct {
 	Size        int64    // of the message, in bytes
 }
 
+// Retention is how long the copies of a domain are kept.
+type Retention struct {
+	Keep    time.Duration // from when they were archived; 0: for ever
+	MaxSize int64         // bytes of the domain's records; 0: no bound of its own
+}
+
 // Options are the settings of an Archive. Zero values mean the defaults.
 type Options struct {
 	MinFree     int64 // bytes free on the disk below which nothing is taken; 512 MiB
+	MaxSize     int64 // bytes of all segments beyond which nothing is taken; 0: no bound
 	SegmentSize int64 // bytes after which a new segment is begun; 64 MiB
+	Retention   func(domain string) Retention
 	Log         *slog.Logger
 
 	files files // of the operating system, if nil
@@ -79,7 +90,6 @@ type Archive struct {
 	Reader
 	o    Options
 	lock *os.File
-	zstd *zstd.Encoder
 	puts chan *put
 
 	closing sync.RWMutex // held by Put while it hands over
@@ -88,15 +98,47 @@ type Archive struct {
 
 	w writer
 
-	mu     sync.Mutex
-	failed error // of the last write
-	needed int64 // what there was no room for
+	expiring sync.Mutex // one Expire at a time
+	surveys  map[string]survey
+	before   map[string]bool // segments that were there at Open and are not in domains yet
+
+	mu      sync.Mutex
+	failed  error            // of the last write
+	needed  int64            // what there was no room for
+	domains map[string]int64 // bytes by domain, as far as surveyed and written since
 }
 
-// put is a record on its way to the disk.
+// Entry is a copy to be archived. Copies of one domain that are alike, those of one storm,
+// have the same Family: they are kept as differences. "" is like no other.
+type Entry struct {
+	Copy
+	Family string
+}
+
+// entry is a copy on its way to the disk.
+type entry struct {
+	copy   Copy
+	family string
+	raw    []byte
+	sha    [32]byte
+	states []state
+}
+
+// put is what is written together, or not at all.
 type put struct {
-	record record
-	done   chan error
+	entries []entry
+	ids     []id // of the entries, when they are on disk
+	roll    bool // finish the segment in hand, instead
+	done    chan error
+}
+
+// size is about what a put takes on disk at most, in bytes.
+func (p *put) size() int64 {
+	var n int64
+	for _, e := range p.entries {
+		n += headSize + int64(len(e.raw)) + int64(len(e.raw)>>7) + 1024 + 256*int64(len(e.states))
+	}
+	return n
 }
 
 // Open opens the archive in a folder, which it creates when it is missing.
@@ -114,14 +156,23 @@ func Open(dir string, o Options) (*Archive, error) {
 		lock.Close()
 		return nil, fmt.Errorf("open archive %s: %w", dir, err)
 	}
-	enc, err := newEncoder()
+	pack, err := newPacker()
+	var names []string
+	var used int64
+	if err == nil {
+		names, used, err = segments(dir)
+	}
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("open archive %s: %w", dir, err)
 	}
 	a := &Archive{
-		Reader: Reader{dir}, o: o, lock: lock, zstd: enc, puts: make(chan *put, 64), written: make(chan struct{}),
-		w: writer{dir: dir, o: o, last: last},
+		Reader: Reader{dir}, o: o, lock: lock, puts: make(chan *put, 64), written: make(chan struct{}),
+		w: writer{dir: dir, o: o, last: last, packer: pack}, before: map[string]bool{}, domains: map[string]int64{},
+	}
+	a.w.used.Store(used)
+	for _, name := range names {
+		a.before[name] = true
 	}
 	go a.run()
 	return a, nil
@@ -133,6 +184,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SegmentSize <= 0 {
 		o.SegmentSize = 64 << 20
+	}
+	if o.Retention == nil {
+		o.Retention = func(string) Retention { return Retention{} }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -176,26 +230,67 @@ func lockFolder(dir string) (*os.File, error) {
 // Put archives a message and returns its ID when it is on disk. It fills in ID, SHA256 and
 // Size of c for itself. When ctx ends first, the message may be archived or not.
 func (a *Archive) Put(ctx context.Context, c Copy, raw []byte) (string, error) {
+	ids, err := a.PutAll(ctx, []Entry{{Copy: c}}, raw)
+	if err != nil {
+		return "", err
+	}
+	return ids[0], nil
+}
+
+// PutAll is Put of several copies of one message: all of them are archived, or none.
+func (a *Archive) PutAll(ctx context.Context, copies []Entry, raw []byte) ([]string, error) {
+	p, err := a.newPut(copies, raw)
+	if err == nil {
+		err = a.handOver(ctx, p)
+	}
+	if err == nil {
+		select {
+		case err = <-p.done:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("archive message: %w", err)
+	}
+	ids := make([]string, len(p.ids))
+	for i, id := range p.ids {
+		ids[i] = id.String()
+	}
+	return ids, nil
+}
+
+func (a *Archive) newPut(copies []Entry, raw []byte) (*put, error) {
 	if len(raw) > MaxMessage {
-		return "", fmt.Errorf("archive %d bytes: %w", len(raw), ErrTooBig)
+		return nil, fmt.Errorf("%d bytes: %w", len(raw), ErrTooBig)
 	}
-	p := &put{record: newRecord(c, raw, a.zstd), done: make(chan error, 1)}
-	if n := len(p.record.strings); n > maxStrings {
-		return "", fmt.Errorf("archive %d bytes of recipients: %w", n, ErrTooBig)
+	p := &put{done: make(chan error, 1)}
+	sha := sha256.Sum256(raw)
+	for _, c := range copies {
+		if n := len(appendCopy(nil, c.Copy)); n > maxStrings {
+			return nil, fmt.Errorf("%d bytes of recipients: %w", n, ErrTooBig)
+		}
+		if err := a.domainFull(c.Domain); err != nil {
+			return nil, err
+		}
+		family := c.Family
+		if family != "" {
+			family = c.Domain + "\x00" + family
+		}
+		p.entries = append(p.entries, entry{copy: c.Copy, family: family, raw: raw, sha: sha, states: make([]state, len(c.Recipients))})
 	}
-	err := a.handOver(ctx, p)
-	if err != nil {
-		return "", fmt.Errorf("archive message: %w", err)
+	return p, nil
+}
+
+// domainFull tells when a domain has as much in the archive as it may have.
+func (a *Archive) domainFull(domain string) error {
+	limit := a.o.Retention(domain).MaxSize
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if used := a.domains[domain]; limit > 0 && used >= limit {
+		return fmt.Errorf("%w: %s has %d MiB there, its max_size is %d MiB", ErrFull, domain, used>>20, limit>>20)
 	}
-	select {
-	case err = <-p.done:
-	case <-ctx.Done():
-		return "", fmt.Errorf("archive message: %w", ctx.Err())
-	}
-	if err != nil {
-		return "", fmt.Errorf("archive message: %w", err)
-	}
-	return p.record.head.id.String(), nil
+	return nil
 }
 
 func (a *Archive) handOver(ctx context.Context, p *put) error {
@@ -249,21 +344,32 @@ func (a *Archive) Close() error {
 func (a *Archive) run() {
 	defer close(a.written)
 	for p := range a.puts {
+		if p.roll {
+			p.done <- a.w.finish()
+			continue
+		}
 		group := []*put{p}
-		length := p.record.size()
+		length := p.size()
 		for length < maxGroup {
 			next, ok := a.waiting()
 			if !ok {
 				break
 			}
+			if next.roll { // it is in no hurry
+				next.done <- nil
+				continue
+			}
 			group = append(group, next)
-			length += next.record.size()
+			length += next.size()
 		}
-		err := a.w.write(group, length)
+		written, err := a.w.write(group, length)
 		a.mu.Lock()
 		a.failed, a.needed = err, 0
 		if errors.Is(err, ErrFull) {
 			a.needed = length
+		}
+		for domain, n := range written {
+			a.domains[domain] += n
 		}
 		a.mu.Unlock()
 		for _, p := range group {

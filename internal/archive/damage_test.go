@@ -3,6 +3,8 @@ package archive
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -65,7 +67,7 @@ func TestDamage(t *testing.T) {
 			{"magic", func(p place) int64 { return p.at }, false},
 			{"length", func(p place) int64 { return p.at + 17 }, false},
 			{"sum", func(p place) int64 { return p.at + headSize - 1 }, false},
-			{"copy", func(p place) int64 { return p.at + headSize + 5 }, false},
+			{"copy", func(p place) int64 { return p.at + headSize + int64(p.head.recipients) + 5 }, false},
 			{"message", func(p place) int64 { return p.end() - 1 }, true},
 		} {
 			t.Run(fmt.Sprint(tt.name, finished), func(t *testing.T) {
@@ -176,7 +178,7 @@ func TestForgedRecord(t *testing.T) {
 	last := mustPut(t, a, sample(2), mail(100))
 	closeTest(t, a)
 	own := filepath.Join(dir, must(segmentNames(dir))[0])
-	if !bytes.Contains(must(os.ReadFile(own)), []byte(magic+string(forged[8:72]))) {
+	if !bytes.Contains(must(os.ReadFile(own)), []byte(magic+string(forged[len(magic):headSums]))) {
 		t.Fatal("zstd did not store it literally: no test")
 	}
 	flip(t, own, 0)
@@ -204,13 +206,17 @@ func TestReadError(t *testing.T) {
 }
 
 func FuzzSegment(f *testing.F) {
-	enc := must(newEncoder())
+	pack := must(newPacker())
 	name := id(1e18).String() + suffix
 	var whole []byte
-	for i := range 3 {
-		r := newRecord(sample(i), mail(50*i), enc)
-		r.head.id = id(1e18 + i)
-		whole = append(append(r.head.append(whole, name), r.strings...), r.message...)
+	for i := range 5 {
+		raw, family := mail(50*i), ""
+		if i > 1 {
+			family = "storm"
+		}
+		for _, r := range must(pack.pack(id(1e18+i), entry{copy: sample(i), family: family, raw: raw, sha: sha256.Sum256(raw), states: make([]state, 2)})) {
+			whole = r.append(whole, name)
+		}
 	}
 	f.Add(whole, uint16(0), byte(0))
 	f.Add(head{}.append(bytes.Clone(whole), name), uint16(100), byte(1))
@@ -223,42 +229,39 @@ func FuzzSegment(f *testing.F) {
 		// Heads whose sum is right, so that what is behind it is tried, too.
 		for i := 0; i+headSize <= len(b); i++ {
 			if bytes.HasPrefix(b[i:], []byte(magic)) && change&1 == 0 {
-				copy(b[i+72:], head{}.append(nil, name)[72:])
-				if s := headSum(b[i:i+72], name); true {
-					b[i+72], b[i+73], b[i+74], b[i+75] = byte(s>>24), byte(s>>16), byte(s>>8), byte(s)
-				}
+				binary.BigEndian.PutUint32(b[i+headSums:], headSum(b[i:i+headSums], name))
 			}
 		}
-		s := segment{name, bytes.NewReader(b), int64(len(b))}
+		u := must(newUnpacker(segment{name, bytes.NewReader(b), int64(len(b))}))
+		defer u.close()
 		end := int64(0)
-		for p, err := range s.records() {
+		for p, err := range u.records() {
 			if err != nil {
 				continue
 			}
-			if p.at < end || p.end() > s.size {
-				t.Fatalf("a record at %d to %d of %d, behind one that ends at %d", p.at, p.end(), s.size, end)
+			if p.at < end || p.end() > u.segment.size {
+				t.Fatalf("a record at %d to %d of %d, behind one that ends at %d", p.at, p.end(), u.segment.size, end)
 			}
 			end = p.end()
-			c, err := s.copyAt(p)
+			c, states, err := u.copyAt(p)
 			if err == nil {
-				if again, err := p.head.parseCopyAgain(c); err != nil || again.ID != c.ID {
+				if again, err := p.head.parseCopyAgain(c); err != nil || again.ID != c.ID || len(states) != len(c.Recipients) {
 					t.Fatalf("%+v: %v", c, err)
 				}
 			}
-			_, _ = s.messageAt(p)
+			_, _ = u.messageAt(p)
 		}
-		if whole, _ := s.whole(); whole > s.size {
-			t.Fatalf("whole up to %d of %d", whole, s.size)
+		if whole, _, _ := u.segment.whole(); whole > u.segment.size {
+			t.Fatalf("whole up to %d of %d", whole, u.segment.size)
 		}
-		_, _, _ = s.read(id(1e18))
+		_, _ = u.find(id(1e18))
 	})
 }
 
 // parseCopyAgain writes a copy and reads it.
 func (h head) parseCopyAgain(c Copy) (Copy, error) {
-	b := appendCopy(nil, c)
-	h.stringsSum = sum(b)
-	return h.parseCopy(b)
+	h.recipients = uint32(len(c.Recipients))
+	return h.parseCopy(appendCopy(nil, c))
 }
 
 func FuzzCopy(f *testing.F) {

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,28 +10,31 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/klauspost/compress/zstd"
 )
 
-// A record is a head, the copy as a list of strings, and the message compressed by zstd.
-// The head, all numbers big-endian:
+// A record is a head, a byte for each recipient that says what became of his copy, the copy
+// as a list of strings, and the message. Strings and message are compressed by zstd, each
+// for itself, and where the record has a base, with the base's as the dictionary: what is
+// left is the difference. The head, all numbers big-endian:
 //
 //	 0  magic
 //	 8  ID: nanoseconds since 1970; 0 is the mark at the end of a finished segment
-//	16  length of the copy
-//	20  length of the compressed message
-//	24  length of the message
-//	32  SHA-256 of the message
-//	64  CRC-32C of the copy
-//	68  CRC-32C of the compressed message
-//	72  CRC-32C of the segment's name and the head so far
+//	16  ID of the base; 0 for none, its own for the spare of a base. In the mark: the last ID
+//	24  number of recipients
+//	28  length of the compressed copy
+//	32  length of the compressed message
+//	36  length of the message
+//	40  SHA-256 of the message
+//	72  CRC-32C of the compressed copy
+//	76  CRC-32C of the compressed message
+//	80  CRC-32C of the segment's name and the head so far
 //
 // The segment's name is in the sum so that nobody can mail us something that is taken for
 // a record: a sender cannot know when his message will begin a segment.
 const (
-	magic    = "\x89copy\r\n\x01"
-	headSize = 76
+	magic    = "\x89copy\r\n\x02"
+	headSize = 84
+	headSums = 80 // offset of the last sum
 
 	maxStrings = 64 << 20 // bytes of a copy
 )
@@ -47,9 +49,11 @@ type id int64
 const idLayout = "20060102-150405" // and nanoseconds
 
 func (i id) String() string {
-	t := time.Unix(0, int64(i)).UTC()
+	t := i.time().UTC()
 	return fmt.Sprintf("%s-%09d", t.Format(idLayout), t.Nanosecond())
 }
+
+func (i id) time() time.Time { return time.Unix(0, int64(i)) }
 
 // parseID accepts nothing but what String writes.
 func parseID(s string) (id, bool) {
@@ -63,24 +67,34 @@ func parseID(s string) (id, bool) {
 
 // head says what a record holds.
 type head struct {
-	id               id
+	id, base         id
+	recipients       uint32
 	strings, message uint32 // lengths in the file
-	size             int64
+	size             uint32 // of the message
 	sha              [32]byte
 	stringsSum       uint32
 	messageSum       uint32
 }
 
 // length is that of the whole record.
-func (h head) length() int64 { return headSize + int64(h.strings) + int64(h.message) }
+func (h head) length() int64 {
+	return headSize + int64(h.recipients) + int64(h.strings) + int64(h.message)
+}
+
+// spare reports whether the record is a base once more, for when the first is damaged.
+func (h head) spare() bool { return h.id != 0 && h.base == h.id }
+
+// delta reports whether the record is kept as the difference to another.
+func (h head) delta() bool { return h.id != 0 && h.base != 0 && h.base != h.id }
 
 func (h head) append(b []byte, segment string) []byte {
 	start := len(b)
 	b = append(b, magic...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.id))
-	b = binary.BigEndian.AppendUint32(b, h.strings)
-	b = binary.BigEndian.AppendUint32(b, h.message)
-	b = binary.BigEndian.AppendUint64(b, uint64(h.size))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.base))
+	for _, n := range []uint32{h.recipients, h.strings, h.message, h.size} {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
 	b = append(b, h.sha[:]...)
 	b = binary.BigEndian.AppendUint32(b, h.stringsSum)
 	b = binary.BigEndian.AppendUint32(b, h.messageSum)
@@ -96,60 +110,40 @@ func parseHead(b []byte, segment string) (h head, ok bool) {
 	if len(b) < headSize || !bytes.HasPrefix(b, []byte(magic)) {
 		return h, false
 	}
-	if binary.BigEndian.Uint32(b[72:]) != headSum(b[:72], segment) {
+	u32 := func(at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
+	if u32(headSums) != headSum(b[:headSums], segment) {
 		return h, false
 	}
 	h.id = id(binary.BigEndian.Uint64(b[8:]))
-	h.strings = binary.BigEndian.Uint32(b[16:])
-	h.message = binary.BigEndian.Uint32(b[20:])
-	h.size = int64(binary.BigEndian.Uint64(b[24:]))
-	copy(h.sha[:], b[32:64])
-	h.stringsSum = binary.BigEndian.Uint32(b[64:])
-	h.messageSum = binary.BigEndian.Uint32(b[68:])
-	return h, h.id >= 0 && h.size >= 0 && h.size <= MaxMessage && h.strings <= maxStrings && h.message <= 2*MaxMessage
+	h.base = id(binary.BigEndian.Uint64(b[16:]))
+	h.recipients, h.strings, h.message, h.size = u32(24), u32(28), u32(32), u32(36)
+	copy(h.sha[:], b[40:72])
+	h.stringsSum, h.messageSum = u32(72), u32(76)
+	return h, h.id >= 0 && h.base >= 0 && h.size <= MaxMessage &&
+		h.recipients <= maxStrings && h.strings <= 2*maxStrings && h.message <= 2*MaxMessage
 }
 
 // record is a copy as it is written.
 type record struct {
 	head             head
+	states           []byte // of the recipients
 	strings, message []byte
 }
 
-func newRecord(c Copy, raw []byte, enc *zstd.Encoder) record {
-	r := record{strings: appendCopy(nil, c), message: enc.EncodeAll(raw, nil)}
-	r.head = head{
-		strings: uint32(len(r.strings)), message: uint32(len(r.message)),
-		size: int64(len(raw)), sha: sha256.Sum256(raw),
-		stringsSum: sum(r.strings), messageSum: sum(r.message),
-	}
-	return r
+func (r record) append(b []byte, segment string) []byte {
+	b = append(r.head.append(b, segment), r.states...)
+	return append(append(b, r.strings...), r.message...)
 }
 
-// newEncoder compresses with little memory: most copies are of a few kilobytes.
-func newEncoder() (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(2),
-		zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
-}
+// state is what became of a recipient's copy. It is written into the record itself, as one
+// byte that no sum covers.
+type state = byte
 
-// unpack is the message of a record, checked.
-func (h head) unpack(compressed []byte) ([]byte, error) {
-	if sum(compressed) != h.messageSum {
-		return nil, errDamaged
-	}
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxMessage+1))
-	if err != nil {
-		return nil, err
-	}
-	defer dec.Close()
-	raw, err := dec.DecodeAll(compressed, nil)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	if int64(len(raw)) != h.size || sha256.Sum256(raw) != h.sha {
-		return nil, errDamaged
-	}
-	return raw, nil
-}
+const (
+	held state = iota
+	released
+	forgotten // to be erased, and shown to nobody any more
+)
 
 var errDamaged = errors.New("damaged record")
 
@@ -166,7 +160,7 @@ func appendCopy(b []byte, c Copy) []byte {
 		}
 	}
 	add(fmt.Sprintf("%d.%09d", c.At.Unix(), c.At.Nanosecond()), c.QueueID, client, c.Helo, c.AuthUser, c.ReversePath)
-	add(c.From, c.Subject, strconv.Itoa(len(c.Failures)))
+	add(c.Domain, c.From, c.Subject, strconv.Itoa(len(c.Failures)))
 	for _, f := range c.Failures {
 		add(f.Recipient, f.Action, f.Status)
 	}
@@ -184,9 +178,6 @@ func unixTime(sec, nsec string) (time.Time, error) {
 
 // parseCopy reads what appendCopy wrote, and the rest of the copy from the head.
 func (h head) parseCopy(b []byte) (Copy, error) {
-	if sum(b) != h.stringsSum {
-		return Copy{}, errDamaged
-	}
 	var texts []string
 	for len(b) > 0 {
 		n, used := binary.Uvarint(b)
@@ -196,12 +187,12 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 		texts = append(texts, string(b[used:used+int(n)]))
 		b = b[used+int(n):]
 	}
-	const fixed, failure, recipient = 9, 3, 5 // texts of each
+	const fixed, failure, recipient = 10, 3, 5 // texts of each
 	if len(texts) < fixed {
 		return Copy{}, errDamaged
 	}
-	failures, err := strconv.Atoi(texts[8])
-	if left := len(texts) - fixed - failures*failure; err != nil || failures < 0 || failures > len(texts) || left < 0 || left%recipient != 0 {
+	failures, err := strconv.Atoi(texts[9])
+	if err != nil || failures < 0 || failures > len(texts) || len(texts) != fixed+failures*failure+int(h.recipients)*recipient {
 		return Copy{}, errDamaged
 	}
 	sec, nsec, _ := strings.Cut(texts[0], ".")
@@ -212,7 +203,7 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 	client, _ := netip.ParseAddr(texts[2]) // "" is the zero Addr
 	c := Copy{
 		ID: h.id.String(), At: at, QueueID: texts[1], Client: client, Helo: texts[3], AuthUser: texts[4], ReversePath: texts[5],
-		From: texts[6], Subject: texts[7], SHA256: h.sha, Size: h.size,
+		Domain: texts[6], From: texts[7], Subject: texts[8], SHA256: h.sha, Size: int64(h.size),
 	}
 	texts = texts[fixed:]
 	for ; failures > 0; failures-- {

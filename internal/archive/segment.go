@@ -41,17 +41,18 @@ func (s segment) headAt(at int64) (head, bool) {
 	return parseHead(b, s.name)
 }
 
-// finished reports whether there is the mark that nothing will be appended.
-func (s segment) finished() bool {
+// mark is the head that says that nothing will be appended, if it is there. Its base is
+// the highest ID of the segment.
+func (s segment) mark() (head, bool) {
 	h, ok := s.headAt(s.size - headSize)
-	return s.size >= headSize && ok && h.id == 0
+	return h, s.size >= headSize && ok && h.id == 0
 }
 
 // records yields the records that have a sound head, and an error for each stretch of
 // bytes that is none. The torn tail of a segment that is not finished is no error.
 func (s segment) records() iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
-		finished := s.finished()
+		_, finished := s.mark()
 		for at := int64(0); at < s.size; {
 			p, err := s.next(at)
 			if err != nil {
@@ -107,47 +108,25 @@ func (s segment) next(at int64) (place, error) {
 	return place{at: s.size}, nil
 }
 
-// copyAt reads the copy of a record, without its message.
-func (s segment) copyAt(p place) (Copy, error) {
-	b := make([]byte, p.head.strings)
-	if _, err := s.r.ReadAt(b, p.at+headSize); err != nil {
-		return Copy{}, s.damage(p.at, err)
-	}
-	c, err := p.head.parseCopy(b)
-	if err != nil {
-		return Copy{}, s.damage(p.at, err)
-	}
-	return c, nil
-}
-
-// messageAt reads the message of a record.
-func (s segment) messageAt(p place) ([]byte, error) {
-	b := make([]byte, p.head.message)
-	if _, err := s.r.ReadAt(b, p.at+headSize+int64(p.head.strings)); err != nil && !(errors.Is(err, io.EOF) && len(b) == 0) {
-		return nil, s.damage(p.at, err)
-	}
-	raw, err := p.head.unpack(b)
-	if err != nil {
-		return nil, s.damage(p.at, err)
-	}
-	return raw, nil
-}
-
 // whole is the end of the last record that is sound throughout, and its ID.
-func (s segment) whole() (end int64, last id) {
+func (s segment) whole() (end int64, last id, err error) {
+	u, err := newUnpacker(s)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer u.close()
 	for p, err := range s.records() {
 		if err != nil {
 			continue // stays where it is and is reported to readers
 		}
-		if _, err := s.copyAt(p); err != nil {
-			continue
+		if p.head.spare() {
+			u.spares[p.head.id] = p
 		}
-		if _, err := s.messageAt(p); err != nil {
-			continue
+		if _, err := u.whole(p); err == nil {
+			end, last = p.end(), max(last, p.head.id)
 		}
-		end, last = p.end(), p.head.id
 	}
-	return end, last
+	return end, last, nil
 }
 
 // torn reports whether what is at an offset may be what a crash leaves of a record: too
@@ -207,6 +186,9 @@ func recoverAll(dir string, log *slog.Logger) (last id, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := removeUnfinished(dir); err != nil {
+		return 0, err
+	}
 	for _, name := range names {
 		first, _ := parseID(strings.TrimSuffix(name, suffix))
 		highest, err := recoverSegment(dir, name, log)
@@ -218,21 +200,28 @@ func recoverAll(dir string, log *slog.Logger) (last id, err error) {
 	return last, nil
 }
 
+// removeUnfinished removes segments that a process was writing anew when it died.
+func removeUnfinished(dir string) error {
+	temps, err := filepath.Glob(filepath.Join(dir, "*"+suffix+rewriting))
+	for _, temp := range temps {
+		err = errors.Join(err, os.Remove(temp))
+	}
+	return err
+}
+
 func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 	s, f, err := openSegment(dir, name, os.O_RDWR)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	if s.finished() {
-		for p, err := range s.records() {
-			if err == nil {
-				last = p.head.id
-			}
-		}
-		return last, nil
+	if mark, ok := s.mark(); ok {
+		return mark.base, nil
 	}
-	end, last := s.whole()
+	end, last, err := s.whole()
+	if err != nil {
+		return 0, err
+	}
 	if end < s.size && !s.torn(end) {
 		end = s.size // not ours to cut; readers report it
 	}
@@ -242,11 +231,26 @@ func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 			return last, fmt.Errorf("cut %s: %w", name, err)
 		}
 	}
-	if _, err := f.WriteAt(head{}.append(nil, name), end); err != nil {
+	if _, err := f.WriteAt(head{base: last}.append(nil, name), end); err != nil {
 		return last, fmt.Errorf("finish %s: %w", name, err)
 	}
 	if err := f.Sync(); err != nil {
 		return last, fmt.Errorf("finish %s: %w", name, err)
 	}
 	return last, nil
+}
+
+// segments lists the segments of a folder, and how many bytes they have.
+func segments(dir string) (names []string, bytes int64, err error) {
+	if names, err = segmentNames(dir); err != nil {
+		return nil, 0, err
+	}
+	for _, name := range names {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			return nil, 0, err
+		}
+		bytes += info.Size()
+	}
+	return names, bytes, nil
 }

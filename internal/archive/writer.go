@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -49,14 +50,18 @@ func (osFiles) Free(dir string) (int64, error) {
 
 // writer appends to the newest segment.
 type writer struct {
-	dir  string
-	o    Options
-	last id
+	dir    string
+	o      Options
+	last   id
+	packer *packer
 
-	file file // nil when a segment is to be begun
-	name string
-	size int64 // on disk for certain
-	buf  *bufio.Writer
+	file  file // nil when a segment is to be begun
+	name  string
+	first id    // of the segment
+	size  int64 // on disk for certain
+	buf   *bufio.Writer
+
+	used atomic.Int64 // bytes of all segments
 }
 
 // room tells when there is too little for so many bytes more.
@@ -66,37 +71,43 @@ func (w *writer) room(bytes int64) error {
 		return fmt.Errorf("free space at %s: %w", w.dir, err)
 	}
 	if free-bytes < w.o.MinFree {
-		return fmt.Errorf("%w: %d MiB free at %s, %d MiB needed", ErrFull, free>>20, w.dir, (w.o.MinFree+bytes)>>20)
+		return fmt.Errorf("%w: %d MiB free on the disk of %s, %d MiB needed; make room there", ErrFull, free>>20, w.dir, (w.o.MinFree+bytes)>>20)
+	}
+	if used := w.used.Load(); w.o.MaxSize > 0 && used+bytes > w.o.MaxSize {
+		return fmt.Errorf("%w: %s has %d MiB, max_size is %d MiB; release what is wanted or raise max_size", ErrFull, w.dir, used>>20, w.o.MaxSize>>20)
 	}
 	return nil
 }
 
-// write puts a group of records, of so many bytes, on disk, all or, as far as anybody is told, none. After a
-// write or fsync that failed nobody knows what is on disk behind what was there before.
-// So the segment is not used any more.
-func (w *writer) write(group []*put, length int64) error {
+// write puts a group of at most so many bytes on disk, all or, as far as anybody is told,
+// none, and returns the bytes for each domain. After a write or fsync that failed nobody
+// knows what is on disk behind what was there before. So the segment is not used any more.
+func (w *writer) write(group []*put, length int64) (map[string]int64, error) {
 	if err := w.room(length); err != nil {
-		return err
+		return nil, err
 	}
-	if w.file != nil && w.size+length > w.o.SegmentSize {
+	if w.file != nil && w.size > 0 && w.size+length > w.o.SegmentSize {
 		if err := w.finish(); err != nil {
 			w.o.Log.Warn("segment of the archive is not finished", "folder", w.dir, "err", err) // the next Open does it
 		}
 	}
 	for _, p := range group {
-		w.last = max(w.last+1, id(time.Now().UnixNano()))
-		p.record.head.id = w.last
-	}
-	if w.file == nil {
-		if err := w.begin(group[0].record.head.id); err != nil {
-			return err
+		p.ids = p.ids[:0]
+		for range p.entries {
+			w.last = max(w.last+1, id(time.Now().UnixNano()))
+			p.ids = append(p.ids, w.last)
 		}
 	}
-	if err := w.append(group); err != nil {
-		return errors.Join(err, w.abandon())
+	if w.file == nil {
+		if err := w.begin(group[0].ids[0]); err != nil {
+			return nil, err
+		}
 	}
-	w.size += length
-	return nil
+	domains, err := w.append(group)
+	if err != nil {
+		return nil, errors.Join(err, w.abandon())
+	}
+	return domains, nil
 }
 
 func (w *writer) begin(first id) error {
@@ -109,29 +120,43 @@ func (w *writer) begin(first id) error {
 	if err := w.o.files.SyncDir(w.dir); err != nil {
 		return errors.Join(fmt.Errorf("begin segment %s: %w", name, err), f.Close(), os.Remove(path))
 	}
-	w.file, w.name, w.size = f, name, 0
+	w.file, w.name, w.first, w.size = f, name, first, 0
+	w.packer.reset()
 	return nil
 }
 
-func (w *writer) append(group []*put) error {
+// append writes a group behind what is there.
+func (w *writer) append(group []*put) (map[string]int64, error) {
 	if w.buf == nil {
 		w.buf = bufio.NewWriterSize(nil, 64<<10)
 	}
 	w.buf.Reset(w.file)
+	var length int64
+	domains := map[string]int64{}
 	for _, p := range group {
-		for _, b := range [][]byte{p.record.head.append(nil, w.name), p.record.strings, p.record.message} {
-			if _, err := w.buf.Write(b); err != nil {
-				return fmt.Errorf("write segment %s: %w", w.name, err)
+		for i, e := range p.entries {
+			records, err := w.packer.pack(p.ids[i], e)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range records {
+				if _, err := w.buf.Write(r.append(nil, w.name)); err != nil {
+					return nil, fmt.Errorf("write segment %s: %w", w.name, err)
+				}
+				length += r.head.length()
+				domains[e.copy.Domain] += r.head.length()
 			}
 		}
 	}
 	if err := w.buf.Flush(); err != nil {
-		return fmt.Errorf("write segment %s: %w", w.name, err)
+		return nil, fmt.Errorf("write segment %s: %w", w.name, err)
 	}
 	if err := w.file.Sync(); err != nil {
-		return fmt.Errorf("sync segment %s: %w", w.name, err)
+		return nil, fmt.Errorf("sync segment %s: %w", w.name, err)
 	}
-	return nil
+	w.size += length
+	w.used.Add(length)
+	return domains, nil
 }
 
 // abandon leaves a segment to readers, and to the next Open. It tries to cut off what was
@@ -152,15 +177,13 @@ func (w *writer) finish() error {
 	}
 	f := w.file
 	w.file = nil
-	_, err := f.Write(head{}.append(nil, w.name))
+	_, err := f.Write(head{base: w.last}.append(nil, w.name))
 	if err == nil {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("finish segment %s: %w", w.name, err)
 	}
+	w.used.Add(headSize)
 	return nil
 }
-
-// size is the length of a record on disk.
-func (r record) size() int64 { return r.head.length() }

@@ -1,0 +1,127 @@
+package archive
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// marksFile is locked by whoever marks copies or writes a segment anew.
+const marksFile = "marks"
+
+// Marker notes in the archive itself what became of copies. Other processes may read the
+// archive, write to it and mark at the same time. A Marker is for one goroutine.
+type Marker struct {
+	dir  string
+	lock *os.File
+	f    *os.File
+	u    *unpacker
+}
+
+// NewMarker returns a Marker for the archive in a folder.
+func NewMarker(dir string) (*Marker, error) {
+	lock, err := os.OpenFile(filepath.Join(dir, marksFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open archive %s to write to it: %w", dir, err)
+	}
+	return &Marker{dir: dir, lock: lock}, nil
+}
+
+// Released notes that recipients of a copy, by their addresses, have got it.
+func (k *Marker) Released(m Message, addrs ...string) error { return k.mark(m, released, addrs) }
+
+// Forget erases a copy for some of its recipients. Nobody is shown it any more; its bytes
+// are gone after the next Expire.
+func (k *Marker) Forget(m Message, addrs ...string) error { return k.mark(m, forgotten, addrs) }
+
+// Close writes all marks to the disk.
+func (k *Marker) Close() error { return errors.Join(k.closeSegment(), k.lock.Close()) }
+
+func (k *Marker) closeSegment() error {
+	if k.f == nil {
+		return nil
+	}
+	k.u.close()
+	err := errors.Join(k.f.Sync(), k.f.Close())
+	k.f = nil
+	return err
+}
+
+// locked runs f while nobody else marks or rewrites a segment.
+func locked(lock *os.File, f func() error) error {
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", lock.Name(), err)
+	}
+	return errors.Join(f(), unix.Flock(int(lock.Fd()), unix.LOCK_UN))
+}
+
+func (k *Marker) mark(m Message, s state, addrs []string) error {
+	err := locked(k.lock, func() error {
+		p, err := k.find(m)
+		if err != nil {
+			return err
+		}
+		c, states, err := k.u.copyAt(p)
+		if err != nil {
+			return err
+		}
+		for i, r := range c.Recipients {
+			if slices.Contains(addrs, r.Addr) && states[i] != forgotten {
+				if _, err := k.f.WriteAt([]byte{s}, p.at+headSize+int64(i)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("mark copy %s in %s: %w", m.ID, k.dir, err)
+	}
+	return nil
+}
+
+// find opens the segment of a copy as it is now, and finds the copy in it.
+func (k *Marker) find(m Message) (place, error) {
+	if err := k.openSegment(m.segment); err != nil {
+		return place{}, err
+	}
+	if h, ok := k.u.headAt(m.place.at); ok && h == m.place.head {
+		return m.place, nil
+	}
+	for p, err := range k.u.records() { // it was rewritten since
+		if err == nil && p.head.id == m.place.head.id {
+			return p, nil
+		}
+	}
+	return place{}, ErrNotFound
+}
+
+func (k *Marker) openSegment(name string) error {
+	path := filepath.Join(k.dir, name)
+	now, err := os.Stat(path)
+	if err != nil {
+		return errors.Join(ErrNotFound, err)
+	}
+	if k.f != nil {
+		if old, err := k.f.Stat(); err == nil && os.SameFile(old, now) && old.Size() == k.u.segment.size {
+			return nil
+		}
+		if err := k.closeSegment(); err != nil {
+			return err
+		}
+	}
+	s, f, err := openSegment(k.dir, name, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	u, err := newUnpacker(s)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	k.f, k.u = f, u
+	return nil
+}

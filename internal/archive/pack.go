@@ -1,0 +1,345 @@
+package archive
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/bits"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	maxBase  = 8 << 20  // bytes of the longest message that others are kept as differences to
+	maxBases = 32 << 20 // bytes of all bases that are remembered
+
+	// The fast encoder finds what is alike in up to so many bytes; a slower one takes more.
+	fastBase = 128 << 10
+
+	dictID = 1 // in the frames; which base it is stands in the record's head
+)
+
+// base is a record of the segment in hand that others of its family differ little from.
+type base struct {
+	record           record
+	strings, message []byte // as they were before compression
+	spared           bool   // its spare is in the segment
+}
+
+func (b *base) size() int { return len(b.strings) + len(b.message) + headSize }
+
+// packer makes the records of one segment. The first copy of a family is its base, written
+// whole, and once more before the first record that needs it: were it lost, all would be.
+type packer struct {
+	bases  map[string]*base // by family
+	recent []string         // families, oldest first
+	size   int              // of all bases
+
+	plain   *zstd.Encoder
+	strings *zstd.Encoder // with the dictionary of current
+	message *zstd.Encoder // likewise
+	slow    *zstd.Encoder // likewise, for a long base; nil if there was none
+	current *base
+}
+
+func newPacker() (*packer, error) {
+	p := &packer{bases: map[string]*base{}}
+	for _, enc := range []**zstd.Encoder{&p.plain, &p.strings, &p.message} {
+		var err error
+		if *enc, err = newEncoder(zstd.SpeedFastest, 1<<20); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// newEncoder compresses with little memory: most copies are of a few kilobytes.
+func newEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false))
+}
+
+// reset forgets all bases: the next record begins a segment.
+func (p *packer) reset() {
+	clear(p.bases)
+	p.recent, p.size, p.current, p.slow = nil, 0, nil, nil
+}
+
+// pack makes the record of a copy, and before it the spare of its base where that is not
+// written yet. Copies of one family are alike; those of the family "" are like no other.
+func (p *packer) pack(i id, e entry) ([]record, error) {
+	strings, message := appendCopy(nil, e.copy), e.raw
+	r := record{states: e.states, head: head{id: i, recipients: uint32(len(e.states)), size: uint32(len(message)), sha: e.sha}}
+	b := p.bases[e.family]
+	if b == nil {
+		r.fill(p.plain.EncodeAll(strings, nil), p.plain.EncodeAll(message, nil))
+		if e.family != "" && len(strings)+len(message) <= maxBase {
+			p.remember(e.family, &base{record: r, strings: strings, message: bytes.Clone(message)})
+		}
+		return []record{r}, nil
+	}
+	if err := p.differ(b); err != nil {
+		return nil, err
+	}
+	r.head.base = b.record.head.id
+	enc := p.message
+	if p.slow != nil {
+		enc = p.slow
+	}
+	r.fill(p.strings.EncodeAll(strings, nil), enc.EncodeAll(message, nil))
+	if b.spared {
+		return []record{r}, nil
+	}
+	b.spared = true
+	spare := b.record
+	spare.head.base = spare.head.id
+	return []record{spare, r}, nil
+}
+
+func (r *record) fill(strings, message []byte) {
+	r.strings, r.message = strings, message
+	r.head.strings, r.head.message = uint32(len(strings)), uint32(len(message))
+	r.head.stringsSum, r.head.messageSum = sum(strings), sum(message)
+}
+
+// remember keeps a base in memory, and gives up the oldest ones for it: their families
+// begin anew when they come again.
+func (p *packer) remember(family string, b *base) {
+	for p.size += b.size(); p.size > maxBases && len(p.recent) > 0; p.recent = p.recent[1:] {
+		p.size -= p.bases[p.recent[0]].size()
+		delete(p.bases, p.recent[0])
+	}
+	p.bases[family] = b
+	p.recent = append(p.recent, family)
+}
+
+// differ makes the encoders write differences to b.
+func (p *packer) differ(b *base) error {
+	if p.current == b {
+		return nil
+	}
+	p.current, p.slow = nil, nil
+	err := p.strings.ResetWithOptions(nil, zstd.WithEncoderDictRaw(dictID, b.strings))
+	if len(b.message) <= fastBase {
+		err = errors.Join(err, p.message.ResetWithOptions(nil, zstd.WithEncoderDictRaw(dictID, b.message)))
+	} else {
+		var serr error
+		p.slow, serr = newEncoder(zstd.SpeedBetterCompression, 1<<bits.Len(uint(2*len(b.message))))
+		if serr == nil {
+			serr = p.slow.ResetWithOptions(nil, zstd.WithEncoderDictRaw(dictID, b.message))
+		}
+		err = errors.Join(err, serr)
+	}
+	if err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	p.current = b
+	return nil
+}
+
+// unpacker reads the records of one segment.
+type unpacker struct {
+	segment
+	dec    *zstd.Decoder
+	spares map[id]place  // those found so far
+	dicts  map[id][]byte // messages of bases
+	heads  map[id][]byte // strings of bases
+	size   int           // of dicts and heads
+}
+
+func newUnpacker(s segment) (*unpacker, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(2*MaxMessage), zstd.WithDecoderMaxMemory(2*MaxMessage))
+	if err != nil {
+		return nil, err
+	}
+	return &unpacker{segment: s, dec: dec, spares: map[id]place{}, dicts: map[id][]byte{}, heads: map[id][]byte{}}, nil
+}
+
+func (u *unpacker) close() { u.dec.Close() }
+
+// decode undoes the compression of a piece of a record.
+func (u *unpacker) decode(p place, packed []byte, want uint32, dict func() ([]byte, error)) ([]byte, error) {
+	if sum(packed) != want {
+		return nil, errDamaged
+	}
+	option := zstd.WithDecoderDictDelete()
+	if p.head.delta() {
+		d, err := dict()
+		if err != nil {
+			return nil, fmt.Errorf("the copy that it was like: %w", err)
+		}
+		option = zstd.WithDecoderDictRaw(dictID, d)
+	}
+	if err := u.dec.ResetWithOptions(nil, option); err != nil {
+		return nil, err
+	}
+	b, err := u.dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return b, nil
+}
+
+// stringsAt reads the copy of a record as strings, and what became of its recipients.
+func (u *unpacker) stringsAt(p place) (strings []byte, states []state, err error) {
+	b := make([]byte, int64(p.head.recipients)+int64(p.head.strings))
+	if err := u.readAt(b, p.at+headSize); err != nil {
+		return nil, nil, err
+	}
+	states, b = b[:p.head.recipients], b[p.head.recipients:]
+	strings, err = u.decode(p, b, p.head.stringsSum, func() ([]byte, error) {
+		return u.ofBase(u.heads, p.head.base, func(p place) ([]byte, error) {
+			b, _, err := u.stringsAt(p)
+			return b, err
+		})
+	})
+	if err != nil {
+		return nil, nil, u.damage(p.at, err)
+	}
+	return strings, states, nil
+}
+
+// copyAt reads the copy of a record, without its message.
+func (u *unpacker) copyAt(p place) (Copy, []state, error) {
+	b, states, err := u.stringsAt(p)
+	if err != nil {
+		return Copy{}, nil, err
+	}
+	c, err := p.head.parseCopy(b)
+	if err != nil {
+		return Copy{}, nil, u.damage(p.at, err)
+	}
+	return c, states, nil
+}
+
+// messageAt reads the message of a record, and checks it.
+func (u *unpacker) messageAt(p place) ([]byte, error) {
+	b := make([]byte, p.head.message)
+	if err := u.readAt(b, p.end()-int64(p.head.message)); err != nil {
+		return nil, err
+	}
+	raw, err := u.decode(p, b, p.head.messageSum, func() ([]byte, error) { return u.ofBase(u.dicts, p.head.base, u.messageAt) })
+	if err == nil && (uint32(len(raw)) != p.head.size || sha256.Sum256(raw) != p.head.sha) {
+		err = errDamaged
+	}
+	if err != nil {
+		return nil, u.damage(p.at, err)
+	}
+	return raw, nil
+}
+
+func (u *unpacker) readAt(b []byte, at int64) error {
+	if _, err := u.r.ReadAt(b, at); err != nil && !(errors.Is(err, io.EOF) && len(b) == 0) {
+		return u.damage(at, err)
+	}
+	return nil
+}
+
+// ofBase is what read gets of a base: of its spare, or where that is damaged of itself.
+func (u *unpacker) ofBase(known map[id][]byte, base id, read func(place) ([]byte, error)) ([]byte, error) {
+	if b, ok := known[base]; ok {
+		return b, nil
+	}
+	err := error(errDamaged)
+	for p := range u.places(base) {
+		var b []byte
+		if b, err = read(p); err == nil {
+			if u.size += len(b); u.size > maxBases {
+				clear(u.dicts)
+				clear(u.heads)
+				u.size = len(b)
+			}
+			known[base] = b
+			return b, nil
+		}
+	}
+	return nil, err
+}
+
+// places yields where a base is: the spare, if it was found already, and then all others.
+func (u *unpacker) places(base id) iter.Seq[place] {
+	return func(yield func(place) bool) {
+		spare, found := u.spares[base]
+		if found && !yield(spare) {
+			return
+		}
+		for p, err := range u.records() {
+			if err == nil && p.head.id == base && !p.head.delta() && (!found || p.at != spare.at) && !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// copies yields the copies of the segment: each once, though a base is there twice. A base
+// that is damaged is reported, and comes from its spare.
+func (u *unpacker) copies(read func(place) (Message, error)) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		damaged := false
+		for p, err := range u.records() {
+			var m Message
+			if err == nil && p.head.spare() {
+				u.spares[p.head.id] = p
+				if !damaged || u.sound(p, read) {
+					continue
+				}
+			}
+			if err == nil {
+				m, err = read(p)
+			}
+			damaged = damaged || err != nil
+			if !yield(m, err) {
+				return
+			}
+		}
+	}
+}
+
+// sound reports whether the base of which p is the spare can be read from where it stood first.
+func (u *unpacker) sound(spare place, read func(place) (Message, error)) bool {
+	for p, err := range u.records() {
+		if err == nil && p.head.id == spare.head.id && p.at < spare.at {
+			_, err := read(p)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// outline reads a record without its message. What is to be erased has no recipients.
+func (u *unpacker) outline(p place) (Message, error) {
+	c, states, err := u.copyAt(p)
+	if err != nil {
+		return Message{}, err
+	}
+	c.Recipients = living(c.Recipients, states)
+	return Message{Copy: c, segment: u.name, place: p}, nil
+}
+
+// living leaves out the recipients who are forgotten.
+func living(rs []Recipient, states []state) []Recipient {
+	var left []Recipient
+	for i, r := range rs {
+		r.Released = states[i] == released
+		if states[i] != forgotten {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
+// whole reads a record with its message.
+func (u *unpacker) whole(p place) (Message, error) {
+	m, err := u.outline(p)
+	if err == nil {
+		m.Raw, err = u.messageAt(p)
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
