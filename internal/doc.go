@@ -27,7 +27,7 @@
 //	keep       archive
 //	engine     engine
 //	decision   rules
-//	judgement  fingerprint  store
+//	judgement  fingerprint  store  mark
 //	terms      classify  storm
 //	reports    report
 //	facts      message

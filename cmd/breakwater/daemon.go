@@ -126,20 +126,6 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	return err
 }
 
-// absorb puts a message into the archive for those recipients who do not get it.
-func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Decision) error {
-	c := archive.Copy{
-		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
-	}
-	for _, dec := range ds {
-		c.Recipients = append(c.Recipients, archive.Recipient{
-			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm,
-		})
-	}
-	_, err := d.archive.Put(ctx, c, m.Raw)
-	return err
-}
-
 // done writes the log lines of a message, one for each recipient, and counts it.
 func (d *daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)

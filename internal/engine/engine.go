@@ -8,6 +8,7 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/mark"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
@@ -21,6 +22,7 @@ type Engine struct {
 	Rules   func() *rules.Set // those in force now
 	Hasher  *fingerprint.Hasher
 	Site    Site
+	Marks   *mark.Signer // by which our own mail is known; nil: there is none
 	OnError rules.Action // Deliver or Tempfail: what is done where the store fails; "" is Deliver
 	DryRun  bool         // look, but do not count
 }
@@ -28,6 +30,9 @@ type Engine struct {
 // Judge returns a decision for each recipient of m, in their order. They are usable even
 // when the error is not nil: they are then what OnError says.
 func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	if ds, ok, err := e.own(ctx, m); ok {
+		return ds, err
+	}
 	verdict := classify.Classify(m)
 	set := e.Rules()
 	s, places := e.sighting(m, verdict, set)

@@ -39,6 +39,11 @@ func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool {
 // Relay reports whether client is a relay of ours.
 func (s *Site) Relay(client netip.Addr) bool { return within(s.Relays, client) }
 
+// OurHost reports whether client is this host or one of ours that hand on or send our mail.
+func (s *Site) OurHost(client netip.Addr) bool {
+	return !client.IsValid() || client.IsLoopback() || s.Relay(client) || within(s.SubmitNetworks, client)
+}
+
 // mailboxMailers are the names that MTAs give to what delivers into mailboxes. "relay" is
 // none of them: it is Sendmail's way to a smart host.
 var mailboxMailers = []string{"local", "virtual", "lmtp", "dovecot", "cyrus", "cyrusv2", "maildrop", "procmail"}

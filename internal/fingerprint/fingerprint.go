@@ -79,6 +79,11 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 	return prints
 }
 
+// Key is the key of one thing at a mailbox that is told by a text.
+func (h *Hasher) Key(mailbox string, k storm.Kind, text string) storm.Key {
+	return h.Keys([]Print{{k, h.hash(k, []string{text})}}, mailbox)[0]
+}
+
 // Keys returns the keys of prints at one mailbox, in their order. Rates by class are kept
 // for the mailbox without its sub-address.
 func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {

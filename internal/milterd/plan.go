@@ -45,12 +45,14 @@ type plan struct {
 	tag        string       // value of an X-Breakwater field; "" for none
 	quarantine string       // why; "" if it is not
 	text       string       // of Reject and Tempfail
+	own        bool         // its marks stay
 }
 
 // planFor turns settled decisions, one for each recipient, into a plan.
 func planFor(ds []rules.Decision) plan {
 	p := plan{verdict: rules.Deliver}
 	for _, d := range ds {
+		p.own = p.own || d.Own
 		switch d.Action {
 		case rules.Absorb:
 			p.remove = append(p.remove, d.Recipient.Addr)
@@ -97,6 +99,9 @@ func (p plan) apply(m *milter.Modifier, marks []string) (milter.Response, error)
 		return reply("550 5.7.1", p.text), nil
 	case rules.Tempfail:
 		return reply("451 4.7.1", p.text), nil
+	}
+	if p.own {
+		marks = nil
 	}
 	if err := unmark(m, marks); err != nil {
 		return nil, err

@@ -46,4 +46,8 @@ type Decision struct {
 	Rule      Source
 	Storm     string // the storm's ID; "" where none decided
 	Text      string // for reject and tempfail, what to tell the peer
+	Own       bool   // it is mail of our own, whose marks stay
 }
+
+// OwnClass is the class of mail of our own, which is not judged.
+const OwnClass classify.Class = "own"

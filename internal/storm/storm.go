@@ -5,6 +5,7 @@ package storm
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -21,6 +22,9 @@ const (
 	Repeat                 // text without Date
 	Class                  // mailbox and class
 )
+
+// Release is the kind of a copy's release, which passes once. No rule is about it.
+const Release Kind = 64
 
 // Rate reports whether distinct messages share keys of this kind.
 func (k Kind) Rate() bool { return k == Repeat || k == Class }
@@ -103,13 +107,13 @@ type Tally struct {
 	Through bool
 }
 
-var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class"}
+var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Release: "release"}
 
 // Kinds lists all kinds, in the order in which they decide.
 var Kinds = []Kind{ID, Text, DSN, Reply, Repeat, Class}
 
 func (k Kind) String() string {
-	if int(k) < len(kindNames) {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
 		return kindNames[k]
 	}
 	return fmt.Sprintf("kind%d", uint8(k))
@@ -120,3 +124,6 @@ func (k Key) Incident() string { return fmt.Sprintf("%s-%x", k.Kind, k.Hash[:5])
 
 // String is the storm's ID: its incident and its owner.
 func (k Key) String() string { return fmt.Sprintf("%s-%x", k.Incident(), k.Owner[:4]) }
+
+// IncidentOf is the incident's part of a storm's ID, "" of "".
+func IncidentOf(stormID string) string { return stormID[:max(strings.LastIndexByte(stormID, '-'), 0)] }

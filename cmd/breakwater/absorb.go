@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/classify"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/report"
+	"breakwater/internal/rules"
+	"breakwater/internal/storm"
+)
+
+// absorb puts a message into the archive for those recipients who do not get it.
+func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Decision) error {
+	entries := copies(m, ds)
+	ids, err := d.archive.PutAll(ctx, entries, m.Raw)
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		entries[i].ID, entries[i].Size = id, int64(len(m.Raw))
+	}
+	return nil
+}
+
+// copies makes an entry of the archive for each domain, which has its own retention.
+// Copies of one incident are alike.
+func copies(m *message.Message, ds []rules.Decision) []archive.Entry {
+	c := archive.Copy{
+		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
+		From: m.From, Subject: cut(m.Subject, maxSubject), Failures: failures(m, ds),
+	}
+	var entries []archive.Entry
+	for _, dec := range ds {
+		domain := fingerprint.DomainOf(dec.Recipient.Addr)
+		i := slices.IndexFunc(entries, func(e archive.Entry) bool { return e.Domain == domain })
+		if i < 0 {
+			i = len(entries)
+			e := archive.Entry{Copy: c, Family: storm.IncidentOf(dec.Storm)}
+			e.Domain = domain
+			entries = append(entries, e)
+		}
+		entries[i].Recipients = append(entries[i].Recipients, archive.Recipient{
+			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm,
+		})
+	}
+	return entries
+}
+
+// What the archive notes of a message beside its bytes, for lists and digests.
+const (
+	maxSubject  = 200 // bytes
+	maxFailures = 50
+	maxAddress  = 320
+)
+
+// failures are the recipients of whom a delivery report speaks.
+func failures(m *message.Message, ds []rules.Decision) []archive.Failure {
+	if len(ds) == 0 || ds[0].Class != classify.DSN {
+		return nil
+	}
+	r := report.Parse(m)
+	if r == nil {
+		return nil
+	}
+	var fs []archive.Failure
+	for _, rcpt := range r.Recipients[:min(len(r.Recipients), maxFailures)] {
+		fs = append(fs, archive.Failure{Recipient: cut(rcpt.Final, maxAddress), Action: string(rcpt.Action), Status: cut(rcpt.Status, 20)})
+	}
+	return fs
+}
+
+// cut is at most n bytes of valid UTF-8.
+func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

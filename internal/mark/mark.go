@@ -1,0 +1,85 @@
+// Package mark signs the header fields by which breakwater knows its own mail when it comes
+// back: digests, and copies that are released.
+package mark
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+	"strings"
+
+	"breakwater/internal/message"
+)
+
+// Names of the fields. Fields whose names begin like these are taken off all other mail.
+const (
+	DigestField  = "X-Breakwater-Digest"
+	ReleaseField = "X-Breakwater-Release"
+)
+
+// Signer signs with the secret of a host. It is safe for concurrent use.
+type Signer struct{ secret []byte }
+
+// New returns a Signer. The secret is that of the fingerprints; it signs nothing else alike.
+func New(secret []byte) *Signer { return &Signer{bytes.Clone(secret)} }
+
+// Digest is the value of DigestField in a digest with this Message-ID, without angle
+// brackets, and Date field, for one recipient.
+func (s *Signer) Digest(messageID, date, rcpt string) string {
+	return s.sign("digest", messageID, date, strings.ToLower(rcpt))
+}
+
+// IsDigest reports whether m is a digest of ours for all its recipients.
+func (s *Signer) IsDigest(m *message.Message) bool {
+	value := m.Header.Get(DigestField)
+	if value == "" || len(m.Recipients) == 0 {
+		return false
+	}
+	for _, r := range m.Recipients {
+		if !same(value, s.Digest(m.MessageID, m.Header.Get("Date"), r.Addr)) {
+			return false
+		}
+	}
+	return true
+}
+
+// Release is the value of ReleaseField in m when it is released. Two releases with one ID,
+// which has no spaces, are one release, tried twice.
+func (s *Signer) Release(id string, m *message.Message) string {
+	return id + " " + s.ofBody(id, m.Body)
+}
+
+// Released returns the ID with which m was released by us.
+func (s *Signer) Released(m *message.Message) (id string, ok bool) {
+	id, signed, ok := strings.Cut(m.Header.Get(ReleaseField), " ")
+	if !ok || !same(signed, s.ofBody(id, m.Body)) {
+		return "", false
+	}
+	return id, true
+}
+
+// ofBody signs the body, so that the mark is good for no other mail. Header fields are left
+// out: mail servers write some of them anew.
+func (s *Signer) ofBody(id string, body []byte) string {
+	sum := sha256.Sum256(bytes.TrimRight(body, "\r\n"))
+	return s.sign("release", id, string(sum[:]))
+}
+
+func (s *Signer) sign(texts ...string) string {
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write([]byte("breakwater mark 1"))
+	for _, t := range texts {
+		add(mac, t)
+	}
+	return hex.EncodeToString(mac.Sum(nil))[:32]
+}
+
+// add writes a text so that no two lists of texts look alike.
+func add(h hash.Hash, text string) {
+	h.Write([]byte{0, byte(len(text) >> 24), byte(len(text) >> 16), byte(len(text) >> 8), byte(len(text))})
+	h.Write([]byte(text))
+}
+
+func same(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }
