@@ -23,7 +23,7 @@
 // where one is named behind the other:
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  control  mailfile  config  store/badgerdb
+//	edges      milterd  control  mailfile  config  submit  store/badgerdb
 //	keep       archive
 //	engine     engine
 //	decision   rules

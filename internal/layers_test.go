@@ -30,6 +30,7 @@ var layers = map[string]string{
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",
 	"internal/setup":           "",
+	"internal/submit":          "",
 	"internal/store/badgerdb":  "storm store",
 	"internal/store/storetest": "storm store",
 	"internal/stormgen":        "message",
@@ -54,6 +55,7 @@ var impure = []string{"net", "os", "log", "log/slog", "syscall", "net/http", "os
 // homes of modules that one room alone knows.
 var homes = map[string][]string{
 	"github.com/emersion/go-milter":       {"internal/milterd", "internal/milterd/client"},
+	"github.com/emersion/go-smtp":         {"internal/submit"},
 	"github.com/emersion/go-imap":         {"internal/sweep"},
 	"github.com/jhillyerd/enmime":         {"internal/message"},
 	"github.com/dgraph-io/badger":         {"internal/store/badgerdb"},
