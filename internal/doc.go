@@ -24,7 +24,7 @@
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
 //	edges      milterd  control  mailfile  config  submit  store/badgerdb
-//	keep       archive
+//	keep       archive, and release above it and submit
 //	engine     engine
 //	decision   rules
 //	judgement  fingerprint  store  mark

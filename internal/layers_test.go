@@ -24,6 +24,7 @@ var layers = map[string]string{
 	"internal/mark":            "message",
 	"internal/engine":          "message classify storm fingerprint store rules mark",
 	"internal/archive":         "",
+	"internal/release":         "message storm mark archive submit",
 	"internal/milterd":         "message rules",
 	"internal/milterd/client":  "message",
 	"internal/control":         "storm store",

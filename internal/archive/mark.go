@@ -107,7 +107,7 @@ func (k *Marker) openSegment(name string) error {
 		return errors.Join(ErrNotFound, err)
 	}
 	if k.f != nil {
-		if old, err := k.f.Stat(); err == nil && os.SameFile(old, now) && old.Size() == k.u.segment.size {
+		if old, err := k.f.Stat(); err == nil && os.SameFile(old, now) {
 			return nil
 		}
 		if err := k.closeSegment(); err != nil {

@@ -54,6 +54,22 @@ func (r *Reader) Messages(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) { r.each(ctx, "", (*unpacker).whole, yield) }
 }
 
+// Select is Messages of those copies that want says, which may take recipients off them.
+func (r *Reader) Select(ctx context.Context, want func(*Copy) bool) iter.Seq2[Message, error] {
+	read := func(u *unpacker, p place) (Message, error) {
+		m, err := u.outline(p)
+		if err != nil || len(m.Recipients) == 0 {
+			return m, err
+		}
+		if !want(&m.Copy) {
+			return Message{place: p}, nil // as if it had no recipients
+		}
+		m.Raw, err = u.messageAt(p)
+		return m, err
+	}
+	return func(yield func(Message, error) bool) { r.each(ctx, "", read, yield) }
+}
+
 // Outlines is All with what a Marker needs: messages without their bytes.
 func (r *Reader) Outlines(ctx context.Context) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) { r.each(ctx, "", (*unpacker).outline, yield) }
@@ -155,7 +171,7 @@ func (r *Reader) eachOf(ctx context.Context, name, from string, read func(*unpac
 			return false
 		}
 		if err == nil && (m.ID < from || len(m.Recipients) == 0 && m.place.head.recipients > 0) {
-			continue // before what is wanted, or to be erased
+			continue // not wanted, or to be erased
 		}
 		if err != nil {
 			m, err = Message{}, fmt.Errorf("read archive %s: %w", r.dir, err)

@@ -127,3 +127,7 @@ func (k Key) String() string { return fmt.Sprintf("%s-%x", k.Incident(), k.Owner
 
 // IncidentOf is the incident's part of a storm's ID, "" of "".
 func IncidentOf(stormID string) string { return stormID[:max(strings.LastIndexByte(stormID, '-'), 0)] }
+
+// Named reports whether a storm's ID is meant by a name: the ID itself, its incident's, or
+// the beginning of one.
+func Named(stormID, name string) bool { return strings.HasPrefix(stormID, name) }

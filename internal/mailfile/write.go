@@ -1,0 +1,112 @@
+package mailfile
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Maildir writes messages into a Maildir: to tmp first, and then to new.
+type Maildir struct{ dir string }
+
+// CreateMaildir makes a Maildir, or opens the one that is there.
+func CreateMaildir(dir string) (*Maildir, error) {
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("create Maildir: %w", err)
+		}
+	}
+	return &Maildir{dir}, nil
+}
+
+// Add writes a message under a name of its own. One that is there already stays as it is.
+func (m *Maildir) Add(name, _ string, _ time.Time, raw []byte) error {
+	temp, file := filepath.Join(m.dir, "tmp", name), filepath.Join(m.dir, "new", name)
+	if err := writeFile(temp, raw); err != nil {
+		return fmt.Errorf("write Maildir: %w", err)
+	}
+	err := os.Link(temp, file)
+	if errors.Is(err, os.ErrExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.Remove(temp)); err != nil {
+		return fmt.Errorf("write Maildir: %w", err)
+	}
+	return nil
+}
+
+func writeFile(name string, b []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// Close writes the names of the messages to the disk.
+func (m *Maildir) Close() error {
+	d, err := os.Open(filepath.Join(m.dir, "new"))
+	if err != nil {
+		return fmt.Errorf("write Maildir: %w", err)
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Mbox writes messages in the form mboxrd: lines that begin like a separator get one more
+// ">", which readers take off again, and lines end with LF.
+type Mbox struct {
+	w     *bufio.Writer
+	close func() error
+}
+
+// CreateMbox begins a file, which must not be there yet.
+func CreateMbox(name string) (*Mbox, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create mbox: %w", err)
+	}
+	m := NewMbox(f)
+	m.close = func() error { return errors.Join(f.Sync(), f.Close()) }
+	return m, nil
+}
+
+// NewMbox writes to w.
+func NewMbox(w io.Writer) *Mbox {
+	return &Mbox{bufio.NewWriter(w), func() error { return nil }}
+}
+
+var separator = regexp.MustCompile(`(?m)^(>*From )`)
+
+// Add writes a message with its sender and the time it came.
+func (m *Mbox) Add(_, sender string, at time.Time, raw []byte) error {
+	if sender == "" || strings.ContainsAny(sender, " \r\n\t") {
+		sender = "MAILER-DAEMON" // customary for the null reverse-path
+	}
+	text := separator.ReplaceAll(bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n")), []byte(">$1"))
+	fmt.Fprintf(m.w, "From %s %s\n", sender, at.UTC().Format(time.ANSIC))
+	m.w.Write(text)
+	if !bytes.HasSuffix(text, []byte("\n")) {
+		m.w.WriteByte('\n')
+	}
+	m.w.WriteByte('\n')
+	if err := m.w.Flush(); err != nil {
+		return fmt.Errorf("write mbox: %w", err)
+	}
+	return nil
+}
+
+// Close ends the file.
+func (m *Mbox) Close() error {
+	if err := m.close(); err != nil {
+		return fmt.Errorf("write mbox: %w", err)
+	}
+	return nil
+}
