@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"breakwater/internal/control"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/mark"
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
@@ -48,13 +50,17 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{Log: log}); err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	if d.archive, err = archive.Open(cfg.Archive, archive.Options{Log: log}); err != nil {
+	d.archive, err = archive.Open(cfg.Archive, archive.Options{
+		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Log: log,
+	})
+	if err != nil {
 		return nil, exit{exitUsage, errors.Join(err, d.store.Close())}
 	}
 	d.engine = &engine.Engine{
 		Store:  d.store,
 		Rules:  d.rules.Load,
 		Hasher: fingerprint.New(secret),
+		Marks:  mark.New(secret),
 		Site: engine.Site{
 			Domains:        domains(cfg.Site.Domains),
 			SubmitNetworks: cfg.Site.SubmitNetworks.Prefixes(),
@@ -83,6 +89,8 @@ func (d *daemon) gauges() {
 	d.metrics.gauge("breakwater_connections", "Mail servers that are connected now.", func() float64 { return float64(d.milter.Connections()) })
 	d.metrics.gauge("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
 	d.metrics.gauge("breakwater_store_ok", "1 while counts are written to disk.", func() float64 { return ok(d.store.Err()) })
+	d.metrics.gauge("breakwater_archive_bytes", "Size of the archive.", func() float64 { return float64(d.archive.Used()) })
+	d.metrics.gauge("breakwater_archive_max_bytes", "Size beyond which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MaxSize) })
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
 	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
 }
@@ -136,8 +144,8 @@ func (d *daemon) done(o milterd.Outcome) {
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())
 	for _, dec := range o.Decisions {
 		attrs := []slog.Attr{
-			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", m.ReversePath),
-			slog.String("to", dec.Recipient.Addr), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),
+			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", d.address(m.ReversePath)),
+			slog.String("to", d.address(dec.Recipient.Addr)), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),
 			slog.String("rule", dec.Rule.String()), slog.String("reason", dec.Reason),
 		}
 		if dec.Storm != "" {
@@ -151,6 +159,19 @@ func (d *daemon) done(o milterd.Outcome) {
 		}
 		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
 	}
+}
+
+// address is an address as the log shows it.
+func (d *daemon) address(addr string) string {
+	local, domain, ok := strings.Cut(addr, "@")
+	switch {
+	case !ok || local == "" || d.cfg.Log.Addresses == "full":
+		return addr
+	case d.cfg.Log.Addresses == "domain":
+		return "*@" + domain
+	}
+	owner := d.engine.Hasher.Key(fingerprint.Mailbox(addr), 0, "").Owner
+	return fmt.Sprintf("%x@%s", owner[:4], domain)
 }
 
 func clientName(m *message.Message) string {
@@ -178,7 +199,7 @@ func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Er
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Log: d.log}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

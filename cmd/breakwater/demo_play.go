@@ -3,18 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
@@ -201,37 +197,4 @@ func (r *demoResult) archive(ctx context.Context, folder string) error {
 		}
 		return err
 	})
-}
-
-// progress is a bar on a terminal; elsewhere it is silent.
-type progress struct {
-	w          io.Writer // nil: silent
-	n, total   int
-	begun, was time.Time
-}
-
-func newProgress(w io.Writer, total int) *progress {
-	p := &progress{total: total, begun: time.Now()}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.w = w
-	}
-	return p
-}
-
-const barWidth = 40
-
-func (p *progress) add(n int) {
-	p.n += n
-	if now := time.Now(); p.w != nil && now.Sub(p.was) > 100*time.Millisecond {
-		p.was = now
-		full := min(barWidth, p.n*barWidth/max(p.total, 1))
-		fmt.Fprintf(p.w, "\r  %s%s %3d%%  %s mails, %s a second ", strings.Repeat("█", full), strings.Repeat("░", barWidth-full),
-			min(100, p.n*100/max(p.total, 1)), thousands(p.n), thousands(int(float64(p.n)/now.Sub(p.begun).Seconds())))
-	}
-}
-
-func (p *progress) done() {
-	if p.w != nil {
-		fmt.Fprintf(p.w, "\r%*s\r", barWidth+50, "")
-	}
 }

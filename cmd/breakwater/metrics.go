@@ -17,6 +17,7 @@ type metrics struct {
 	seconds   prometheus.Histogram
 	bytes     prometheus.Counter
 	reloads   *prometheus.CounterVec
+	expired   prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -35,11 +36,14 @@ func newMetrics() *metrics {
 		bytes: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "breakwater_message_bytes_total", Help: "Bytes of all messages seen.",
 		}),
+		expired: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "breakwater_expired_copies_total", Help: "Absorbed copies that were erased since.",
+		}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "breakwater_rules_reloads_total", Help: "Attempts to reload the rule files.",
 		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.decisions, m.errors, m.seconds, m.bytes, m.reloads,
+	m.registry.MustRegister(m.decisions, m.errors, m.seconds, m.bytes, m.reloads, m.expired,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// All series are there from the start, so that a rate is never missing its first step.
 	for _, c := range classify.Classes {

@@ -167,6 +167,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		}
 	}()
 	go d.watchdog(side)
+	go d.keepHouse(side)
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
 	return d.serve(ctx, listeners)

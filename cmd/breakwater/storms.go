@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,15 +13,45 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 )
 
 // stormsFlags are those of `breakwater storms` and what is below it.
 type stormsFlags struct {
-	json                   bool
-	since, config, control string
+	json                            bool
+	since, config, control, archive string
+}
+
+// configuration is the host's, with the flags over it.
+func (f *stormsFlags) configuration() (config.Config, error) {
+	c, err := config.Load(f.config)
+	if err != nil {
+		return c, exit{exitUsage, err}
+	}
+	if f.control != "" {
+		c.Control = f.control
+	}
+	if f.archive != "" {
+		c.Archive = f.archive
+	}
+	return c, nil
+}
+
+// reader opens the archive.
+func (f *stormsFlags) reader() (*archive.Reader, error) {
+	c, err := f.configuration()
+	if err != nil {
+		return nil, err
+	}
+	r, err := archive.OpenReadOnly(c.Archive)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	return r, nil
 }
 
 // incidents asks the daemon for those whose ID begins with prefix.
@@ -29,15 +60,11 @@ func (f *stormsFlags) incidents(ctx context.Context, prefix string) ([]control.I
 	if err := span.UnmarshalText([]byte(f.since)); err != nil {
 		return nil, exit{exitUsage, fmt.Errorf("--since: %w", err)}
 	}
-	socket := f.control
-	if socket == "" {
-		c, err := config.Load(f.config)
-		if err != nil {
-			return nil, exit{exitUsage, err}
-		}
-		socket = c.Control
+	c, err := f.configuration()
+	if err != nil {
+		return nil, err
 	}
-	all, err := control.NewClient(socket).Incidents(ctx, time.Now().Add(-time.Duration(span)))
+	all, err := control.NewClient(c.Control).Incidents(ctx, time.Now().Add(-time.Duration(span)))
 	if err != nil {
 		return nil, exit{exitReport, err}
 	}
@@ -74,38 +101,86 @@ line, which is all storms with one cause, over all mailboxes.`,
 	flags.StringVar(&f.since, "since", f.since, "show what was touched in this time")
 	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	flags.StringVar(&f.control, "control", "", "the daemon's `socket`, if not the configured one")
-	cmd.AddCommand(stormsShowCommand(f))
+	flags.StringVar(&f.archive, "archive", "", "`folder` of the archive, if not the configured one")
+	cmd.AddCommand(stormsShowCommand(f), stormsVerifyCommand(f))
 	return cmd
 }
 
 func stormsShowCommand(f *stormsFlags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
-		Short: "Show one incident: its mailboxes, and the servers that sent it",
-		Long: `Show tells all about one incident: at which mailboxes it happens, since when, and which
-servers sent the copies, as they connected to us. ID is one that storms shows, or the
-beginning of one.`,
-		Example: "  breakwater storms show id-5b3c88e01f",
-		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			is, err := f.incidents(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if len(is) == 0 {
-				return exit{exitReport, fmt.Errorf("no storm %s in the last %s; `breakwater storms --since 30d` lists older ones", args[0], f.since)}
-			}
-			if f.json {
-				return printJSON(cmd.OutOrStdout(), is)
-			}
-			for _, i := range is {
-				if err := printIncident(cmd.OutOrStdout(), i); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		Short: "Show one incident: its mailboxes, the servers that sent it, and what is in the archive",
+		Long: `Show tells all about one incident: at which mailboxes it happens, since when, how fast it
+came, which servers sent the copies, as they connected to us, and which lines of the rule
+files absorbed them. ID is one that storms shows, or the beginning of one. What is in the
+archive is shown when the daemon knows the incident no more, or does not run, too.`,
+		Example: `  breakwater storms show id-5b3c88e01f
+  breakwater storms show id-5b3c88e01f --json | jq '.[].archive.rate'`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.show(cmd, args[0]) },
 	}
+}
+
+// shown is one incident with what the archive holds of it.
+type shown struct {
+	control.Incident
+	Archive *absorbed `json:"archive"`
+}
+
+func (f *stormsFlags) show(cmd *cobra.Command, name string) error {
+	is, daemonErr := f.incidents(cmd.Context(), name)
+	r, err := f.reader()
+	if err != nil {
+		return errors.Join(daemonErr, err)
+	}
+	var all []shown
+	for _, i := range is {
+		of := map[string]bool{}
+		for _, s := range i.Storms {
+			of[s.ID] = true
+		}
+		a, err := absorbedOf(cmd.Context(), r, func(id string) bool { return of[id] || storm.IncidentOf(id) == i.ID })
+		if err != nil {
+			return exit{exitReport, err}
+		}
+		all = append(all, shown{i, a})
+	}
+	if len(is) == 0 {
+		a, err := absorbedOf(cmd.Context(), r, of(name))
+		if err != nil {
+			return exit{exitReport, err}
+		}
+		if a.Copies == 0 {
+			return f.unknown(name, daemonErr)
+		}
+		all = append(all, shown{control.Incident{ID: name, Kinds: []string{}, Sources: []control.Source{}}, a})
+		fmt.Fprintln(cmd.ErrOrStderr(), "only the archive knows it")
+	}
+	return f.print(cmd.OutOrStdout(), all)
+}
+
+func (f *stormsFlags) unknown(name string, daemonErr error) error {
+	if daemonErr != nil {
+		return daemonErr
+	}
+	return exit{exitReport, fmt.Errorf("no storm %s in the last %s, nor in the archive; `breakwater storms --since 30d` lists older ones", name, f.since)}
+}
+
+func (f *stormsFlags) print(w io.Writer, all []shown) error {
+	if f.json {
+		return printJSON(w, all)
+	}
+	for _, s := range all {
+		if len(s.Storms) == 0 {
+			fmt.Fprintf(w, "%s\n", s.ID)
+		} else if err := printIncident(w, s.Incident); err != nil {
+			return err
+		}
+		if err := s.Archive.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // named picks the incidents that have an ID, or a storm with one, that begins with prefix.

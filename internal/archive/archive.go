@@ -323,8 +323,17 @@ func (a *Archive) Err() error {
 	return a.failed
 }
 
+// Used is the size of all segments, in bytes.
+func (a *Archive) Used() int64 { return a.w.used.Load() }
+
+// NearlyFull reports whether the archive or its disk is so full that Expire gives up what
+// was released.
+func (a *Archive) NearlyFull() bool { return a.excess() > 0 }
+
 // Close archives what was handed over, and finishes the segment.
 func (a *Archive) Close() error {
+	a.expiring.Lock() // no segment is being written anew
+	defer a.expiring.Unlock()
 	a.closing.Lock()
 	if a.closed {
 		a.closing.Unlock()

@@ -180,10 +180,7 @@ type cleaner struct {
 }
 
 func (a *Archive) cleaner(now time.Time) *cleaner {
-	c := &cleaner{now: now, retention: a.o.Retention, over: excess(a.w.used.Load(), a.o.MaxSize), domains: map[string]int64{}}
-	if free, err := a.o.files.Free(a.dir); err == nil && free < a.o.MinFree*5/4 {
-		c.over = max(c.over, a.o.MinFree*3/2-free)
-	}
+	c := &cleaner{now: now, retention: a.o.Retention, over: a.excess(), domains: map[string]int64{}}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for domain, used := range a.domains {
@@ -192,6 +189,15 @@ func (a *Archive) cleaner(now time.Time) *cleaner {
 		}
 	}
 	return c
+}
+
+// excess is how much the archive should give up, in bytes.
+func (a *Archive) excess() int64 {
+	over := excess(a.w.used.Load(), a.o.MaxSize)
+	if free, err := a.o.files.Free(a.dir); err == nil && free < a.o.MinFree*5/4 {
+		over = max(over, a.o.MinFree*3/2-free)
+	}
+	return over
 }
 
 // excess is how much should go, 0 while a bound is not near.

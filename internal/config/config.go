@@ -35,12 +35,34 @@ type Config struct {
 	Log          Log               `toml:"log"`
 	Milter       Milter            `toml:"milter"`
 	Site         Site              `toml:"site"`
+	Retention    Retention         `toml:"retention"`
+	Digest       Digest            `toml:"digest"`
+	Release      Release           `toml:"release"`
+}
+
+// Retention bounds the archive. How long mail is kept is for the rule files to say.
+type Retention struct {
+	MaxSize tomlfile.Size `toml:"max_size"` // of the archive, in bytes
+	MinFree tomlfile.Size `toml:"min_free"` // on its disk
+}
+
+// Digest says how mailboxes are told of absorbed mail.
+type Digest struct {
+	Submit string `toml:"submit"` // smtp://HOST:PORT, lmtp://HOST:PORT or lmtp:///PATH; "" for no digests
+	From   string `toml:"from"`   // address in From; "" is postmaster at this host
+}
+
+// Release says how absorbed mail is delivered after all.
+type Release struct {
+	Submit string `toml:"submit"` // as that of digests
 }
 
 // Log says how to log.
 type Log struct {
 	Level  string `toml:"level"`  // debug, info, warn or error
 	Format string `toml:"format"` // text or json
+
+	Addresses string `toml:"addresses"` // full, domain (no local parts) or hash
 }
 
 // Milter is the settings of the milter's sockets and limits.
@@ -101,12 +123,15 @@ func Default() Config {
 		Control:      "/run/breakwater/control.sock",
 		OnError:      rules.Deliver,
 		DrainTimeout: tomlfile.Duration(30 * time.Second),
-		Log:          Log{Level: "info", Format: "text"},
+		Log:          Log{Level: "info", Format: "text", Addresses: "full"},
 		Milter: Milter{
 			SocketMode: "0660", MaxConnections: 500, MaxMessage: 64 << 20,
 			JudgeTimeout: tomlfile.Duration(3 * time.Second), IdleTimeout: tomlfile.Duration(time.Hour),
 		},
-		Site: Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+		Site:      Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
+		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
+		Release:   Release{Submit: "smtp://127.0.0.1:25"},
 	}
 }
 
@@ -158,6 +183,7 @@ func (c *Config) check() (key string, err error) {
 		{"milter.socket_mode", modeErr != nil, "must be octal permissions, as in 0660"},
 		{"milter.max_connections", c.Milter.MaxConnections < 1, "must be at least 1"},
 		{"log.level", !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "must be debug, info, warn or error"},
+		{"log.addresses", !slices.Contains([]string{"full", "domain", "hash"}, c.Log.Addresses), "must be full, domain or hash"},
 		{"log.format", !slices.Contains([]string{"text", "json"}, c.Log.Format), "must be text or json"},
 	} {
 		if v.bad {

@@ -24,7 +24,7 @@ func NewClient(path string) *Client {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
 	}
-	return &Client{path, http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: time.Minute}}
+	return &Client{path, http.Client{Transport: &http.Transport{DialContext: dial}}}
 }
 
 // Incidents returns the incidents last touched since a time, most copies first.
@@ -33,8 +33,18 @@ func (c *Client) Incidents(ctx context.Context, since time.Time) ([]Incident, er
 	return is, c.get(ctx, "/incidents?since="+url.QueryEscape(since.Format(time.RFC3339)), &is)
 }
 
+// Expire makes the daemon erase what has expired or was forgotten.
+func (c *Client) Expire(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/expire", nil) }
+
 func (c *Client) get(ctx context.Context, path string, v any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://breakwater"+path, nil)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return c.do(ctx, http.MethodGet, path, v)
+}
+
+// do asks, and reads the answer into v if that is not nil.
+func (c *Client) do(ctx context.Context, method, path string, v any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater"+path, nil)
 	if err != nil {
 		return err
 	}
@@ -46,6 +56,9 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	if resp.StatusCode != http.StatusOK {
 		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		return fmt.Errorf("ask the daemon at %s: %s", c.path, strings.TrimSpace(string(b)))
+	}
+	if v == nil {
+		return nil
 	}
 	return json.NewDecoder(resp.Body).Decode(v)
 }

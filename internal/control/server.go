@@ -16,8 +16,9 @@ import (
 
 // Server answers on the socket.
 type Server struct {
-	Store store.Store
-	Log   *slog.Logger
+	Store  store.Store
+	Expire func(context.Context) error // erases what is to be erased; nil: cannot
+	Log    *slog.Logger
 }
 
 // Serve answers on ln until ctx ends.
@@ -34,6 +35,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /incidents", s.incidents)
+	mux.HandleFunc("POST /expire", s.expire)
 	return mux
 }
 
@@ -53,6 +55,17 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		s.Log.Debug("answer on control socket", "err", err)
+	}
+}
+
+// expire erases what has expired or was forgotten, and answers when it is done.
+func (s *Server) expire(w http.ResponseWriter, r *http.Request) {
+	err := errors.New("there is no archive")
+	if s.Expire != nil {
+		err = s.Expire(r.Context())
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }
 

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"breakwater/internal/archive"
+)
+
+// retention is how long a domain's absorbed mail is kept, by the rules in force.
+func (d *daemon) retention(domain string) archive.Retention {
+	r := d.rules.Load().For(domain).Retention()
+	return archive.Retention{Keep: r.Keep, MaxSize: r.MaxSize}
+}
+
+const (
+	expireEvery = time.Hour   // what is too old goes
+	lookEvery   = time.Minute // whether there is room
+)
+
+// keepHouse erases what has expired, makes room, and says when there is none, until ctx ends.
+func (d *daemon) keepHouse(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	next := time.Now()
+	var room roomState
+	for {
+		now := time.Now()
+		if !now.Before(next) || d.archive.NearlyFull() && !room.near {
+			_ = d.expire(ctx) // is in the log
+			next = now.Add(expireEvery)
+		}
+		d.sayRoom(&room)
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// expire erases what has expired or was forgotten.
+func (d *daemon) expire(ctx context.Context) error {
+	done, err := d.archive.Expire(ctx, time.Now())
+	if done.Copies > 0 || done.Bytes > 0 {
+		d.metrics.expired.Add(float64(done.Copies))
+		d.log.Info("absorbed mail has expired", "copies", done.Copies, "bytes", done.Bytes)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("absorbed mail does not expire as it should; `breakwater storms verify` tells more", "err", err)
+	}
+	return err
+}
+
+// roomState is what was said last of the room in the archive.
+type roomState struct{ near, full bool }
+
+// sayRoom logs when the archive is nearly full or full, and when it is so no longer.
+func (d *daemon) sayRoom(was *roomState) {
+	err := d.archive.Err()
+	now := roomState{near: d.archive.NearlyFull(), full: err != nil}
+	switch {
+	case now.full && !was.full:
+		d.log.Error("nothing more can be absorbed, on_error decides: make room, or raise retention.max_size", "on_error", d.cfg.OnError, "err", err)
+	case now.near && !was.near && !now.full:
+		d.log.Warn("the archive is nearly full; release what is wanted, or raise retention.max_size",
+			"bytes", d.archive.Used(), "max_size", int64(d.cfg.Retention.MaxSize), "folder", d.cfg.Archive)
+	case was.near && !now.near:
+		d.log.Info("the archive has room again", "bytes", d.archive.Used())
+	}
+	*was = now
+}

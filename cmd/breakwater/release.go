@@ -1,0 +1,310 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/config"
+	"breakwater/internal/control"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/mailfile"
+	"breakwater/internal/mark"
+	"breakwater/internal/release"
+	"breakwater/internal/submit"
+	"breakwater/internal/tomlfile"
+)
+
+// releaseFlags are those of `breakwater release`.
+type releaseFlags struct {
+	all, again, dryRun, forget, yes, json        bool
+	mailbox, since, until, to, format            string
+	config, archive, submit, secret, controlPath string
+}
+
+func releaseCommand() *cobra.Command {
+	f := &releaseFlags{}
+	cmd := &cobra.Command{
+		Use:   "release [ID...]",
+		Short: "Deliver absorbed mail after all, write it to files, or erase it",
+		Long: `Release hands absorbed mail to the mail server, with its own envelope, in the order in which
+it came. The milter lets it pass, once. ID is that of a copy, of a storm or of an incident,
+as ` + "`breakwater storms show`" + ` has them; conditions are added up.
+
+What was delivered is noted in the archive, so that the same command, run again after it
+was stopped, goes on where it ended, and nothing comes twice unless --again asks for it.
+
+With --to, messages are written to a folder instead, and nothing is noted. With --forget
+they are erased for good. Who did what stands in audit.log in the archive.`,
+		Example: `  breakwater release --dry-run id-5b3c88e01f              what would be delivered
+  breakwater release id-5b3c88e01f                        a whole incident
+  breakwater release --mailbox ann@example.org            all that one mailbox did not get
+  breakwater release --since 2h --all                     what was absorbed in the last two hours
+  breakwater release 20260302-080000-000000123 --to -     look at one copy
+  breakwater release --mailbox ann@example.org --to /tmp/ann --format mbox
+  breakwater release --mailbox ann@example.org --forget   erase, after --yes`,
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.mailbox, "mailbox", "", "only what was meant for this `address`")
+	flags.StringVar(&f.since, "since", "", "only what came since this `time`: 2h or 3d ago, 2026-03-02, or 2026-03-02T08:00:00Z")
+	flags.StringVar(&f.until, "until", "", "only what came before this `time`")
+	flags.BoolVar(&f.all, "all", false, "all mailboxes and storms")
+	flags.BoolVar(&f.again, "again", false, "also what was released before")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "only tell how much it is")
+	flags.StringVar(&f.to, "to", "", "write to this `folder` instead; - is standard output, as mbox")
+	flags.StringVar(&f.format, "format", "maildir", "of --to: maildir or mbox")
+	flags.BoolVar(&f.forget, "forget", false, "erase for good")
+	flags.BoolVar(&f.yes, "yes", false, "really --forget")
+	flags.BoolVar(&f.json, "json", false, "print the result as JSON")
+	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	flags.StringVar(&f.archive, "archive", "", "`folder` of the archive, if not the configured one")
+	flags.StringVar(&f.secret, "secret", "", "`file` with the daemon's key, if not the configured one")
+	flags.StringVar(&f.submit, "submit", "", "mail server to hand mail to: smtp://HOST:PORT or lmtp://HOST:PORT")
+	flags.StringVar(&f.controlPath, "control", "", "the daemon's `socket`, if not the configured one")
+	cmd.MarkFlagsMutuallyExclusive("forget", "to")
+	return cmd
+}
+
+// configuration is the host's, with the flags over it.
+func (f *releaseFlags) configuration() (config.Config, error) {
+	c, err := config.Load(f.config)
+	for _, v := range []struct {
+		flag string
+		to   *string
+	}{{f.archive, &c.Archive}, {f.submit, &c.Release.Submit}, {f.secret, &c.Secret}, {f.controlPath, &c.Control}} {
+		if v.flag != "" {
+			*v.to = v.flag
+		}
+	}
+	return c, err
+}
+
+// selection is what flags and arguments pick.
+func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selection, err error) {
+	if len(ids) == 0 && f.mailbox == "" && f.since == "" && f.until == "" && !f.all {
+		return s, errors.New("nothing is picked: give an ID, --mailbox, --since or --until, or --all")
+	}
+	if f.format != "maildir" && f.format != "mbox" {
+		return s, fmt.Errorf("--format %s: there are maildir and mbox", f.format)
+	}
+	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
+	if f.mailbox != "" {
+		want := fingerprint.Mailbox(f.mailbox)
+		s.Mailbox = func(addr string) bool { return fingerprint.Mailbox(addr) == want }
+	}
+	if s.Since, err = moment(f.since, now); err != nil {
+		return s, fmt.Errorf("--since: %w", err)
+	}
+	if s.Until, err = moment(f.until, now); err != nil {
+		return s, fmt.Errorf("--until: %w", err)
+	}
+	return s, nil
+}
+
+// moment reads a time span before now, a day or a time; "" is the zero time.
+func moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	var span tomlfile.Duration
+	if span.UnmarshalText([]byte(text)) == nil {
+		return now.Add(-time.Duration(span)), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
+}
+
+func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
+	s, err := f.selection(ids, time.Now())
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	c, err := f.configuration()
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	r, err := archive.OpenReadOnly(c.Archive)
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	n, err := release.Look(cmd.Context(), r, s)
+	if err != nil {
+		return exit{exitReport, err}
+	}
+	if n.Copies == 0 || f.dryRun || f.forget && !f.yes {
+		return f.only(cmd, n)
+	}
+	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
+	action, verb := job.action()
+	audit := []any{"copies", n.Copies, "deliveries", n.Deliveries, "ids", ids, "mailbox", f.mailbox, "since", s.Since, "until", s.Until, "to", f.to}
+	if err := archive.Audit(c.Archive, verb, audit...); err != nil {
+		return exit{exitReport, err}
+	}
+	bar := newProgress(cmd.ErrOrStderr(), n.Deliveries)
+	res, err := action(cmd.Context(), bar.add)
+	bar.done()
+	if aerr := archive.Audit(c.Archive, verb+" ended", "done", res.Deliveries, "refused", len(res.Refused)); aerr != nil {
+		err = errors.Join(err, aerr)
+	}
+	return f.tell(cmd, verb, n, res, err)
+}
+
+// releaseJob is one run of `breakwater release`.
+type releaseJob struct {
+	flags     *releaseFlags
+	config    config.Config
+	reader    *archive.Reader
+	selection release.Selection
+	stdout    io.Writer
+}
+
+type releaseAction func(ctx context.Context, progress func(int)) (release.Result, error)
+
+// action is what the flags ask for, and a word for it.
+func (j *releaseJob) action() (releaseAction, string) {
+	switch {
+	case j.flags.forget:
+		return j.forget, "erased"
+	case j.flags.to != "":
+		return j.export, "written"
+	}
+	return j.deliver, "released"
+}
+
+func (j *releaseJob) deliver(ctx context.Context, progress func(int)) (release.Result, error) {
+	target, err := submit.Parse(j.config.Release.Submit)
+	if err != nil {
+		return release.Result{}, fmt.Errorf("release.submit: %w", err)
+	}
+	if _, err := os.Stat(j.config.Secret); err != nil {
+		return release.Result{}, fmt.Errorf("the daemon's key, by which it knows what is released: %w; name it with --secret", err)
+	}
+	secret, err := readSecret(j.config.Secret)
+	if err != nil {
+		return release.Result{}, err
+	}
+	d := release.Deliverer{Dir: j.config.Archive, Reader: j.reader, Marks: mark.New(secret), Target: target, Wait: release.DefaultWait}
+	if j.flags.again {
+		d.Serial = fmt.Sprint("+", time.Now().Unix())
+	}
+	return d.Deliver(ctx, j.selection, progress)
+}
+
+func (j *releaseJob) export(ctx context.Context, progress func(int)) (res release.Result, err error) {
+	var box interface {
+		release.Box
+		Close() error
+	}
+	switch {
+	case j.flags.to == "-":
+		box = mailfile.NewMbox(j.stdout)
+	case j.flags.format == "mbox":
+		if err := os.MkdirAll(j.flags.to, 0o700); err != nil {
+			return res, err
+		}
+		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
+	default:
+		box, err = mailfile.CreateMaildir(j.flags.to)
+	}
+	if err != nil {
+		return res, err
+	}
+	res, err = release.Export(ctx, box, j.reader, j.selection, progress)
+	return res, errors.Join(err, box.Close())
+}
+
+// forget erases through the daemon, which has the archive open, or where there is none itself.
+func (j *releaseJob) forget(ctx context.Context, progress func(int)) (release.Result, error) {
+	res, err := release.Forget(ctx, j.config.Archive, j.reader, j.selection, progress)
+	if err != nil {
+		return res, err
+	}
+	daemonErr := control.NewClient(j.config.Control).Expire(ctx)
+	if daemonErr == nil {
+		return res, nil
+	}
+	a, err := archive.Open(j.config.Archive, archive.Options{MinFree: 1})
+	if err != nil {
+		return res, fmt.Errorf("nobody is shown it any more; its bytes go within the hour, when the daemon looks next: %w", daemonErr)
+	}
+	_, err = a.Expire(ctx, time.Now())
+	return res, errors.Join(err, a.Close())
+}
+
+// only tells what would be done.
+func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
+	w := cmd.OutOrStdout()
+	if f.json {
+		if err := printJSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
+			return err
+		}
+	} else if n.Copies == 0 {
+		fmt.Fprintln(w, "nothing to release: what is picked is not in the archive, or was released before (--again)")
+	} else {
+		fmt.Fprintf(w, "%s copies for %s mailboxes, %s\n", thousands(n.Copies), thousands(n.Mailboxes), bytesText(n.Bytes))
+	}
+	damages(cmd.ErrOrStderr(), n.Damages)
+	if f.forget && !f.yes && n.Copies > 0 {
+		return exit{exitReport, errors.New("nothing is erased yet: what is erased cannot be brought back; add --yes to do it")}
+	}
+	if len(n.Damages) > 0 {
+		return exit{exitReport, nil}
+	}
+	return nil
+}
+
+// tell says what was done.
+func (f *releaseFlags) tell(cmd *cobra.Command, verb string, n release.Count, res release.Result, err error) error {
+	refused := []map[string]string{}
+	for _, r := range res.Refused {
+		refused = append(refused, map[string]string{"copy": r.Copy, "to": r.Addr, "error": r.Err.Error()})
+	}
+	switch {
+	case f.json && f.to != "-":
+		out := map[string]any{verb: res.Deliveries, "of": n.Deliveries, "refused": refused, "damaged": len(res.Damages)}
+		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+			return err
+		}
+	case f.to != "-":
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, thousands(res.Deliveries), thousands(n.Deliveries))
+	}
+	for i, r := range res.Refused {
+		if i == 10 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "and %d more\n", len(res.Refused)-i)
+			break
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, clip(r.Addr, 80), clip(r.Err.Error(), 200))
+	}
+	damages(cmd.ErrOrStderr(), res.Damages)
+	if err != nil {
+		return exit{exitReport, fmt.Errorf("%w\nwhat was %s so far is noted; the same command goes on from here", err, verb)}
+	}
+	if len(res.Refused)+len(res.Damages) > 0 {
+		return exit{exitReport, nil}
+	}
+	return nil
+}
+
+// damages prints the first of what cannot be read.
+func damages(w io.Writer, all []error) {
+	for i, err := range all {
+		if i == 10 {
+			fmt.Fprintf(w, "and %d more\n", len(all)-i)
+			return
+		}
+		fmt.Fprintln(w, "damaged:", strings.TrimPrefix(err.Error(), "read archive "))
+	}
+}
