@@ -73,7 +73,7 @@ func newDaemon(t testing.TB, listen string, files map[string]string) *daemon {
 	for name, text := range files {
 		write(t, filepath.Join(rules, name), text)
 	}
-	write(t, filepath.Join(d.dir, "breakwater.toml"), "[milter]\nsocket_mode = \"0666\"\n")
+	d.configure("[digest]\nsubmit = \"\"\n")
 	if d.log, err = os.Create(filepath.Join(d.dir, "log")); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,34 @@ func newDaemon(t testing.TB, listen string, files map[string]string) *daemon {
 	return d
 }
 
+// configure writes the configuration file, with more behind what all need.
+func (d *daemon) configure(more string) {
+	d.t.Helper()
+	write(d.t, d.path("breakwater.toml"), "[milter]\nsocket_mode = \"0666\"\n"+more)
+}
+
+// command is another command of breakwater beside the daemon.
+func (d *daemon) command(args ...string) *exec.Cmd {
+	d.t.Helper()
+	name, err := binary()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), d.env...)
+	return cmd
+}
+
+// run runs another command to its end, and returns what it prints.
+func (d *daemon) run(args ...string) string {
+	d.t.Helper()
+	out, err := d.command(args...).CombinedOutput()
+	if err != nil {
+		d.t.Fatalf("breakwater %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
 func (d *daemon) path(name string) string { return filepath.Join(d.dir, name) }
 
 func (d *daemon) logged() string {
@@ -103,11 +131,7 @@ func (d *daemon) logged() string {
 // start runs it and waits until it answers.
 func (d *daemon) start() *daemon {
 	d.t.Helper()
-	name, err := binary()
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	args := append(slices.Clone(d.under), name, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
+	args := append(slices.Clone(d.under), d.command().Path, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
 		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control"))
 	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Env = append(os.Environ(), d.env...)
@@ -150,7 +174,7 @@ func (d *daemon) absorbed() []Delivery {
 			d.t.Fatal("archive:", err)
 		}
 		for _, rcpt := range m.Recipients {
-			all = append(all, Delivery{rcpt.Addr, m.Raw})
+			all = append(all, Delivery{m.ReversePath, rcpt.Addr, m.Raw})
 		}
 	}
 	return all

@@ -14,8 +14,8 @@ import (
 
 // Delivery is one message in one mailbox.
 type Delivery struct {
-	To  string // as the mail server wrote it
-	Raw []byte
+	From, To string // as the mail server wrote it
+	Raw      []byte
 }
 
 // Sink is an LMTP server (RFC 2033) that keeps what is delivered to it.
@@ -65,6 +65,7 @@ func (s *Sink) serve(c net.Conn) {
 		}
 	}
 	say("220 sink.example.test LMTP")
+	var from string
 	var to []string
 	for {
 		c.SetDeadline(time.Now().Add(5 * time.Minute))
@@ -77,11 +78,10 @@ func (s *Sink) serve(c net.Conn) {
 		case "LHLO":
 			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8")
 		case "MAIL":
-			to = nil
+			from, to = path(rest), nil
 			say("250 2.1.0 ok")
 		case "RCPT":
-			addr, _, _ := strings.Cut(rest[strings.IndexByte(rest, '<')+1:], ">")
-			to = append(to, addr)
+			to = append(to, path(rest))
 			say("250 2.1.5 ok")
 		case "DATA":
 			say("354 go on")
@@ -92,7 +92,7 @@ func (s *Sink) serve(c net.Conn) {
 			}
 			s.mu.Lock()
 			for _, addr := range to {
-				s.got = append(s.got, Delivery{addr, raw})
+				s.got = append(s.got, Delivery{from, addr, raw})
 			}
 			s.mu.Unlock()
 			for range to {
@@ -107,6 +107,12 @@ func (s *Sink) serve(c net.Conn) {
 		}
 		w.Flush()
 	}
+}
+
+// path is the address in the argument of MAIL or RCPT.
+func path(arg string) string {
+	addr, _, _ := strings.Cut(arg[strings.IndexByte(arg, '<')+1:], ">")
+	return addr
 }
 
 // dotted reads up to the line with one dot, byte for byte.

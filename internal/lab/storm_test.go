@@ -104,6 +104,9 @@ func places(t testing.TB, all []*sent, ds []Delivery, as likeness) map[place]int
 			continue
 		}
 		n[place{i, fingerprint.Mailbox(d.To)}]++
+		if d.From != all[i].Envelope.ReversePath {
+			t.Errorf("%s got message %d from %q, it was sent from %q", d.To, i, d.From, all[i].Envelope.ReversePath)
+		}
 		if !as(d.Raw, all[i].Raw) {
 			t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(d.Raw), clip(all[i].Raw))
 		}
