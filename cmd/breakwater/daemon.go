@@ -47,7 +47,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{Log: log}); err != nil {
+	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{MinFree: int64(cfg.Retention.MinFree) / 2, Log: log}); err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{

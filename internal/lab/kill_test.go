@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -10,13 +11,13 @@ import (
 	"breakwater/internal/stormgen"
 )
 
-// TestKilled kills breakwater in the middle of a storm, and starts it again later. What was
-// answered 250 is in a mailbox or in the archive, and ordinary mail flows on meanwhile.
+// TestKilled kills breakwater at random moments of a storm, and starts it again later. What
+// was answered 250 is in a mailbox or in the archive, and ordinary mail flows on meanwhile.
 func TestKilled(t *testing.T) {
 	Need(t, "postfix")
-	o := stormgen.Options{Seed: 3, Messages: 900}
+	o, kills := stormgen.Options{Seed: 3, Messages: 900}, 2
 	if full {
-		o.Messages = 20_000
+		o.Messages, kills = 20_000, 10
 	}
 	all := storm(o)
 	d := newDaemon(t, "inet", nil).start()
@@ -25,19 +26,19 @@ func TestKilled(t *testing.T) {
 		Milter: d.listen, LMTP: sink.Port, Mailboxes: o.Addresses(),
 		Settings: map[string]string{"milter_default_action": "accept"},
 	})
-	third := len(all) / 3
+	r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 	dead := make(chan struct{})
 	go func() {
 		defer close(dead)
-		for { // when about a third has been seen
-			time.Sleep(10 * time.Millisecond)
-			if strings.Count(d.logged(), "msg=decision") > third {
-				break
+		for k := range kills { // each in its share of the messages, whose rest comes while it is away
+			at := len(all)*k/(kills+1) + r.IntN(len(all)/(kills+1)/2) + 20
+			for deadline := time.Now().Add(time.Minute); strings.Count(d.logged(), "msg=decision") < at && time.Now().Before(deadline); {
+				time.Sleep(time.Duration(r.IntN(10)) * time.Millisecond)
 			}
+			d.stop(syscall.SIGKILL)
+			time.Sleep(300 * time.Millisecond)
+			d.start()
 		}
-		d.stop(syscall.SIGKILL)
-		time.Sleep(500 * time.Millisecond)
-		d.start()
 	}()
 	play(t, s.Addr(), all, 10)
 	<-dead
@@ -62,14 +63,14 @@ func TestKilled(t *testing.T) {
 			}
 		}
 	}
-	// A message in hand at the kill may be in both: one for each connection.
-	if twice > 10 {
+	// A message in hand at a kill may be in both: one for each connection.
+	if twice > 10*kills {
 		t.Errorf("%d messages are in both", twice)
 	}
-	if n := strings.Count(d.logged(), "msg=decision"); n < third || len(absorbed) == 0 {
+	if n := strings.Count(d.logged(), "msg=decision"); n < len(all)/3 || len(absorbed) == 0 {
 		t.Errorf("the daemon saw %d messages and absorbed %d", n, len(absorbed))
 	}
-	t.Logf("%d in both, %d nowhere, %d absorbed", twice, nowhere, len(absorbed))
+	t.Logf("killed %d times: %d in both, %d nowhere, %d absorbed", kills, twice, nowhere, len(absorbed))
 }
 
 // TestRestart ends breakwater in the middle of a storm, in an orderly way or, when it has been
