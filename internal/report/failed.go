@@ -1,0 +1,221 @@
+package report
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"breakwater/internal/message"
+)
+
+const (
+	maxAddresses = 50   // that are taken from one text
+	maxLines     = 2000 // of a text that are read for them
+	maxTold      = 16 << 10
+)
+
+var (
+	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&'*+/=?^_{|}~-]+@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
+	aStatus   = regexp.MustCompile(`\b([245]\.\d{1,3}\.\d{1,3})\b`)
+	aReply    = regexp.MustCompile(`(?:^|[\s:(>#\[])([45][0-5]\d)[ -]`)
+	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
+)
+
+// rank is how surely an address in a text is the one that failed.
+type rank int
+
+const (
+	unlikely  rank = iota // in a field of the original
+	named                 // somewhere in a sentence
+	alone                 // with a line to itself
+	confirmed             // with the reason next to it
+)
+
+// failed finds who failed in what a reporter says, with the status and what the other
+// server said. not are addresses that it names for other reasons.
+type failed struct {
+	ranks []rank
+	rcpts []Recipient
+	not   map[string]bool
+	code  string // a status that stands with nobody
+	said  string // and its line
+}
+
+// find reads a text, line by line.
+func (f *failed) find(told string) {
+	n := 0
+	for line := range strings.Lines(told[:min(len(told), maxTold)]) {
+		if n++; n > maxLines || len(f.rcpts) >= maxAddresses {
+			return
+		}
+		f.line(strings.TrimSpace(line))
+	}
+}
+
+// others are beginnings of lines whose addresses are those of somebody else.
+var others = []string{
+	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "(expanded from", "(generated from", "(ultimately generated", "envelope-from",
+	"x-", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
+}
+
+// helpers tell that an address is the one to ask for help.
+var helpers = []string{"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt", "contato", "обратит", "联系", "聯絡", "連絡"}
+
+func (f *failed) line(line string) {
+	low := lower(line)
+	code, coded := codeOf(line)
+	switch {
+	case strings.HasPrefix(low, "final-recipient:") || strings.HasPrefix(low, "original-recipient:") || strings.HasPrefix(low, "x-actual-recipient:"):
+		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
+		return
+	case strings.IndexByte(line, '@') < 0 || slices.ContainsFunc(others, func(o string) bool { return strings.HasPrefix(low, o) }):
+	default:
+		for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
+			f.add(address(line[at[0]:at[1]]), rankOf(low, at[0], at[1], coded))
+		}
+	}
+	if coded {
+		f.reason(code, line)
+	}
+}
+
+// rankOf ranks the address between begin and end of a line.
+func rankOf(low string, begin, end int, coded bool) rank {
+	if begin > len(low) || end > len(low) { // a letter may take more bytes in lower case
+		return named
+	}
+	before, after := strings.Trim(low[:begin], "<>\"'*-.: \t[("), strings.Trim(low[end:], "<>\"'*-.,:; \t])")
+	begins := before == "" && (low[0] == '<' || strings.HasPrefix(low[end:], ":") || strings.HasPrefix(low[end:], ">:"))
+	ends := after == "" && strings.HasSuffix(strings.TrimRight(low[:begin], "<\"' \t"), ":")
+	switch name, _ := tells(low); {
+	case name != "":
+		return unlikely
+	case coded || strings.HasSuffix(before, "rcpt to") || before == "recipient" || before == "failed recipient" || before == "" && after != "" && phrase(after, reasons) != "":
+		return confirmed
+	case slices.ContainsFunc(helpers, func(h string) bool { return strings.Contains(low, h) }):
+		return unlikely
+	case begins || ends || before == "" && after == "":
+		return alone
+	}
+	return named
+}
+
+// add takes an address for one who failed.
+func (f *failed) add(addr string, r rank) {
+	key := strings.ToLower(addr)
+	local, _, _ := strings.Cut(key, "@")
+	if addr == "" || f.not[key] || slices.Contains(programs, local) || slices.Contains(masters, local) {
+		return
+	}
+	for i := range f.rcpts {
+		if strings.EqualFold(f.rcpts[i].Final, addr) {
+			f.ranks[i] = max(f.ranks[i], r)
+			return
+		}
+	}
+	f.rcpts, f.ranks = append(f.rcpts, Recipient{Final: addr}), append(f.ranks, r)
+}
+
+// reason takes a code for that of those before it who have none, or of all.
+func (f *failed) reason(code, line string) {
+	found := false
+	for i := range f.rcpts {
+		if f.ranks[i] > named && f.rcpts[i].Diagnostic == "" {
+			f.rcpts[i].Status, f.rcpts[i].Diagnostic, found = code, line, true
+		}
+	}
+	if !found && f.said == "" {
+		f.code, f.said = code, line
+	}
+}
+
+// best are those of the highest rank that there is: all that stand alone or with a reason,
+// or else those of a sentence, or else those of the original's fields.
+func (f *failed) best(action Action) []Recipient {
+	top := unlikely
+	for _, r := range f.ranks {
+		top = max(top, min(r, alone))
+	}
+	var best []Recipient
+	for i, r := range f.rcpts {
+		if f.ranks[i] < top {
+			continue
+		}
+		if r.Diagnostic == "" {
+			r.Status, r.Diagnostic = f.code, f.said
+		}
+		r.Action = action
+		best = append(best, r)
+	}
+	return best
+}
+
+// sure reports whether somebody failed for certain.
+func (f *failed) sure() bool {
+	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
+}
+
+// codeOf is the status in a line, of an SMTP reply where there is no better one.
+func codeOf(line string) (string, bool) {
+	if s := aStatus.FindStringSubmatchIndex(line); s != nil && !partOfNumber(line, s[2], s[3]) {
+		return line[s[2]:s[3]], true
+	}
+	if s := aReply.FindStringSubmatch(line); s != nil {
+		return s[1][:1] + ".0.0", true
+	}
+	return "", false
+}
+
+// partOfNumber reports whether what looks like a status is within an IP address or a version.
+func partOfNumber(s string, begin, end int) bool {
+	return begin > 0 && (s[begin-1] == '.' || s[begin-1] == '-') || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9'
+}
+
+// locals finds those that a system names without their domain, which is its own: one word in
+// a line, behind a line that ends in a colon.
+func locals(told, domain string) []string {
+	var found []string
+	open := false
+	for line := range strings.Lines(told) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case strings.HasSuffix(line, ":"):
+			open = phrase(lower(line), formulas) != ""
+		case open:
+			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses {
+				found = append(found, strings.ToLower(w[1])+"@"+domain)
+				continue
+			}
+			open = false
+		}
+	}
+	return found
+}
+
+// failures reads who failed out of what m tells, but for its sender and the one that it
+// writes to, who fails only where nobody else does.
+func failuresOf(m *message.Message, told string) *failed {
+	f := &failed{not: map[string]bool{strings.ToLower(m.From): true}}
+	for _, to := range message.Addresses(m.Header.Get("To")) {
+		f.not[strings.ToLower(to)] = true
+	}
+	f.find(told)
+	if _, domain, ok := strings.Cut(m.From, "@"); ok && len(f.rcpts) == 0 {
+		for _, a := range locals(told, domain) {
+			f.add(a, alone)
+		}
+	}
+	return f
+}
+
+// recipients are those who failed.
+func recipients(f *failed, told string, action Action) []Recipient {
+	if len(f.rcpts) == 0 {
+		self := &failed{not: map[string]bool{}}
+		if self.find(told); self.sure() {
+			f = self
+		}
+	}
+	return f.best(action)
+}
