@@ -33,7 +33,10 @@ func TestFields(t *testing.T) {
 		{"X-Auto-Response-Suppress: All\n", Personal, "nothing says otherwise"},
 		{"X-Autoreply: yes\n", AutoReply, "X-Autoreply: yes"},
 		{"X-Autoreply: no\n", Personal, "nothing says otherwise"},
-		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", Bulk, "List-Id"},
+		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", AutoReply, "X-Autoreply: yes"}, // which the list passes on
+		{"X-Autorespond: our holidays\n", AutoReply, "X-Autorespond: our holidays"},
+		{"X-Precedence: auto_reply\n", AutoReply, "X-Precedence: auto_reply"},
+		{"X-Mailer: PHPMailer 6.5.0\n", Personal, "nothing says otherwise"},
 		{"Precedence: bulk\n", Bulk, "Precedence: bulk"},
 		{"Precedence: first-class\n", Personal, "nothing says otherwise"},
 		{"List-Unsubscribe: <mailto:x@example.org>\n", Bulk, "List-Unsubscribe"},

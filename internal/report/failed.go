@@ -90,6 +90,8 @@ func rankOf(low string, begin, end int, coded bool) rank {
 	switch name, _ := tells(low); {
 	case name != "":
 		return unlikely
+	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
+		return unlikely
 	case coded || strings.HasSuffix(before, "rcpt to") || before == "recipient" || before == "failed recipient" || before == "" && after != "" && phrase(after, reasons) != "":
 		return confirmed
 	case slices.ContainsFunc(helpers, func(h string) bool { return strings.Contains(low, h) }):

@@ -22,6 +22,7 @@ type bounce struct {
 	delay   string         // a phrase by which delivery goes on
 	failed  *failed        // who failed
 	coded   bool           // an SMTP reply or a status is in the text
+	lures   bool           // it asks to click or to log in
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
 
@@ -33,7 +34,7 @@ type bounce struct {
 func unstructured(m *message.Message) *Report {
 	who, is := sender(m)
 	field := m.Header.Get("X-Failed-Recipients")
-	if is == nobody && field == "" {
+	if is == nobody && field == "" || Notice(m) != "" {
 		return nil
 	}
 	b := look(m)
@@ -71,6 +72,17 @@ func unstructured(m *message.Message) *Report {
 	return r
 }
 
+// Notice says by what m is a mail system's notice to its own postmaster, which is about the
+// system's work and no report to a sender; "" if it is none.
+func Notice(m *message.Message) string {
+	subject := plain(m.Subject)
+	n := phrase(subject, notices)
+	if who, is := system(m); n != "" && is != nobody {
+		return who + ", Subject: " + n
+	}
+	return ""
+}
+
 // look reads the words of m.
 func look(m *message.Message) *bounce {
 	b := &bounce{}
@@ -80,6 +92,7 @@ func look(m *message.Message) *bounce {
 	}
 	words, subject := plain(b.told[:min(len(b.told), maxTold)]), plain(m.Subject)
 	b.said, b.why = phrase(words, formulas), phrase(words, reasons)
+	b.lures = phrase(words, lures) != ""
 	if b.delay = phrase(subject, delays); b.delay == "" && phrase(subject, failures) == "" {
 		b.delay = phrase(words, delays)
 	}
@@ -98,7 +111,7 @@ func (b *bounce) evidence(m *message.Message) []string {
 	answers := answer.MatchString(strings.TrimSpace(m.Subject)) && b.is != program
 	text, subject := []string{b.who, "text: " + b.said}, []string{b.who, "Subject: " + b.about}
 	switch {
-	case armed(m):
+	case armed(m) || b.lures && !returns:
 		return nil
 	case b.is == caller && (answers || b.said == "" && !returns):
 		return nil

@@ -251,6 +251,20 @@ var reasons = []string{
 	"не существует", "неизвестный", "не найден", "переполнен", "недоступен", "不存在", "已满", "已滿", "无效", "無效", "不可用", "超过", "拒绝", "拒絕", "不明", "いっぱい", "容量", "超過", "無効", "拒否",
 }
 
+// notices stand in the subject of what a mail system tells its postmaster.
+var notices = []string{
+	"smtp server: errors from", "smtp server: protocol error", "lmtp server: errors from", "smtp client: errors from", "smtp client: protocol error", "lmtp client: errors from",
+	"error(s) in forwarding or filtering", " frozen", "mail for you)", "virus in mail to you", "virus in mail for you", "dmarc aggregate report", "report domain:",
+}
+
+// lures are what those say who want a password. They send no original back.
+var lures = []string{
+	"click here", "click below", "click the button", "click on the link", "by clicking", "click to", "release messages", "release your messages", "release these messages",
+	"pending messages", "held messages", "incoming messages", "messages pending", "pending incoming", "messages to inbox", "to your inbox", "quarantine folder", "re-validate",
+	"verify your account", "verify your email", "verify your mailbox", "confirm your account", "confirm your password", "keep same password", "keep current password",
+	"upgrade your", "update your account", "update your mailbox", "log in to", "login to", "sign in to", "increase your", "clear cache", "storage settings", "deactivat",
+}
+
 // ends are the lines behind which the returned message stands, not the report.
 var ends = []string{
 	"--- below this line is", "---below this line is", "--- below the next line is a copy", "------ this is a copy of", "--- this is a copy of",
