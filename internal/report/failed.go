@@ -12,12 +12,13 @@ const (
 	maxAddresses = 50   // that are taken from one text
 	maxLines     = 2000 // of a text that are read for them
 	maxTold      = 16 << 10
+	firstLines   = 3 // in which a system comes to the point
 )
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&'*+/=?^_{|}~-]+@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
-	aStatus   = regexp.MustCompile(`\b([245]\.\d{1,3}\.\d{1,3})\b`)
-	aReply    = regexp.MustCompile(`(?:^|[\s:(>#\[])([45][0-5]\d)[ -]`)
+	aStatus   = regexp.MustCompile(`\b([245]\.[0-7]\.\d{1,3})\b`)
+	aReply    = regexp.MustCompile(`(?:^|[\s:(>#\[])([45][0-5]\d)[ -] ?(?:[\pL<#'"\[(]|[245]\.\d)`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
 )
 
@@ -37,6 +38,7 @@ type failed struct {
 	ranks []rank
 	rcpts []Recipient
 	not   map[string]bool
+	early bool   // somebody is among the first lines
 	code  string // a status that stands with nobody
 	said  string // and its line
 }
@@ -48,7 +50,11 @@ func (f *failed) find(told string) {
 		if n++; n > maxLines || len(f.rcpts) >= maxAddresses {
 			return
 		}
-		f.line(strings.TrimSpace(line))
+		line = strings.TrimSpace(line)
+		if f.line(line); line == "" {
+			n--
+		}
+		f.early = f.early || n <= firstLines && f.sure()
 	}
 }
 
@@ -60,6 +66,12 @@ var others = []string{
 
 // helpers tell that an address is the one to ask for help.
 var helpers = []string{"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt", "contato", "обратит", "联系", "聯絡", "連絡"}
+
+// labels are what stands before the address of somebody who failed.
+var labels = []string{
+	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址", "送信先", "受信者", "받는 사람",
+}
 
 func (f *failed) line(line string) {
 	low := lower(line)
@@ -86,13 +98,13 @@ func rankOf(low string, begin, end int, coded bool) rank {
 	}
 	before, after := strings.Trim(low[:begin], "<>\"'*-.: \t[("), strings.Trim(low[end:], "<>\"'*-.,:; \t])")
 	begins := before == "" && (low[0] == '<' || strings.HasPrefix(low[end:], ":") || strings.HasPrefix(low[end:], ">:"))
-	ends := after == "" && strings.HasSuffix(strings.TrimRight(low[:begin], "<\"' \t"), ":")
+	ends := after == "" && strings.HasSuffix(strings.TrimRight(low[:begin], "<\"' \t"), ":") && failing(before)
 	switch name, _ := tells(low); {
 	case name != "":
 		return unlikely
 	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case coded || strings.HasSuffix(before, "rcpt to") || before == "recipient" || before == "failed recipient" || before == "" && after != "" && phrase(after, reasons) != "":
+	case coded || slices.Contains(labels, before) || before == "" && after != "" && phrase(after, reasons) != "":
 		return confirmed
 	case slices.ContainsFunc(helpers, func(h string) bool { return strings.Contains(low, h) }):
 		return unlikely
@@ -100,6 +112,12 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return alone
 	}
 	return named
+}
+
+// failing reports whether words that end so say that mail fails.
+func failing(before string) bool {
+	end := before[max(0, len(before)-40):]
+	return phrase(end, formulas) != "" || phrase(end, reasons) != ""
 }
 
 // add takes an address for one who failed.
@@ -155,6 +173,11 @@ func (f *failed) best(action Action) []Recipient {
 // sure reports whether somebody failed for certain.
 func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
+}
+
+// forGood reports whether a code says that somebody failed for good.
+func (f *failed) forGood() bool {
+	return strings.HasPrefix(f.code, "5") || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, "5") })
 }
 
 // codeOf is the status in a line, of an SMTP reply where there is no better one.

@@ -47,13 +47,15 @@ func Parse(m *message.Message) *Report {
 	switch f.kind {
 	case DSN:
 		r.delivery(groups)
-		r.complete(m)
 	case MDN:
 		r.disposition(groups)
 	case Feedback:
 		r.feedback(groups)
 	}
 	r.original(m, parts, status)
+	if f.kind == DSN {
+		r.complete(m)
+	}
 	return r
 }
 
@@ -70,7 +72,11 @@ func (r *Report) complete(m *message.Message) {
 	if action == "" && (b.about != "" || b.said != "") {
 		action = Failed
 	}
-	if found := recipients(b.failed, b.told, action); len(found) > 0 {
+	found := recipients(b.failed, b.told, action)
+	if len(found) == 0 && r.Action() == "" && action != "" {
+		found = []Recipient{r.somebody(action)}
+	}
+	if len(found) > 0 {
 		r.Recipients, r.Guessed = found, true
 	}
 }

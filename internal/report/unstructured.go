@@ -22,6 +22,7 @@ type bounce struct {
 	delay   string         // a phrase by which delivery goes on
 	failed  *failed        // who failed
 	coded   bool           // an SMTP reply or a status is in the text
+	gate    bool           // it is about what a filter found in a message of the reader's
 	lures   bool           // it asks to click or to log in
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
@@ -69,7 +70,20 @@ func unstructured(m *message.Message) *Report {
 		}
 	}
 	r.Recipients = recipients(b.failed, b.told, action)
+	if len(r.Recipients) == 0 {
+		r.Recipients = []Recipient{r.somebody(action)}
+	}
 	return r
+}
+
+// somebody failed, although nobody is named: the one that the original was for, if it was for
+// one.
+func (r *Report) somebody(action Action) Recipient {
+	rcpt := Recipient{Action: action}
+	if to := message.Addresses(r.Original.To); len(to) == 1 {
+		rcpt.Final = to[0]
+	}
+	return rcpt
 }
 
 // Notice says by what m is a mail system's notice to its own postmaster, which is about the
@@ -93,13 +107,15 @@ func look(m *message.Message) *bounce {
 	words, subject := plain(b.told[:min(len(b.told), maxTold)]), plain(m.Subject)
 	b.said, b.why = phrase(words, formulas), phrase(words, reasons)
 	b.lures = phrase(words, lures) != ""
-	if b.delay = phrase(subject, delays); b.delay == "" && phrase(subject, failures) == "" {
-		b.delay = phrase(words, delays)
-	}
+	b.gate = phrase(words, finds) != "" && phrase(words, yours) != ""
+	b.delay = phrase(subject, delays)
 	if b.about = phrase(subject, failures); b.about == "" {
 		b.about = b.delay
 	}
 	b.failed = failuresOf(m, b.told)
+	if b.delay == "" && !b.failed.forGood() {
+		b.delay = phrase(words, retries)
+	}
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 	return b
@@ -113,6 +129,8 @@ func (b *bounce) evidence(m *message.Message) []string {
 	switch {
 	case armed(m) || b.lures && !returns:
 		return nil
+	case b.gate && !answers && b.about != "" && (returns || len(b.failed.rcpts) > 0) && m.Header.Get("List-Unsubscribe") == "":
+		return append(subject, "text: "+phrase(plain(b.told), yours))
 	case b.is == caller && (answers || b.said == "" && !returns):
 		return nil
 	case b.said != "" && (returns || (b.about != "" || b.coded) && somebody):
@@ -123,13 +141,13 @@ func (b *bounce) evidence(m *message.Message) []string {
 		return []string{b.who, "text: " + b.why, "somebody who failed"}
 	case b.is == caller:
 		return nil
-	case b.said != "" && (somebody || b.coded || b.replies && b.is == program):
+	case b.said != "" && (somebody || b.coded && (b.is == program || b.about != "") || b.replies && b.is == program):
 		return text
 	case answers:
 		return nil
 	case b.about != "" && (returns || somebody || b.coded || len(b.failed.rcpts) > 0):
 		return append(subject, "somebody who failed")
-	case b.why != "" && (returns || somebody):
+	case b.why != "" && (returns || b.failed.early):
 		return []string{b.who, "text: " + b.why}
 	case returns && (b.is == program || somebody):
 		return []string{b.who}
@@ -161,7 +179,7 @@ func sender(m *message.Message) (string, standing) {
 		return who, is
 	}
 	from := m.Header.Get("From")
-	if n := phrase(plain(message.DecodeWords(from)), callings); n != "" {
+	if n := phrase(plain(strings.NewReplacer("_", " ", "-", " ").Replace(message.DecodeWords(from))), callings); n != "" {
 		return "From: " + n, caller
 	}
 	switch {

@@ -73,18 +73,24 @@ var failures = []string{
 	"kohaletoimetamatu", "לא ניתן למסירה", "לא נמסר", "không thể gửi", "không gửi được",
 }
 
-// delays stand in the subject of a warning that delivery goes on, or in its text.
+// delays stand in the subject of a warning that delivery goes on.
 var delays = []string{
-	"delayed", "(delay)", "delivery delay", "delay notification", "still being retried", "could not send message for past",
-	"transient delivery failure", "not yet been delivered", "not been delivered yet", "temporarily undeliverable", "temporarily unable to deliver",
-	"this is a warning message only",
-	"delivery attempts will continue", "will be retried", "will continue to try", "will keep trying", "will continue trying",
-	"you do not need to resend", "you don't need to resend", "will try to deliver", "is still in the queue", "still queued",
-	"hasn't been delivered yet",
-	"verzögert", "verzögerung bei der zustellung", "wird weiter versucht", "retardée", "a été différé", "remise retardée", "retrasad",
-	"retraso en la entrega", "ritardata", "ritardo nel recapito", "consegna ritardata", "atrasad", "atraso na entrega", "vertraagd", "opóźnion",
-	"opóźnienie",
-	"задерж", "откладыва", "отложен", "延迟", "延遲", "延误", "遅延", "遅れて", "지연", "försenad", "forsinket", "viivästy", "zpožd", "késleltet", "gecik",
+	"delayed", "(delay)", "delivery delay", "delay notification", "still being retried", "could not send message for past", "transient delivery failure",
+	"temporarily undeliverable", "not yet been delivered", "notification: warning", "verzögert", "verzögerung bei der zustellung", "retardée", "différé",
+	"remise retardée", "retrasad", "retraso en la entrega", "ritardata", "ritardo nel recapito", "ritardo nella consegna", "atrasad", "atraso na entrega",
+	"vertraagd", "vertraging", "opóźnion", "opóźnienie", "задерж", "откладыва", "отложен", "延迟", "延遲", "延误", "遅延", "遅れて", "지연", "försenad", "forsinket",
+	"viivästy", "zpožd", "késleltet", "gecik",
+}
+
+// retries stand in the text of such a warning.
+var retries = []string{
+	"not yet been delivered", "not been delivered yet", "hasn't been delivered yet", "delivery attempts will continue", "will be retried", "will continue to try",
+	"will keep trying", "will continue trying", "will try to deliver", "warning message only", "you do not need to resend", "you don't need to resend",
+	"you do not need to re-send", "is delayed for more than", "delivery is delayed", "delivery has been delayed", "message has been delayed", "temporary failure report",
+	"is still in the queue", "still queued", "wird weiter versucht", "weitere zustellversuche", "zustellung verzögert", "nouvelle tentative", "nouvelles tentatives",
+	"seguirá intentando", "se seguirá intentando", "se intentará de nuevo", "verranno effettuati altri tentativi", "continuerà a tentare", "continuará tentando",
+	"novas tentativas", "blijft proberen", "wordt opnieuw geprobeerd", "próby będą", "ponowne próby", "попытки доставки будут", "будут продолжены", "будет продолжать",
+	"将继续尝试", "会继续尝试", "將繼續嘗試", "稍后重试", "再送を試み", "配信を試み続け", "再試行します", "다시 시도",
 }
 
 // formulas are sentences that a mail system writes and hardly anybody else.
@@ -265,6 +271,22 @@ var lures = []string{
 	"upgrade your", "update your account", "update your mailbox", "log in to", "login to", "sign in to", "increase your", "clear cache", "storage settings", "deactivat",
 }
 
+// finds are what filters find in mail.
+var finds = []string{
+	"virus", "infected", "malware", "malicious", "trojan", "banned", "prohibited", "not allowed", "not permitted", "disallowed", "content filter", "content policy",
+	"security policy", "mail policy", "email policy", "e-mail policy", "content violation", "spam", "unsolicited", "offensive", "profanity", "viren", "schadsoftware", "вирус", "病毒", "ウイルス",
+	"ウィルス", "바이러스", "wirus", "vírus",
+}
+
+// yours say that the message was the reader's.
+var yours = []string{
+	"you sent", "sent by you", "you have sent", "you attempted", "you tried to send", "from you <", "from you to", "presumably from you", "your message to", "as the sender",
+	"your message was", "your e-mail was", "your email was", "your mail was", "your message has", "your email has", "your e-mail has", "your message contain",
+	"your email contain", "your e-mail contain", "your mail contain", "found in your", "in your message", "in your email", "in your e-mail", "in your mail ", "your system", "von ihnen", "ihre nachricht",
+	"ihre e-mail", "ihrer e-mail", "ihrer nachricht", "votre message", "vous avez envoyé", "su mensaje", "usted envió", "il suo messaggio", "il tuo messaggio", "sua mensagem", "uw bericht",
+	"twoja wiadomość", "twojej wiadomości", "ваше сообщение", "ваше письмо", "вашем письме", "您发送", "您的邮件", "お送りいただいた", "あなたが送信",
+}
+
 // ends are the lines behind which the returned message stands, not the report.
 var ends = []string{
 	"--- below this line is", "---below this line is", "--- below the next line is a copy", "------ this is a copy of", "--- this is a copy of",
@@ -302,7 +324,7 @@ var fieldNames = map[string]string{
 	"od": "From", "do": "To", "temat": "Subject", "wysłano": "Date", "от": "From", "от кого": "From", "кому": "To", "тема": "Subject", "дата": "Date",
 	"отправлено": "Date",
 	"发件人":        "From", "收件人": "To", "主题": "Subject", "日期": "Date", "发送时间": "Date", "时间": "Date", "寄件者": "From", "收件者": "To", "主旨": "Subject",
-	"邮件主题": "Subject", "差出人": "From", "宛先": "To", "件名": "Subject", "日時": "Date", "日付": "Date", "送信日時": "Date", "제목": "Subject", "받는 사람": "To",
+	"邮件主题": "Subject", "原邮件主题": "Subject", "差出人": "From", "宛先": "To", "件名": "Subject", "日時": "Date", "日付": "Date", "送信日時": "Date", "제목": "Subject", "받는 사람": "To",
 	"보낸 사람": "From", "보낸 날짜": "Date",
 	"från": "From", "till": "To", "ämne": "Subject", "skickat": "Date", "fra": "From", "til": "To", "emne": "Subject", "sendt": "Date",
 	"lähettäjä": "From", "vastaanottaja": "To", "aihe": "Subject", "lähetetty": "Date", "předmět": "Subject", "odesláno": "Date", "tárgy": "Subject",
@@ -325,11 +347,12 @@ var masters = []string{
 
 // callings are what mail systems call themselves in From, whatever the address.
 var callings = []string{
-	"mail deliver", "email deliver", "e-mail deliver", "message deliver", "mailer-daemon", "mailer daemon", "mail daemon", "delivery subsystem",
+	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
 	"delivery system", "mail system", "email system", "mail server", "postmaster", "mail administrator", "system administrator", "returned mail",
 	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
-	"antivirus", "anti-virus", "virus", "mailscanner", "content filter", "content-filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
+	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
 	"scanmail", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
+	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
 	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
 	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
 	"システム管理者", "メール配信", "メールシステム",
