@@ -19,7 +19,7 @@ var failures = []string{
 	"message status - ", "message not accepted",
 	"host unknown", "unknown host", "message blocked", "mail blocked", "email blocked", "was blocked", "been blocked", "blocked by",
 	"virus", "infected", "banned content", "banned file", "banned contents", "attachment type not allowed", "prohibited attachment",
-	"content violation", "policy violation", "message you sent",
+	"content violation", "policy violation", "sensitive content", "action taken", "to sender,", "message you sent",
 	// German
 	"unzustellbar", "nicht zustellbar", "nicht zugestellt", "zustellung fehlgeschlagen", "zustellung nicht möglich", "zustellungsfehler",
 	"zustellfehler", "fehler bei der zustellung",
@@ -273,14 +273,14 @@ var lures = []string{
 
 // finds are what filters find in mail.
 var finds = []string{
-	"virus", "infected", "malware", "malicious", "trojan", "banned", "prohibited", "not allowed", "not permitted", "disallowed", "content filter", "content policy",
+	"virus", "infected", "sensitive content", "sensitive e-mail", "malware", "malicious", "trojan", "banned", "prohibited", "not allowed", "not permitted", "disallowed", "content filter", "content policy",
 	"security policy", "mail policy", "email policy", "e-mail policy", "content violation", "spam", "unsolicited", "offensive", "profanity", "viren", "schadsoftware", "вирус", "病毒", "ウイルス",
 	"ウィルス", "바이러스", "wirus", "vírus",
 }
 
 // yours say that the message was the reader's.
 var yours = []string{
-	"you sent", "sent by you", "you have sent", "you attempted", "you tried to send", "from you <", "from you to", "presumably from you", "your message to", "as the sender",
+	"you sent", "you emailed", "you e-mailed", "you mailed", "sent by you", "you have sent", "you attempted", "you tried to send", "from you <", "from you to", "presumably from you", "your message to", "as the sender",
 	"your message was", "your e-mail was", "your email was", "your mail was", "your message has", "your email has", "your e-mail has", "your message contain",
 	"your email contain", "your e-mail contain", "your mail contain", "found in your", "in your message", "in your email", "in your e-mail", "in your mail ", "your system", "von ihnen", "ihre nachricht",
 	"ihre e-mail", "ihrer e-mail", "ihrer nachricht", "votre message", "vous avez envoyé", "su mensaje", "usted envió", "il suo messaggio", "il tuo messaggio", "sua mensagem", "uw bericht",
