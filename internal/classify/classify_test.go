@@ -85,17 +85,37 @@ func FuzzClassify(f *testing.F) {
 	})
 }
 
+// kinds of mail to measure, each a sample, and what its body is filled up to with further
+// lines, in bytes.
+var kinds = []struct {
+	name, sample string
+	size         int
+}{
+	{"ordinary", "ordinary/person", 0}, {"ordinary-20k", "ordinary/person", 20 << 10}, {"list", "ordinary/list-post", 0}, {"newsletter", "ordinary/newsletter", 0},
+	{"dsn", "dsn/postfix-unknown-user", 0}, {"dsn-20k", "dsn/postfix-unknown-user", 20 << 10}, {"dsn-mixed", "dsn/mixed", 0},
+	{"words", "dsn/qmail-two", 0}, {"words-20k", "dsn/qmail-two", 20 << 10}, {"words-html", "dsn/exchange-2010-french", 0},
+	{"auto-reply", "auto-reply/words-english", 0}, {"form", "auto-reply/form-japanese", 0}, {"mdn", "mdn/displayed", 0}, {"feedback", "feedback/abuse", 0},
+	{"lookalike", "ordinary/phishing-quarantine", 0}, {"null-path-20k", "ordinary/parcel-null-path", 20 << 10},
+}
+
 func BenchmarkClassify(b *testing.B) {
-	for name, file := range map[string]string{"ordinary": "ordinary/person", "dsn": "dsn/postfix-unknown-user", "list": "ordinary/list-post"} {
-		raw, err := os.ReadFile("../../testdata/" + file + ".eml")
+	for _, k := range kinds {
+		raw, err := os.ReadFile("../../testdata/" + k.sample + ".eml")
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(name, func(b *testing.B) {
+		for len(raw) < k.size {
+			raw = append(raw, "The quick brown fox jumps over the lazy dog, and the dog does not mind.\r\n"...)
+		}
+		env := message.Envelope{ReversePath: "bob@example.net"}
+		if strings.Contains(string(raw[:80]), "Return-Path: <>") {
+			env.ReversePath = ""
+		}
+		b.Run(k.name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Classify(message.Parse(message.Envelope{}, time.Time{}, raw))
+				Classify(message.Parse(env, time.Time{}, raw))
 			}
 		})
 	}

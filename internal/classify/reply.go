@@ -12,6 +12,15 @@ const (
 	maxNote = 8 << 10 // bytes of a text in which it says why
 )
 
+// The tables of words.go, made ready to be found.
+var (
+	begin   = message.NewPhrases(prefixes)
+	sure    = message.NewPhrases(unmistakable)
+	note    = message.NewPhrases(notes)
+	auto    = message.NewPhrases(automatic)
+	thanked = message.NewPhrases(thanks)
+)
+
 // away holds for an automatic reply that only its words tell: a subject as programs write it,
 // and a second sign, since a person may write such a subject as well.
 func away(f facts) string {
@@ -19,7 +28,7 @@ func away(f facts) string {
 	if f.get("Auto-Submitted") == "no" || answer.MatchString(subject) && ending(subject) == "" {
 		return ""
 	}
-	about := beginning(subject, prefixes)
+	about := begin.Begins(subject)
 	if about == "" {
 		about = ending(subject)
 	}
@@ -32,10 +41,10 @@ func away(f facts) string {
 	if sign := f.sign(); sign != "" {
 		return "Subject: " + about + ", " + sign
 	}
-	if p := beginning(subject, unmistakable); p != "" {
+	if p := sure.Begins(subject); p != "" {
 		return "Subject: " + p
 	}
-	if n := holds(f.text(maxNote), notes); n != "" {
+	if n := note.First(f.text(maxNote)); n != "" {
 		return "Subject: " + about + ", text: " + n
 	}
 	return ""
@@ -47,7 +56,7 @@ func says(f facts) string {
 	if f.m.ReversePath != "" && !containsFold(body, "auto") || f.newsletter() || f.get("Auto-Submitted") == "no" {
 		return ""
 	}
-	if a := holds(f.text(maxHead), automatic); a != "" {
+	if a := auto.First(f.text(maxHead)); a != "" {
 		return "text: " + a
 	}
 	return ""
@@ -65,24 +74,25 @@ func acknowledges(f facts) string {
 		return ""
 	}
 	text := f.text(maxNote)
-	thanked := inSubject
-	if thanked == "" {
-		if thanked = thank(text[:min(len(text), maxHead)]); thanked == "" && sign != "" {
-			thanked = thank(text)
-		}
+	words := inSubject
+	if words == "" {
+		words = thank(text)
 	}
 	if sign == "" {
-		sign = holds(text[:min(len(text), maxHead)], automatic)
+		sign = auto.First(text[:min(len(text), maxHead)])
 	}
-	if thanked == "" || sign == "" || f.newsletter() {
+	if words == "" || sign == "" || f.newsletter() {
 		return ""
 	}
-	return "words: " + thanked + ", " + sign
+	return "words: " + words + ", " + sign
 }
 
 func thank(s string) string {
-	if t := holds(s, thanks); t != "" {
+	if t := thanked.First(s); t != "" {
 		return t
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x3000 }) {
+		return ""
 	}
 	return taken.FindString(s)
 }
@@ -169,30 +179,10 @@ func plain(s string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(s), "’", "'")), " ")
 }
 
-// beginning is the one of phrases with which s begins.
-func beginning(s string, phrases []string) string {
-	for _, p := range phrases {
-		if strings.HasPrefix(s, p) {
-			return p
-		}
-	}
-	return ""
-}
-
 // ending is the suffix with which a subject ends.
 func ending(subject string) string {
 	for _, p := range suffixes {
 		if strings.HasSuffix(subject, p) {
-			return p
-		}
-	}
-	return ""
-}
-
-// holds is the first of phrases that stands in s.
-func holds(s string, phrases []string) string {
-	for _, p := range phrases {
-		if strings.Contains(s, p) {
 			return p
 		}
 	}

@@ -11,14 +11,13 @@ import (
 const (
 	maxAddresses = 50   // that are taken from one text
 	maxLines     = 2000 // of a text that are read for them
-	maxTold      = 16 << 10
+	maxLine      = 2 << 10  // bytes of one
+	maxTold      = 16 << 10 // bytes of what a reporter says
 	firstLines   = 3 // in which a system comes to the point
 )
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&'*+/=?^_{|}~-]+@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
-	aStatus   = regexp.MustCompile(`\b([245]\.[0-7]\.\d{1,3})\b`)
-	aReply    = regexp.MustCompile(`(?:^|[\s:(>#\[])([45][0-5]\d)[ -] ?(?:[\pL<#'"\[(]|[245]\.\d)`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
 )
 
@@ -50,7 +49,7 @@ func (f *failed) find(told string) {
 		if n++; n > maxLines || len(f.rcpts) >= maxAddresses {
 			return
 		}
-		line = strings.TrimSpace(line)
+		line = strings.TrimSpace(line[:min(len(line), maxLine)])
 		if f.line(line); line == "" {
 			n--
 		}
@@ -61,7 +60,7 @@ func (f *failed) find(told string) {
 // others are beginnings of lines whose addresses are those of somebody else.
 var others = []string{
 	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "(expanded from", "(generated from", "(ultimately generated", "envelope-from",
-	"x-", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
+	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
 }
 
 // helpers tell that an address is the one to ask for help.
@@ -80,7 +79,7 @@ func (f *failed) line(line string) {
 	case strings.HasPrefix(low, "final-recipient:") || strings.HasPrefix(low, "original-recipient:") || strings.HasPrefix(low, "x-actual-recipient:"):
 		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
 		return
-	case strings.IndexByte(line, '@') < 0 || slices.ContainsFunc(others, func(o string) bool { return strings.HasPrefix(low, o) }):
+	case strings.IndexByte(line, '@') < 0 || elsewhere.Begins(low) != "":
 	default:
 		for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
 			f.add(address(line[at[0]:at[1]]), rankOf(low, at[0], at[1], coded))
@@ -104,9 +103,9 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return unlikely
 	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case coded || slices.Contains(labels, before) || before == "" && after != "" && phrase(after, reasons) != "":
+	case coded || slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
 		return confirmed
-	case slices.ContainsFunc(helpers, func(h string) bool { return strings.Contains(low, h) }):
+	case help.First(low) != "":
 		return unlikely
 	case begins || ends || before == "" && after == "":
 		return alone
@@ -116,8 +115,7 @@ func rankOf(low string, begin, end int, coded bool) rank {
 
 // failing reports whether words that end so say that mail fails.
 func failing(before string) bool {
-	end := before[max(0, len(before)-40):]
-	return phrase(end, formulas) != "" || phrase(end, reasons) != ""
+	return fails.First(before[max(0, len(before)-40):]) != ""
 }
 
 // add takes an address for one who failed.
@@ -180,20 +178,59 @@ func (f *failed) forGood() bool {
 	return strings.HasPrefix(f.code, "5") || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, "5") })
 }
 
-// codeOf is the status in a line, of an SMTP reply where there is no better one.
+// codeOf is the status in a line (RFC 3463), of an SMTP reply (RFC 5321 §4.2) where there is
+// no better one.
 func codeOf(line string) (string, bool) {
-	if s := aStatus.FindStringSubmatchIndex(line); s != nil && !partOfNumber(line, s[2], s[3]) {
-		return line[s[2]:s[3]], true
+	reply := ""
+	for i := 0; i+4 < len(line); i++ {
+		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) {
+			continue
+		}
+		if line[i+1] == '.' {
+			if code := statusAt(line[i:]); code != "" {
+				return code, true
+			}
+			continue
+		}
+		if reply == "" && replyAt(line[i:]) {
+			reply = line[i:i+1] + ".0.0"
+		}
 	}
-	if s := aReply.FindStringSubmatch(line); s != nil {
-		return s[1][:1] + ".0.0", true
-	}
-	return "", false
+	return reply, reply != ""
 }
 
-// partOfNumber reports whether what looks like a status is within an IP address or a version.
-func partOfNumber(s string, begin, end int) bool {
-	return begin > 0 && (s[begin-1] == '.' || s[begin-1] == '-') || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9'
+// partOfWord reports whether a code can not begin behind c: it is within a word, a number, an
+// IP address or a version.
+func partOfWord(c byte) bool {
+	return c == '.' || c == '-' || c == '_' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// statusAt is the status with which s begins: a class, a subject, and up to three digits.
+func statusAt(s string) string {
+	if len(s) < 5 || s[2] < '0' || s[2] > '7' || s[3] != '.' {
+		return ""
+	}
+	end := 4
+	for end < len(s) && '0' <= s[end] && s[end] <= '9' {
+		end++
+	}
+	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9' {
+		return ""
+	}
+	return s[:end]
+}
+
+// replyAt reports whether s begins with the code of a negative SMTP reply and its text.
+func replyAt(s string) bool {
+	if len(s) < 5 || s[0] == '2' || s[1] < '0' || s[1] > '5' || s[2] < '0' || s[2] > '9' || s[3] != ' ' && s[3] != '-' {
+		return false
+	}
+	text := strings.TrimLeft(s[4:], " ")
+	if text == "" {
+		return false
+	}
+	c := text[0]
+	return c >= 0x80 || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("<#'\"[(", c) >= 0 || len(text) > 1 && text[1] == '.'
 }
 
 // locals finds those that a system names without their domain, which is its own: one word in
@@ -206,7 +243,7 @@ func locals(told, domain string) []string {
 		switch {
 		case line == "":
 		case strings.HasSuffix(line, ":"):
-			open = phrase(lower(line), formulas) != ""
+			open = fails.First(lower(line)) != ""
 		case open:
 			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses {
 				found = append(found, strings.ToLower(w[1])+"@"+domain)

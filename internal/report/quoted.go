@@ -6,8 +6,11 @@ import (
 	"breakwater/internal/message"
 )
 
-// maxBlock bounds a header in running text, in bytes.
-const maxBlock = 64 << 10
+// Limits of a header in running text, in bytes.
+const (
+	maxBlock  = 64 << 10
+	maxFolded = 8 << 10 // of one field
+)
 
 // telling are the fields by which a header in running text is known.
 var telling = []string{"Message-ID", "From", "To", "Subject", "Date", "Received", "Return-Path", "MIME-Version", "Content-Type"}
@@ -43,7 +46,9 @@ func block(text string, pos int) (message.Header, int) {
 		line = strings.TrimRight(line, "\r\n")
 		switch {
 		case quoted && len(h) > 0 && line != "" && isBlank(line[0]) && strings.TrimSpace(line) != "":
-			h[len(h)-1].Value += " " + strings.TrimSpace(line)
+			if last := &h[len(h)-1]; len(last.Value) < maxFolded {
+				last.Value += " " + strings.TrimSpace(line)
+			}
 		case quoted && strings.TrimSpace(line) != "":
 			name, value, ok := field(line)
 			if !ok {
@@ -106,6 +111,8 @@ func full(h message.Header) bool {
 	return h.Get("Received") != "" || h.Get("Return-Path") != "" || h.Get("MIME-Version") != "" || len(h) > 6
 }
 
+var ending = message.NewPhrases(ends)
+
 // divide splits a text into what the reporter says and what it returns, and finds the header
 // of the original in it; nil if there is none.
 func divide(text string) (told string, h message.Header) {
@@ -130,13 +137,7 @@ func divide(text string) (told string, h message.Header) {
 }
 
 func beginsOriginal(line string) bool {
-	start := lower(strings.TrimLeft(line[:min(len(line), 200)], " \t>|*"))
-	for _, e := range ends {
-		if strings.HasPrefix(start, e) {
-			return true
-		}
-	}
-	return false
+	return ending.Begins(lower(strings.TrimLeft(line[:min(len(line), 200)], " \t>|*"))) != ""
 }
 
 // mentioned are the fields of the original that the reporter names here and there.

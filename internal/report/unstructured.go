@@ -22,7 +22,7 @@ type bounce struct {
 	delay   string         // a phrase by which delivery goes on
 	failed  *failed        // who failed
 	coded   bool           // an SMTP reply or a status is in the text
-	gate    bool           // it is about what a filter found in a message of the reader's
+	gate    string         // a phrase by which a filter found something in a message of the reader's
 	lures   bool           // it asks to click or to log in
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
@@ -89,12 +89,31 @@ func (r *Report) somebody(action Action) Recipient {
 // Notice says by what m is a mail system's notice to its own postmaster, which is about the
 // system's work and no report to a sender; "" if it is none.
 func Notice(m *message.Message) string {
-	subject := plain(m.Subject)
-	n := phrase(subject, notices)
-	if who, is := system(m); n != "" && is != nobody {
+	n := subjects.Find(plain(m.Subject))[2]
+	if n == "" {
+		return ""
+	}
+	if who, is := system(m); is != nobody {
 		return who + ", Subject: " + n
 	}
 	return ""
+}
+
+// The tables of words.go, made ready to be found.
+var (
+	subjects  = message.NewPhrases(failures, delays, notices)
+	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries)
+	senders   = message.NewPhrases(callings)
+	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
+	elsewhere = message.NewPhrases(others)
+	help      = message.NewPhrases(helpers)
+	dashes    = strings.NewReplacer("_", " ", "-", " ")
+)
+
+// subjectOf finds by what a subject is that of a bounce, and of a delay.
+func subjectOf(m *message.Message) (about, delay string) {
+	found := subjects.Find(plain(m.Subject))
+	return found[0], found[1]
 }
 
 // look reads the words of m.
@@ -104,17 +123,19 @@ func look(m *message.Message) *bounce {
 	if h := returned(m); h != nil {
 		b.header = h
 	}
-	words, subject := plain(b.told[:min(len(b.told), maxTold)]), plain(m.Subject)
-	b.said, b.why = phrase(words, formulas), phrase(words, reasons)
-	b.lures = phrase(words, lures) != ""
-	b.gate = phrase(words, finds) != "" && phrase(words, yours) != ""
-	b.delay = phrase(subject, delays)
-	if b.about = phrase(subject, failures); b.about == "" {
+	b.about, b.delay = subjectOf(m)
+	if b.about == "" {
 		b.about = b.delay
 	}
+	found := texts.Find(plain(b.told[:min(len(b.told), maxTold)]))
+	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
+	if found[3] != "" {
+		b.gate = found[4]
+	}
 	b.failed = failuresOf(m, b.told)
+	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 	if b.delay == "" && !b.failed.forGood() {
-		b.delay = phrase(words, retries)
+		b.delay = found[5]
 	}
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
@@ -129,8 +150,8 @@ func (b *bounce) evidence(m *message.Message) []string {
 	switch {
 	case armed(m) || b.lures && !returns:
 		return nil
-	case b.gate && !answers && b.about != "" && (returns || len(b.failed.rcpts) > 0) && m.Header.Get("List-Unsubscribe") == "":
-		return append(subject, "text: "+phrase(plain(b.told), yours))
+	case b.gate != "" && !answers && b.about != "" && (returns || len(b.failed.rcpts) > 0) && m.Header.Get("List-Unsubscribe") == "":
+		return append(subject, "text: "+b.gate)
 	case b.is == caller && (answers || b.said == "" && !returns):
 		return nil
 	case b.said != "" && (returns || (b.about != "" || b.coded) && somebody):
@@ -179,7 +200,7 @@ func sender(m *message.Message) (string, standing) {
 		return who, is
 	}
 	from := m.Header.Get("From")
-	if n := phrase(plain(strings.NewReplacer("_", " ", "-", " ").Replace(message.DecodeWords(from))), callings); n != "" {
+	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
 		return "From: " + n, caller
 	}
 	switch {
@@ -226,16 +247,6 @@ func standingOf(addr string) standing {
 		return master
 	}
 	return nobody
-}
-
-// phrase returns the first of phrases that stands in s.
-func phrase(s string, phrases []string) string {
-	for _, p := range phrases {
-		if strings.Contains(s, p) {
-			return p
-		}
-	}
-	return ""
 }
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
