@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	maxAddresses = 50   // that are taken from one text
-	maxLines     = 2000 // of a text that are read for them
+	maxAddresses = 50       // that are taken from one text
+	maxLines     = 2000     // of a text that are read for them
 	maxLine      = 2 << 10  // bytes of one
 	maxTold      = 16 << 10 // bytes of what a reporter says
-	firstLines   = 3 // in which a system comes to the point
+	firstLines   = 3        // in which a system comes to the point
 )
 
 var (
