@@ -59,7 +59,7 @@ func (f *failed) find(told string) {
 
 // others are beginnings of lines whose addresses are those of somebody else.
 var others = []string{
-	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "(expanded from", "(generated from", "(ultimately generated", "envelope-from",
+	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "envelope-from",
 	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
 }
 
@@ -68,7 +68,7 @@ var helpers = []string{"contact", "please", "assistance", "unsubscribe", "suppor
 
 // labels are what stands before the address of somebody who failed.
 var labels = []string{
-	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
 	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址", "送信先", "受信者", "받는 사람",
 }
 
@@ -78,6 +78,11 @@ func (f *failed) line(line string) {
 	switch {
 	case strings.HasPrefix(low, "final-recipient:") || strings.HasPrefix(low, "original-recipient:") || strings.HasPrefix(low, "x-actual-recipient:"):
 		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
+		return
+	case parents.Begins(low) != "":
+		if a := anAddress.FindString(line); a != "" && len(f.rcpts) > 0 {
+			f.rcpts[len(f.rcpts)-1].Original = address(a)
+		}
 		return
 	case strings.IndexByte(line, '@') < 0 || elsewhere.Begins(low) != "":
 	default:
@@ -255,12 +260,14 @@ func locals(told, domain string) []string {
 	return found
 }
 
-// failures reads who failed out of what m tells, but for its sender and the one that it
-// writes to, who fails only where nobody else does.
-func failuresOf(m *message.Message, told string) *failed {
+// failuresOf reads who failed out of what m tells, but for its sender, the one that it writes
+// to, and the sender of the original h, who fail only where nobody else does.
+func failuresOf(m *message.Message, told string, h message.Header) *failed {
 	f := &failed{not: map[string]bool{strings.ToLower(m.From): true}}
-	for _, to := range message.Addresses(m.Header.Get("To")) {
-		f.not[strings.ToLower(to)] = true
+	for _, field := range []string{m.Header.Get("To"), h.Get("From"), h.Get("Return-Path"), h.Get("Sender")} {
+		for _, a := range message.Addresses(field) {
+			f.not[strings.ToLower(a)] = true
+		}
 	}
 	f.find(told)
 	if _, domain, ok := strings.Cut(m.From, "@"); ok && len(f.rcpts) == 0 {

@@ -105,6 +105,7 @@ var (
 	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries)
 	senders   = message.NewPhrases(callings)
 	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
+	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
 	elsewhere = message.NewPhrases(others)
 	help      = message.NewPhrases(helpers)
 	dashes    = strings.NewReplacer("_", " ", "-", " ")
@@ -132,7 +133,7 @@ func look(m *message.Message) *bounce {
 	if found[3] != "" {
 		b.gate = found[4]
 	}
-	b.failed = failuresOf(m, b.told)
+	b.failed = failuresOf(m, b.told, b.header)
 	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 	if b.delay == "" && !b.failed.forGood() {
 		b.delay = found[5]
