@@ -2,6 +2,8 @@ package classify
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 
 	"breakwater/internal/message"
@@ -15,10 +17,17 @@ const (
 // The tables of words.go, made ready to be found.
 var (
 	begin   = message.NewPhrases(prefixes)
+	absent  = message.NewPhrases(absences)
 	sure    = message.NewPhrases(unmistakable)
 	note    = message.NewPhrases(notes)
 	auto    = message.NewPhrases(automatic)
-	thanked = message.NewPhrases(thanks)
+	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
+	receipt = message.NewPhrases(receipts)
+
+	mailing = message.NewPhrases(mailers)
+
+	challenger = message.NewPhrases(challengers)
+	challenged = message.NewPhrases(challenges)
 )
 
 // away holds for an automatic reply that only its words tell: a subject as programs write it,
@@ -28,21 +37,24 @@ func away(f facts) string {
 	if f.get("Auto-Submitted") == "no" || answer.MatchString(subject) && ending(subject) == "" {
 		return ""
 	}
-	about := begin.Begins(subject)
+	about, away := begin.Begins(subject), absent.Begins(subject)
 	if about == "" {
 		about = ending(subject)
 	}
 	if about == "" {
 		about = strings.TrimSpace(replied.FindString(subject))
 	}
-	if about == "" || f.newsletter() {
+	if about == "" && away == "" || f.newsletter() {
 		return ""
 	}
 	if sign := f.sign(); sign != "" {
-		return "Subject: " + about + ", " + sign
+		return "Subject: " + cmp.Or(about, away) + ", " + sign
 	}
 	if p := sure.Begins(subject); p != "" {
 		return "Subject: " + p
+	}
+	if about == "" {
+		return ""
 	}
 	if n := note.First(f.text(maxNote)); n != "" {
 		return "Subject: " + about + ", text: " + n
@@ -62,83 +74,88 @@ func says(f facts) string {
 	return ""
 }
 
-// acknowledges holds for what a form or a ticket system says when it has taken a request: the
-// words alone a person writes as well, so that a field must show that a program sent them.
+// acknowledges holds for what a form or a ticket system says when it has taken a request. The
+// words alone a person writes as well, so that a field must show that a program sent them;
+// the answers of people who work with a ticket system have such fields, too, but other words.
 func acknowledges(f facts) string {
 	subject := f.subject()
-	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" {
+	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
 		return ""
 	}
-	sign, inSubject := f.form(), thank(subject)
-	if sign == "" && inSubject == "" {
+	form, sign, about := f.form(), f.program(), taken(subject)
+	if form == "" && sign == "" && about == "" {
 		return ""
 	}
 	text := f.text(maxNote)
-	words := inSubject
-	if words == "" {
-		words = thank(text)
+	head := text[:min(len(text), maxHead)]
+	switch {
+	case form != "" && about != "":
+		return "words: " + about + ", " + form
+	case form != "":
+		if words := taken(text); words != "" {
+			return "words: " + words + ", " + form
+		}
+	case sign != "" && about != "":
+		return "words: " + about + ", " + sign
+	case sign != "":
+		if words := receipt.First(head); words != "" {
+			return "words: " + words + ", " + sign
+		}
+	default:
+		if a := auto.First(head); a != "" {
+			return "words: " + about + ", text: " + a
+		}
 	}
-	if sign == "" {
-		sign = auto.First(text[:min(len(text), maxHead)])
-	}
-	if words == "" || sign == "" || f.newsletter() {
-		return ""
-	}
-	return "words: " + words + ", " + sign
+	return ""
 }
 
-func thank(s string) string {
+// taken are the words of s by which something was taken.
+func taken(s string) string {
 	if t := thanked.First(s); t != "" {
 		return t
 	}
 	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x3000 }) {
 		return ""
 	}
-	return taken.FindString(s)
+	return japanese.FindString(s)
 }
 
-// form says by what a program sent m that handles forms or requests.
+// form says by what a program sent m that handles forms.
 func (f facts) form() string {
-	if mailer := plain(f.m.Header.Get("X-Mailer")); mailer != "" {
-		for _, m := range mailers {
-			if strings.HasPrefix(mailer, m) {
-				return "X-Mailer: " + m
-			}
-		}
+	if mailer := mailing.Begins(plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
+		return "X-Mailer: " + mailer
 	}
 	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
 		return "From: " + f.m.From
 	}
-	for _, name := range []string{"X-PHP-Originating-Script", "X-PHP-Script"} {
-		if f.m.Header.Get(name) != "" {
-			return name
-		}
-	}
-	return f.sign()
+	return present("X-PHP-Originating-Script", "X-PHP-Script")(f)
 }
 
-// sign is a field by which programs tell that they answer.
+// sign is a field by which an answer is known for that of a program. A person's answer has one
+// in In-Reply-To, and a subject that begins with "Re:".
 func (f facts) sign() string {
+	if s := f.program(); s != "" {
+		return s
+	}
+	return present("In-Reply-To")(f)
+}
+
+// program is a field that programs write.
+func (f facts) program() string {
 	if v := f.get("Auto-Submitted"); v != "" {
 		return "Auto-Submitted: " + v
 	}
 	if f.m.ReversePath == "" && (!f.m.Rebuilt || strings.TrimSpace(f.m.Header.Get("Return-Path")) == "<>") {
 		return "null reverse-path"
 	}
-	for _, name := range []string{"X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention"} {
-		if f.m.Header.Get(name) != "" {
-			return name
-		}
+	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {
+		return name
 	}
 	switch v := f.get("Precedence"); v {
-	case "bulk", "junk", "auto_reply":
+	case "bulk", "junk":
 		if f.m.Header.Get("List-Id") == "" {
 			return "Precedence: " + v
 		}
-	}
-	// A person's answer has a subject that begins with Re.
-	if f.m.Header.Get("In-Reply-To") != "" {
-		return "In-Reply-To"
 	}
 	return ""
 }
@@ -167,9 +184,14 @@ func (f facts) subject() string {
 func (f facts) text(limit int) string {
 	var b strings.Builder
 	for line := range strings.Lines(f.m.Text(limit)) {
-		if !strings.HasPrefix(strings.TrimSpace(line), ">") {
-			b.WriteString(line)
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, ">"):
+			continue
+		case b.Len() > 0 && quoting.MatchString(line):
+			return plain(b.String())
 		}
+		b.WriteString(line + "\n")
 	}
 	return plain(b.String())
 }
@@ -196,14 +218,17 @@ func containsFold(b []byte, word string) bool {
 
 // challenge holds for a mark of a known system.
 func challenge(f facts) string {
-	for _, c := range challenges {
-		if v := f.m.Header.Get(c.field); v != "" && strings.Contains(strings.ToLower(message.DecodeWords(v)), c.holds) {
-			return strings.TrimSuffix(c.field+": "+c.holds, ": ")
-		}
+	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
+		return "From: " + c
+	}
+	subject := plain(f.m.Subject)
+	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
+		return "Subject: " + c
 	}
 	return ""
 }
 
+// complaint holds for a complaint that carries no feedback-report part.
 func complaint(f facts) string {
 	if s := plain(f.m.Subject); complained.MatchString(s) {
 		return "Subject: " + s

@@ -8,52 +8,42 @@ import "regexp"
 // prefixes are what programs put before the subject that they answer. A person's answer to
 // such a subject begins with "Re:".
 var prefixes = []string{
-	// English
 	"automatic reply:", "automatic reply from", "auto reply:", "auto-reply:", "autoreply:", "auto reply to", "auto-reply to", "auto reply from",
 	"auto-reply from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
 	"automated response:", "autorespond:", "auto:", "[auto-reply]", "[auto reply]", "[autoreply]", "[auto response]", "[automatic reply]",
 	"(auto reply)", "(auto-reply)", "out of office:", "out of office autoreply", "out of office reply", "out of office auto reply", "out-of-office:",
-	"out of the office:", "out of office re:",
-	"out of office message", "out of office notification", "ooo:", "ooto:", "vacation reply", "vacation:", "vacation re:", "vacation message",
-	"vacation notice", "away from my mail", "away from mail", "away:", "yahoo! auto response", "autoreply from", "autoreply re:",
-	"automatic out of office",
-	// German
-	"abwesenheitsnotiz", "abwesenheitsnachricht", "abwesenheitsmeldung", "automatische antwort", "automatische abwesenheit", "automatische rückantwort",
-	"automatische nachricht", "automatische e-mail-antwort", "abwesend:", "abwesenheit:", "abwesenheitsassistent", "urlaubsnotiz",
-	"urlaubsbenachrichtigung", "out of office (automatische", "autom. antwort",
-	// French
-	"réponse automatique", "reponse automatique", "réponse d'absence", "réponse auto", "absence du bureau", "absent du bureau", "absent(e) du bureau",
-	"message d'absence", "notification d'absence", "avis d'absence", "message automatique d'absence", "absence:", "absence :", "absent:", "absent :",
-	// Spanish, Portuguese, Italian
-	"respuesta automática", "respuesta automatica", "fuera de la oficina", "fuera de oficina", "ausencia de la oficina", "ausente de la oficina",
-	"ausencia:", "autorrespuesta", "contestación automática", "mensaje de ausencia", "aviso de ausencia", "resposta automática", "resposta automatica",
-	"ausência temporária", "aviso de ausência", "fora do escritório", "fora do escritorio", "fora da empresa", "ausente do escritório",
-	"ausência do escritório",
-	"risposta automatica", "fuori sede", "fuori ufficio", "assenza dall'ufficio", "assente dall'ufficio", "messaggio di assenza", "avviso di assenza",
-	"risponditore automatico", "resposta automàtica",
-	// Dutch
-	"automatisch antwoord", "automatische reactie", "automatische beantwoording", "afwezig:", "afwezigheid:", "afwezigheidsassistent",
-	"afwezigheidsbericht", "afwezigheidsmelding", "niet aanwezig:", "niet op kantoor", "buiten kantoor",
-	// Slavic
-	"odpowiedź automatyczna", "automatyczna odpowiedź", "[automatyczna odpowiedź", "autoodpowiedź", "autoresponder:", "poza biurem",
-	"nieobecność w biurze", "nieobecny w biurze", "nieobecność:", "автоматический ответ", "автоматическое уведомление", "автоответ",
-	"отсутствие на рабочем месте", "отсутствует на рабочем месте", "вне офиса", "нет на работе", "автоматична відповідь", "поза офісом",
-	"automatická odpověď", "automatická odpoveď", "mimo kancelář", "mimo kanceláriu", "automatski odgovor", "automatický e-mail", "nepřítomnost:",
-	"neprítomnosť", "odsutan", "odsotnost", "samodejni odgovor", "автоматичен отговор", "аутоматски одговор",
-	// Nordic, Baltic
-	"autosvar", "automatiskt svar", "automatisk svar", "automatisk besked", "fraværsassistent", "fravær:", "fraværende", "ikke til stede",
-	"ikke på kontoret", "frånvaro", "frånvarande", "ej på plats", "automaattinen vastaus", "automaattivastaus", "poissa:", "poissaoloilmoitus",
-	"poissa toimistosta", "lomailmoitus", "sjálfvirkt svar", "fjarverandi", "semester:",
-	"ārpus biroja", "arpus biroja", "automātiska atbilde", "automatiska atbilde", "atvaļinājum", "automatinis atsakymas", "nesu biure",
-	"automaatvastus", "kontorist väljas", "automaatne vastus",
-	// Hungarian, Romanian, Turkish, Greek
-	"automatikus válasz", "házon kívül", "irodán kívül", "răspuns automat", "raspuns automat", "în afara biroului", "otomatik yanıt", "otomatik cevap",
-	"ofis dışında", "ofis dışı", "αυτόματη απάντηση", "εκτός γραφείου", "απουσία από το γραφείο",
-	// Chinese, Japanese, Korean, others
-	"自动答复", "自动回复", "自動回覆", "自動回復", "自動答覆", "外出自动回复", "不在办公室", "不在辦公室", "外出:", "休假自动", "yahoo! 来信自动回复", "来信自动回复", "来自", "自動応答", "自動返信", "【自動返信】",
-	"[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "不在のお知らせ", "不在連絡", "休暇のお知らせ", "外出中",
-	"부재 중", "부재중", "자동 회신", "자동회신", "자동 응답", "자동응답", "tự động trả lời", "trả lời tự động", "balasan otomatis", "jawapan automatik", "ตอบกลับอัตโนมัติ",
-	"รายการตอบรับอัตโนมัติ", "رد تلقائي", "خارج المكتب", "תשובה אוטומטית", "מענה אוטומטי", "מחוץ למשרד",
+	"out of office message", "out of office notification", "vacation reply", "yahoo! auto response", "autoreply from", "autoreply re:",
+	"automatic out of office", "abwesenheitsnotiz", "abwesenheitsnachricht", "abwesenheitsmeldung", "automatische antwort", "automatische abwesenheit",
+	"automatische rückantwort", "automatische nachricht", "automatische e-mail-antwort", "abwesenheitsassistent", "out of office (automatische",
+	"autom. antwort", "réponse automatique", "reponse automatique", "réponse d'absence", "réponse auto", "absence du bureau", "absent du bureau",
+	"absent(e) du bureau", "message d'absence", "notification d'absence", "avis d'absence", "message automatique d'absence", "respuesta automática",
+	"respuesta automatica", "fuera de la oficina", "autorrespuesta", "contestación automática", "mensaje de ausencia", "aviso de ausencia",
+	"resposta automática", "resposta automatica", "aviso de ausência", "risposta automatica", "assenza dall'ufficio", "assente dall'ufficio",
+	"messaggio di assenza", "avviso di assenza", "risponditore automatico", "resposta automàtica", "automatisch antwoord", "automatische reactie",
+	"automatische beantwoording", "afwezigheidsassistent", "afwezigheidsbericht", "afwezigheidsmelding", "odpowiedź automatyczna",
+	"automatyczna odpowiedź", "[automatyczna odpowiedź", "autoodpowiedź", "autoresponder:", "автоматический ответ", "автоматическое уведомление",
+	"автоответ", "отсутствие на рабочем месте", "автоматична відповідь", "automatická odpověď", "automatická odpoveď", "automatski odgovor",
+	"automatický e-mail", "samodejni odgovor", "автоматичен отговор", "аутоматски одговор", "autosvar", "automatiskt svar", "automatisk svar",
+	"automatisk besked", "fraværsassistent", "automaattinen vastaus", "automaattivastaus", "poissaoloilmoitus", "sjálfvirkt svar", "ārpus biroja",
+	"arpus biroja", "automātiska atbilde", "automatiska atbilde", "automatinis atsakymas", "automaatvastus", "automaatne vastus", "automatikus válasz",
+	"răspuns automat", "raspuns automat", "otomatik yanıt", "otomatik cevap", "αυτόματη απάντηση", "自动答复", "自动回复", "自動回覆", "自動回復", "自動答覆", "外出自动回复",
+	"休假自动", "yahoo! 来信自动回复", "来信自动回复", "自動応答", "自動返信", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "자동 회신", "자동회신",
+	"자동 응답", "자동응답", "tự động trả lời", "trả lời tự động", "balasan otomatis", "jawapan automatik", "ตอบกลับอัตโนมัติ", "รายการตอบรับอัตโนมัติ",
+	"رد تلقائي", "תשובה אוטומטית", "מענה אוטומטי",
+}
+
+// absences are such words that people put before their subjects as well.
+var absences = []string{
+	"ooo:", "ooto:", "vacation:", "vacation re:", "vacation message", "vacation notice", "away:", "away from my mail", "away from mail", "abwesend:",
+	"abwesenheit:", "urlaubsnotiz", "urlaubsbenachrichtigung", "absence:", "absence :", "absent:", "absent :", "ausencia:", "ausencia de la oficina",
+	"ausente de la oficina", "ausência temporária", "fuera de oficina", "fora da empresa", "fora do escritorio", "fora do escritório",
+	"ausente do escritório", "ausência do escritório", "fuori sede", "fuori ufficio", "afwezig:", "afwezigheid:", "niet aanwezig:", "niet op kantoor",
+	"buiten kantoor", "poza biurem", "nieobecność w biurze", "nieobecny w biurze", "nieobecność:", "отсутствует на рабочем месте", "вне офиса",
+	"нет на работе", "поза офісом", "mimo kancelář", "mimo kanceláriu", "nepřítomnost:", "neprítomnosť", "odsutan", "odsotnost", "fravær:",
+	"fraværende", "ikke til stede", "ikke på kontoret", "frånvaro", "frånvarande", "ej på plats", "poissa:", "poissa toimistosta", "lomailmoitus",
+	"fjarverandi", "semester:", "atvaļinājum", "nesu biure", "kontorist väljas", "házon kívül", "irodán kívül", "în afara biroului", "ofis dışında",
+	"ofis dışı", "εκτός γραφείου", "απουσία από το γραφείο", "不在办公室", "不在辦公室", "外出:", "不在のお知らせ", "不在連絡", "休暇のお知らせ", "外出中", "부재 중", "부재중", "خارج المكتب",
+	"מחוץ למשרד", "out of the office:", "out of office re:", "on vacation", "out of the office",
 }
 
 // unmistakable are the prefixes, and words within a subject, that nobody but a program
@@ -129,57 +119,60 @@ var automatic = []string{
 	"bu bir otomatik yanıt", "αυτή είναι μια αυτόματη απάντηση", "acesta este un răspuns automat",
 }
 
-// thanks are what systems and forms say when they have taken a message or a request.
+// thanks are what forms and ticket systems say when they have taken a message or a request.
+// People say it, too.
 var thanks = []string{
 	"thank you for contacting", "thanks for contacting", "thank you for your message", "thanks for your message", "thank you for your inquiry",
 	"thanks for your inquiry", "thank you for your enquiry", "thanks for your enquiry", "thank you for your email", "thank you for your e-mail",
 	"thanks for your email", "thank you for getting in touch", "thanks for getting in touch", "thank you for reaching out", "thanks for reaching out",
 	"thank you for writing", "thank you for your request", "thanks for your request", "thank you for your query", "thank you for your question",
-	"thank you for your feedback", "thank you for making contact", "thank you for connecting with", "thanks for connecting",
-	"thank you for your interest", "thank you for your submission", "thank you for submitting",
+	"thank you for your feedback", "thank you for your submission", "vielen dank für ihre anfrage", "vielen dank für ihre nachricht",
+	"vielen dank für ihre mail", "vielen dank für ihre e-mail", "vielen dank für ihre kontakt", "danke für ihre anfrage", "danke für ihre nachricht",
+	"danke für ihre e-mail", "danke für ihre mail", "merci pour votre message", "merci de votre message", "merci pour votre demande",
+	"merci de votre demande", "merci pour votre e-mail", "merci pour votre mail", "gracias por contactar", "gracias por ponerse en contacto",
+	"gracias por su mensaje", "gracias por tu mensaje", "gracias por su consulta", "gracias por tu consulta", "gracias por escribir",
+	"gracias por comunicarse", "grazie per il tuo messaggio", "grazie per il suo messaggio", "grazie per la sua richiesta",
+	"grazie per la tua richiesta", "obrigado por entrar em contato", "obrigado por nos contat", "obrigado por contactar", "obrigado pelo contato",
+	"obrigado pelo seu contato", "obrigado pela sua mensagem", "agradecemos o contato", "agradecemos o seu contato", "agradecemos seu contato",
+	"спасибо за обращение", "спасибо за заявку", "спасибо за сообщение", "感谢您的留言", "感谢您的来信", "感谢您的咨询", "感谢您联系", "感谢您的联系", "感謝您的來信", "感謝您的留言", "感謝您聯絡",
+	"谢谢您的留言", "谢谢您的来信", "문의해 주셔서", "tack för ditt", "tack för att du", "tak for din", "takk for din", "takk for at du", "kiitos viestistä",
+	"kiitos yhteydenotosta", "kiitos palautteesta", "köszönjük megkeresés", "köszönjük üzenet", "köszönjük érdeklődés", "mesajınız için teşekkür",
+	"iletişime geçtiğiniz için", "cảm ơn bạn đã", "cảm ơn quý khách", "terima kasih telah", "شكرا لتواصلك", "شكراً لتواصلك", "תודה על פנייתך",
+	"תודה שפנית", "ขอบคุณที่ติดต่อ", "merci de nous avoir contact", "merci de nous avoir écrit", "grazie per aver contattato",
+	"grazie per averci contattat", "grazie per averci scritto", "bedankt voor uw bericht", "bedankt voor uw aanvraag", "bedankt voor uw e-mail",
+	"bedankt voor uw reactie", "bedankt voor je bericht", "dank voor uw bericht", "dank u voor uw bericht", "dziękujemy za wiadomość",
+	"dziękujemy za kontakt", "dziękujemy za zgłoszenie", "dziękujemy za przesłanie", "спасибо за ваше письмо", "спасибо за вашу заявку",
+	"благодарим за обращение", "благодарим вас за обращение", "дякуємо за звернення", "děkujeme za vaši zprávu", "děkujeme za váš dotaz",
+	"ďakujeme za vašu správu", "tack för din förfrågan", "ευχαριστούμε για το μήνυμά", "ευχαριστούμε για την επικοινωνία", "vă mulțumim pentru mesaj",
+	"terima kasih atas pesan", "hvala na vašoj poruci", "thank you for making contact", "vielen dank für deine nachricht", "danke für deine nachricht",
+}
+
+// receipts say that something was taken, as people hardly do.
+var receipts = []string{
 	"received your message", "received your email", "received your e-mail", "received your inquiry", "received your enquiry", "received your request",
 	"received your query", "received your question", "received your submission", "received your feedback", "received your mail",
 	"received your contact", "received your ticket", "received your support request", "your message has been received", "your email has been received",
 	"your e-mail has been received", "your inquiry has been received", "your enquiry has been received", "your request has been received",
 	"your submission has been received", "your message has been sent", "your ticket has been", "message received", "request received",
-	"ticket received", "case received", "ticket opened", "ticket has been created", "support ticket", "acknowledgement of your",
-	"confirmation of your message", "you sent the following message", "sent from a contact form", "sent via a contact form",
-	"submitted via the contact form", "contact notification",
-	"vielen dank für ihre anfrage", "vielen dank für ihre nachricht", "vielen dank für ihre mail", "vielen dank für ihre e-mail",
-	"vielen dank für ihr interesse", "vielen dank für ihre kontakt", "vielen dank für deine", "danke für ihre anfrage", "danke für ihre nachricht",
-	"danke für ihre e-mail", "danke für ihre mail", "danke für deine", "ihre anfrage ist", "ihre anfrage wurde", "ihre nachricht ist bei uns",
-	"ihre nachricht wurde", "ihre anfrage", "eingangsbestätigung", "empfangsbestätigung", "haben ihre anfrage", "haben ihre nachricht",
-	"haben ihre e-mail", "kontaktformular", "kontaktanfrage",
-	"merci de nous avoir", "merci pour votre message", "merci de votre message", "merci pour votre demande", "merci de votre demande",
-	"merci pour votre e-mail", "merci pour votre mail", "merci de votre intérêt", "accusé de réception", "bien reçu votre", "votre demande a bien été",
-	"votre message a bien été", "votre message a été", "formulaire de contact", "gracias por contactar", "gracias por ponerse en contacto",
-	"gracias por su mensaje", "gracias por tu mensaje", "gracias por su consulta", "gracias por tu consulta", "gracias por escribir",
-	"gracias por comunicarse", "gracias por su interés", "hemos recibido su", "hemos recibido tu", "acuse de recibo", "formulario de contacto",
-	"su mensaje ha sido",
-	"grazie per aver", "grazie per il tuo messaggio", "grazie per il suo messaggio", "grazie per la sua richiesta", "grazie per la tua richiesta",
-	"abbiamo ricevuto la", "abbiamo ricevuto il", "conferma di ricezione", "modulo di contatto", "il suo messaggio è stato",
-	"obrigado por entrar em contato", "obrigado por nos contat", "obrigado por contactar", "obrigado pelo contato", "obrigado pelo seu contato",
-	"obrigado pela sua mensagem", "agradecemos o contato", "agradecemos o seu contato", "agradecemos seu contato", "recebemos a sua mensagem",
-	"recebemos sua mensagem", "recebemos o seu", "recebemos seu", "confirmação de recebimento", "formulário de contato", "formulário de contacto",
-	"bedankt voor uw", "bedankt voor je", "bedankt voor het", "dank voor uw", "hartelijk dank voor uw", "dank u voor uw", "wij hebben uw",
-	"we hebben uw", "we hebben je", "ontvangstbevestiging", "contactformulier", "uw bericht is", "dziękujemy za", "dziękuję za",
-	"potwierdzenie otrzymania", "otrzymaliśmy", "formularz kontaktowy", "formularza kontaktowego", "twoja wiadomość została", "спасибо за обращение",
-	"спасибо за ваше", "спасибо за заявку", "спасибо за сообщение", "спасибо за вашу", "спасибо, что", "благодарим за", "благодарим вас за",
-	"ваше сообщение получено", "ваше сообщение отправлено", "ваше обращение", "ваша заявка", "мы получили ваш", "заявка принята", "обратной связи",
-	"дякуємо за", "ваше повідомлення",
-	"感谢您的留言", "感谢您的来信", "感谢您的咨询", "感谢您联系", "感谢您的联系", "感谢您的关注", "感謝您的來信", "感謝您的留言", "感謝您聯絡", "谢谢您的留言", "谢谢您的来信", "已收到您的", "我们已经收到", "已經收到您的", "您的留言",
-	"문의해 주셔서", "문의가 접수", "접수되었습니다",
-	"tack för ditt", "tack för att du", "tack för din", "vi har mottagit", "tak for din", "tak for deres", "vi har modtaget", "takk for din",
-	"takk for at du", "vi har mottatt", "kiitos viestistä", "kiitos yhteydenotosta", "kiitos palautteesta", "olemme vastaanottaneet", "děkujeme za",
-	"ďakujeme za", "obdrželi jsme", "köszönjük megkeresés", "köszönjük üzenet", "köszönjük érdeklődés", "köszönjük, hogy", "megkaptuk",
-	"mesajınız için teşekkür", "iletişime geçtiğiniz için", "mesajınız alınmıştır", "mesajınız tarafımıza", "talebiniz alınmıştır", "ευχαριστούμε για",
-	"σας ευχαριστούμε", "vă mulțumim", "va multumim", "cảm ơn bạn đã", "cảm ơn quý khách", "terima kasih telah", "terima kasih atas", "hvala na",
-	"hvala za", "hvala vam", "paldies par", "täname", "dėkojame", "شكرا لتواصلك", "شكراً لتواصلك", "تم استلام", "תודה על פנייתך", "תודה שפנית",
-	"ขอบคุณที่ติดต่อ",
+	"ticket received", "ticket opened", "ticket has been created", "acknowledgement of your", "confirmation of your message",
+	"you sent the following message", "sent from a contact form", "sent via a contact form", "submitted via the contact form", "ihre anfrage ist",
+	"ihre anfrage wurde", "ihre nachricht ist bei uns", "ihre nachricht wurde", "eingangsbestätigung", "empfangsbestätigung", "haben ihre anfrage",
+	"haben ihre nachricht", "haben ihre e-mail", "kontaktformular", "kontaktanfrage", "accusé de réception", "bien reçu votre",
+	"votre demande a bien été", "votre message a bien été", "votre message a été", "formulaire de contact", "hemos recibido su", "hemos recibido tu",
+	"acuse de recibo", "formulario de contacto", "su mensaje ha sido", "conferma di ricezione", "modulo di contatto", "il suo messaggio è stato",
+	"recebemos a sua mensagem", "recebemos sua mensagem", "confirmação de recebimento", "formulário de contato", "formulário de contacto",
+	"ontvangstbevestiging", "contactformulier", "uw bericht is", "potwierdzenie otrzymania", "formularz kontaktowy", "formularza kontaktowego",
+	"twoja wiadomość została", "ваше сообщение получено", "ваше сообщение отправлено", "ваше обращение", "ваша заявка", "мы получили ваш",
+	"заявка принята", "обратной связи", "ваше повідомлення", "已收到您的", "我们已经收到", "已經收到您的", "문의가 접수", "접수되었습니다", "olemme vastaanottaneet",
+	"mesajınız alınmıştır", "mesajınız tarafımıza", "talebiniz alınmıştır", "تم استلام", "спасибо за ваше обращение", "спасибо за ваше сообщение",
+	"благодарим за ваше обращение", "we hebben uw bericht ontvangen", "wij hebben uw bericht ontvangen", "uw aanvraag is ontvangen",
+	"abbiamo ricevuto la tua richiesta", "abbiamo ricevuto la sua richiesta", "abbiamo ricevuto il suo messaggio", "abbiamo ricevuto il tuo messaggio",
+	"otrzymaliśmy twoją wiadomość", "otrzymaliśmy twoje zgłoszenie", "obdrželi jsme vaši zprávu", "vi har mottagit ditt", "vi har modtaget din",
+	"vi har mottatt din", "case received", "case has been created", "support ticket opened",
 }
 
-// taken are words with which Japanese forms confirm an inquiry.
-var taken = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お申し?込み?|ご応募|ご予約|資料請求|お見積).{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付|受け付け|受けいたし|承り|完了|送信され)|自動(返信|送信|配信|的に(送信|お送り|返信))|メッセージ本文:|フォームから送信`)
+// japanese are words with which Japanese forms confirm an inquiry.
+var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お申し?込み?|ご応募|ご予約|資料請求|お見積).{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付|受け付け|受けいたし|承り|完了|送信され)|自動(返信|送信|配信|的に(送信|お送り|返信))|メッセージ本文:|フォームから送信`)
 
 // mailers are programs that send what forms on web pages are filled with.
 var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}
@@ -187,19 +180,22 @@ var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress
 // replied are subjects of Lotus Notes, which has the person's name in front.
 var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
+// quoting is a line behind which a person's mail program has what he answers.
+var quoting = regexp.MustCompile(`(?i)^-{3,} ?(original|ursprüngliche|message d'origine|mensaje original|messaggio originale|mensagem original|oorspronkelijk|forwarded)|^(from|von|van|od|от|发件人|寄件者|差出人)\s?:|(wrote|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|написал|写道) ?:$`)
+
 // answer is a subject that a person's mail program wrote.
 var answer = regexp.MustCompile(`^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i|回复|答复|回覆|转发|轉寄|返信)\s*(\[\d+\])?\s*[:：]`)
 
-// challenges are marks of systems that ask a sender to prove that he is one.
-var challenges = []struct{ field, holds string }{
-	{"From", "@boxbe.com"}, {"From", "@spamarrest.com"}, {"From", "@0spam.com"}, {"From", "@bluebottle.com"}, {"From", "@mailblocks.com"},
-	{"From", "@earthlink.net (spamblocker"}, {"From", "antispamuol"}, {"From", "antispam@uol"},
-	{"Subject", "requires verification verify#"}, {"Subject", "please confirm your message"}, {"Subject", "(verifying)"}, {"Subject", "[qurb "},
-	{"Subject", "antispam uol"}, {"Subject", "confirm (rsvp)"}, {"Subject", "sender verification required"},
-	{"Subject", "[spam arrest]"}, {"Subject", "please verify your email to"}, {"Subject", "please confirm that you are not a spammer"},
-	{"Subject", "your message requires verification"}, {"Subject", "confirm your email to me"}, {"Subject", "challenge-response"},
-	{"Subject", "sender authentication required"}, {"Subject", "confirmation requise pour l'envoi"},
-}
+// challengers stand in the From, and challenges in the subject, of systems that ask a sender
+// to prove that he is one.
+var (
+	challengers = []string{"@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
+	challenges  = []string{
+		"requires verification verify#", "please confirm your message", "(verifying)", "[qurb ", "antispam uol", "confirm (rsvp)", "(conf#", "sender verification required",
+		"sender authentication required", "[spam arrest]", "please confirm that you are not a spammer", "your message requires verification", "your email requires verification",
+		"confirm your email to me", "authentification de votre e-mail requise", "confirmation requise pour l'envoi",
+	}
+)
 
 // complained is the subject of complaints that carry no feedback-report part.
 var complained = regexp.MustCompile(`^complaint about message from [0-9a-fx.:]+$|^(email|e-mail) feedback report for ip `)
