@@ -18,6 +18,7 @@ func TestBombs(t *testing.T) {
 		"fields":            daemon + "\n" + many("From: x\n"),
 		"quoted fields":     daemon + "\n" + many("> From: x\n"),
 		"marks in turn":     daemon + "\n" + many("From: x\n> From: x\n"),
+		"listed fields":     daemon + "\n" + many("* From: x\n- Subject: x\n"),
 		"fields and blanks": daemon + "\n" + many("From: x\n\n"),
 		"folded field":      daemon + "\n" + "From: x\n" + many(" x\n"),
 		"Received":          daemon + "\n" + many("Received: x\n"),

@@ -49,11 +49,18 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// samples are those of testdata, and of the folders in $BREAKWATER_SAMPLES, a pattern such as
+// /srv/mail/*/*.eml.
 func samples(tb testing.TB) map[string][]byte {
 	files, err := filepath.Glob("../../testdata/*/*.eml")
 	if err != nil || len(files) == 0 {
 		tb.Fatal("no samples", err)
 	}
+	more, err := filepath.Glob(os.Getenv("BREAKWATER_SAMPLES"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	files = append(files, more...)
 	all := map[string][]byte{}
 	for _, name := range files {
 		b, err := os.ReadFile(name)

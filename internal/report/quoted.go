@@ -29,7 +29,7 @@ func inline(text string) (h message.Header, begin, end int) {
 		if known(h) >= 3 {
 			return h, pos, end
 		}
-		pos = end
+		pos = max(end, next) // a line that tells may be no field
 	}
 	return nil, 0, 0
 }
