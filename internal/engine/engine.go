@@ -35,8 +35,17 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	}
 	verdict := classify.Classify(m)
 	set := e.Rules()
-	s, places := e.sighting(m, verdict, set)
+	prints, near := e.Hasher.Prints(m, verdict)
+	k, err := e.kin(ctx, m, near)
+	if err != nil {
+		return e.failed(m, verdict), fmt.Errorf("look up message %s: %w", m.QueueID, err)
+	}
+	prints = append(prints, k.prints...)
+	s, places := e.sighting(m, verdict, set, prints, k)
 	tallies, err := e.observe(ctx, s)
+	if err == nil {
+		err = e.outbreak(ctx, s, k, tallies)
+	}
 	if err != nil {
 		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
 	}
@@ -45,8 +54,13 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	for i, rcpt := range m.Recipients {
 		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
 		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
-		for _, p := range places[i] {
+		facts.Evidence = make([]string, 0, len(places[i]))
+		for j, p := range places[i] {
+			if !near.Bears(prints[j], tallies[p].Link) {
+				continue
+			}
 			facts.Tallies = append(facts.Tallies, tallies[p])
+			facts.Evidence = append(facts.Evidence, prints[j].Evidence)
 		}
 		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
 	}
@@ -54,19 +68,18 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 }
 
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
-// the places of its keys therein. Two recipients that are one mailbox share their keys, so
-// that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set) (storm.Sighting, [][]int) {
+// the places of the keys of prints therein. Two recipients that are one mailbox share their
+// keys, so that one message counts once.
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set, prints []fingerprint.Print, k kin) (storm.Sighting, [][]int) {
 	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
 	}
-	prints := e.Hasher.Prints(m, v)
-	var link [8]byte
-	if len(prints) > 0 {
+	link := k.cluster
+	if link == [8]byte{} && len(prints) > 0 {
 		link = prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients))
+	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients)+len(k.counts))
 	places := make([][]int, len(m.Recipients))
 	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
@@ -82,11 +95,15 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
+				if k.tight && !key.Kind.Rate() {
+					c.Limit = c.Limit.Tight()
+				}
 				s.Counts = append(s.Counts, c)
 			}
 			places[i] = append(places[i], place)
 		}
 	}
+	s.Counts = append(s.Counts, k.counts...)
 	return s, places
 }
 

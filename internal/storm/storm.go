@@ -12,7 +12,7 @@ import (
 // Kind is what a key is made of.
 type Kind uint8
 
-// Kinds of keys. ID, Text, DSN and Reply are identities: copies share them and distinct
+// Kinds of keys. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
 // messages do not. Repeat and Class are rates: distinct messages share them.
 const (
 	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
@@ -21,6 +21,14 @@ const (
 	Reply                  // responder, original
 	Repeat                 // text without Date
 	Class                  // mailbox and class
+	Near                   // nearly the same text, and a second witness
+)
+
+// Kinds of keys that are never storms, and of no mailbox: they say what is known of a message
+// before it is counted.
+const (
+	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
+	Outbreak                  // of storms of one text: how many there are, or that a server takes part
 )
 
 // Release is the kind of a copy's release, which passes once. No rule is about it.
@@ -107,10 +115,10 @@ type Tally struct {
 	Through bool
 }
 
-var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Release: "release"}
+var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Near: "near", Release: "release"}
 
 // Kinds lists all kinds, in the order in which they decide.
-var Kinds = []Kind{ID, Text, DSN, Reply, Repeat, Class}
+var Kinds = []Kind{ID, Text, Near, DSN, Reply, Repeat, Class}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {

@@ -17,6 +17,7 @@ type mailshot struct {
 	cc      string
 	boxes   []string // ours among them
 	sent    int      // how many of these it has gone to
+	handed  string   // Received field of the server that took it from its author, once for all
 	hops    []*hop   // forms in which it is under way, the first as its author sent it
 
 	text, html string
@@ -39,6 +40,7 @@ func (t *tempest) newMailshot(n int, boxes []string, at time.Time) *mailshot {
 	by := t.o.authors()
 	s := &mailshot{number: n, author: by[n%len(by)], date: at.Add(-time.Second).Truncate(time.Second), boxes: boxes}
 	s.subject = fmt.Sprintf("%s %d", pick(t.rng, shotSubjects), n+1)
+	s.handed = office.sent(&office, queueID(t.rng, 12), s.date)
 	s.cc = folded(append(append(everybodyElse(), boxes...), s.author))
 	for range 3 + t.rng.IntN(5) {
 		p := pick(t.rng, paragraphs)
@@ -55,6 +57,14 @@ func (t *tempest) newMailshot(n int, boxes []string, at time.Time) *mailshot {
 }
 
 func (s *mailshot) group() string { return fmt.Sprintf("mailshot-%d", s.number+1) }
+
+// stamped is the Received field of the server that sends a hop of s.
+func (s *mailshot) stamped(h *hop, id string, at time.Time) string {
+	if h.depth == 0 {
+		return s.handed
+	}
+	return h.relay.sent(h.relay, id, at)
+}
 
 // anyHop is one of the forms under way, which is to be sent on; not one that mail servers
 // would take for a loop.

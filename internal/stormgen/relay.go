@@ -87,7 +87,7 @@ func (t *tempest) pass(r *relay, from *hop, s *mailshot, at time.Time) *hop {
 	d.field("Received", "%s", r.fetched(r, mx, queueID(t.rng, 10), at.Add(-2*time.Second)))
 	d.field("Received", "from %s (%s)\n\tby %s (Postfix) with ESMTP id %s\n\tfor <office@%s>; %s",
 		from.relay.host, literal(from.relay.client), mx, queueID(t.rng, 11), r.site, stamp(at.Add(-time.Minute)))
-	d.field("Received", "%s", from.relay.sent(from.relay, queueID(t.rng, 12), at.Add(-time.Minute-time.Second)))
+	d.field("Received", "%s", s.stamped(from, queueID(t.rng, 12), at.Add(-time.Minute-time.Second)))
 	h.chain = append(d.b, from.chain...)
 	if changes(t.o.MessageID, r == &relays[1]) {
 		h.messageID = queueID(t.rng, 20) + "@" + r.host

@@ -1,0 +1,287 @@
+package fingerprint
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A text is read as words, so that what gateways do to it does not show: case, white space,
+// line ends and punctuation are left out, and within words of Latin script all but ASCII,
+// question marks included, since one becomes the other where a charset gets lost. In scripts
+// without spaces each character is a word. Right-to-left text is read as it is stored, without
+// marks of direction and of vowels.
+
+const (
+	shingle  = 5       // words
+	maxWords = 1 << 15 // of a message; longer texts are not compared
+	longWord = 32      // characters; a longer one is no word
+)
+
+// seed makes word hashes those of one secret. Hashes are polynomials modulo 2^61-1 in secret
+// points: whoever does not know these cannot choose words or texts that collide, or that have
+// small hashes, with more than a chance of the length of the text in 2^61.
+type seed struct{ word, shingle, last, order uint64 }
+
+const prime = 1<<61 - 1
+
+// mul is a×b modulo prime, a and b below 2^62.
+func mul(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	sum := lo&prime + (lo>>61 | hi<<3)
+	return sum&prime + sum>>61
+}
+
+func newSeed(secret [4]uint64) seed {
+	s := seed{word: secret[0]%(prime-2) + 2, shingle: secret[1]%(prime-2) + 2, order: secret[2]}
+	s.last = 1
+	for range shingle {
+		s.last = mul(s.last, s.shingle)
+	}
+	return s
+}
+
+// mix spreads a keyed value over 64 bits.
+func (s *seed) mix(x uint64) uint64 {
+	x ^= s.order
+	x = (x ^ x>>32) * 0xd6e8feb86659fd93
+	x = (x ^ x>>32) * 0xd6e8feb86659fd93
+	return x ^ x>>32
+}
+
+// word is one word of a text.
+type word struct {
+	hash   uint64 // below 2^62
+	folded bool   // a number, an address or a token: what may differ in near-duplicates
+}
+
+// class says what a byte is in a text.
+const (
+	space = iota
+	letter
+	mark  // makes a word a number, address or token
+	drop  // left out of words
+	other // not ASCII
+)
+
+var classes = func() (t [256]byte) {
+	for c := range t {
+		switch {
+		case 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80:
+			t[c] = letter
+		case '0' <= c && c <= '9', c == '@', c == '/', c == '_', c == '=':
+			t[c] = mark
+		case c == '?', c == '\'':
+			t[c] = drop
+		case c >= 0x80:
+			t[c] = other
+		}
+	}
+	return t
+}()
+
+// words calls take for each word of text.
+func (s *seed) words(text string, take func(word)) {
+	var hash, chunk uint64
+	var n int
+	var folded bool
+	push := func(c byte) {
+		chunk = chunk<<8 | uint64(c)
+		if n++; n%7 == 0 {
+			hash, chunk = mul(hash, s.word)+chunk, 0
+		}
+	}
+	end := func() {
+		if n > 0 {
+			hash = mul(mul(hash, s.word)+chunk, s.word) + uint64(n)
+			take(word{hash, folded || n > longWord})
+			hash, chunk, n, folded = 0, 0, 0, false
+		}
+	}
+	for i := 0; i < len(text); {
+		c := text[i]
+		i++
+		switch classes[c] {
+		case letter:
+			push(c | 0x20)
+		case space:
+			end()
+		case mark:
+			folded = true
+			push(c)
+		case other:
+			r, size := utf8.DecodeRuneInString(text[i-1:])
+			i += size - 1
+			switch r, is := read(r); is {
+			case letter, mark:
+				folded = folded || is == mark
+				for _, b := range utf8.AppendRune(nil, r) {
+					push(b)
+				}
+			case space:
+				end()
+			case other: // a word of its own
+				end()
+				push(byte(r >> 16))
+				push(byte(r >> 8))
+				push(byte(r))
+				end()
+			}
+		}
+	}
+	end()
+}
+
+// read says what a character that is not ASCII is in a text, and what it is read as.
+func read(r rune) (rune, int) {
+	switch {
+	case r < 0x250 || 0x1e00 <= r && r < 0x2000: // Latin and, above that, Greek with accents
+		if r == 0xa0 {
+			return r, space
+		}
+		return r, drop
+	case 0x410 <= r && r <= 0x42f:
+		return r + 0x20, letter
+	case 0x430 <= r && r <= 0x44f, 0xac00 <= r && r <= 0xd7a3:
+		return r, letter
+	case spaceless(r):
+		return r, other
+	case 0xff01 <= r && r <= 0xff5e: // ASCII at the width of CJK
+		r -= 0xfee0
+		return unicode.ToLower(r), int(classes[r])
+	case r == 0x640 || 0x591 <= r && r <= 0x5c7 || 0x64b <= r && r <= 0x65f: // strokes and vowels
+		return r, drop
+	case unicode.IsDigit(r):
+		return r, mark
+	case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.Is(unicode.Mn, r):
+		return unicode.ToLower(r), letter
+	case unicode.IsSpace(r):
+		return r, space
+	}
+	return r, drop
+}
+
+// spaceless reports whether r is of a script that writes no spaces between words.
+func spaceless(r rune) bool {
+	switch {
+	case r < 0xe00 || 0xac00 <= r && r < 0xf900:
+		return false
+	case r < 0xf00, // Thai, Lao
+		0x1000 <= r && r < 0x10a0, 0x1780 <= r && r < 0x1800, // Myanmar, Khmer
+		0x3041 <= r && r < 0x3100, 0x3400 <= r && r < 0x4dc0, 0x4e00 <= r && r < 0xa000, // kana, Han
+		0xf900 <= r && r < 0xfb00, 0xff66 <= r && r < 0xff9e, 0x20000 <= r && r < 0x40000:
+		return true
+	}
+	return false
+}
+
+// digest is what is kept of the texts of a message.
+type digest struct {
+	sum   uint64   // of all distinct shingles: the same for texts that say the same
+	least []uint64 // the smallest hashes of shingles without numbers and the like, ascending
+	words int
+	cut   bool // there are more than maxWords
+}
+
+var tables = sync.Pool{New: func() any { return new(table) }}
+
+// digest reads texts, apart from each other: no shingle is of two.
+func (s *seed) digest(texts []string) digest {
+	size := 0
+	for _, t := range texts {
+		size += len(t)
+	}
+	seen := tables.Get().(*table)
+	defer tables.Put(seen)
+	seen.reset(min(size/2, maxWords))
+	d := digest{least: make([]uint64, 0, candidates+1)}
+	for _, text := range texts {
+		all, plain := window{}, window{}
+		s.words(text, func(w word) {
+			if d.words++; d.words > maxWords {
+				d.cut = true
+				return
+			}
+			if x := s.mix(all.add(s, w.hash)); seen.add(x) {
+				d.sum += x
+			}
+			if w.folded {
+				return
+			}
+			if x := plain.add(s, w.hash); plain.n >= shingle {
+				d.least = insert(d.least, s.mix(x))
+			}
+		})
+	}
+	return d
+}
+
+// window is the last words of a text.
+type window struct {
+	ring [shingle]uint64
+	n    int
+	hash uint64
+}
+
+// add moves on by a word, and returns the hash of the last ones, or of all if they are fewer.
+func (w *window) add(s *seed, word uint64) uint64 {
+	at := &w.ring[w.n%shingle]
+	w.hash = mul(w.hash, s.shingle) + word + (prime<<1 - mul(*at, s.last))
+	if w.hash = w.hash&prime + w.hash>>61; w.hash >= prime {
+		w.hash -= prime // the same whatever came before
+	}
+	*at = word
+	w.n++
+	return w.hash
+}
+
+// insert puts x among the smallest distinct hashes.
+func insert(least []uint64, x uint64) []uint64 {
+	if len(least) == candidates && x >= least[candidates-1] {
+		return least
+	}
+	i, known := slices.BinarySearch(least, x)
+	if known {
+		return least
+	}
+	least = slices.Insert(least, i, x)
+	return least[:min(len(least), candidates)]
+}
+
+// table is a set of hashes.
+type table struct {
+	slots []uint64
+	zero  bool
+}
+
+// reset empties t and makes room for n hashes.
+func (t *table) reset(n int) {
+	size := 1 << bits.Len(uint(2*n+8))
+	t.zero = false
+	if cap(t.slots) < size {
+		t.slots = make([]uint64, size)
+		return
+	}
+	t.slots = t.slots[:size]
+	clear(t.slots)
+}
+
+// add reports whether x is new.
+func (t *table) add(x uint64) bool {
+	if x == 0 {
+		was := t.zero
+		t.zero = true
+		return !was
+	}
+	for i := x & uint64(len(t.slots)-1); ; i = (i + 1) & uint64(len(t.slots)-1) {
+		switch t.slots[i] {
+		case x:
+			return false
+		case 0:
+			t.slots[i] = x
+			return true
+		}
+	}
+}
