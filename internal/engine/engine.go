@@ -36,12 +36,14 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	verdict := classify.Classify(m)
 	set := e.Rules()
 	prints, near := e.Hasher.Prints(m, verdict)
-	k, err := e.kin(ctx, m, near)
+	signs := fingerprint.Signs(m, e.Site.Hosts)
+	k, err := e.kin(ctx, m, near, signs)
 	if err != nil {
 		return e.failed(m, verdict), fmt.Errorf("look up message %s: %w", m.QueueID, err)
 	}
 	prints = append(prints, k.prints...)
 	s, places := e.sighting(m, verdict, set, prints, k)
+	s.Signs = signs
 	tallies, err := e.observe(ctx, s)
 	if err == nil {
 		err = e.outbreak(ctx, s, k, tallies)
@@ -52,7 +54,7 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	submitted := e.Site.Submitted(m)
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
+		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set), Signs: signs, Loops: e.Site.loops(m)}
 		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
 		facts.Evidence = make([]string, 0, len(places[i]))
 		for j, p := range places[i] {

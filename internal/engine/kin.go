@@ -29,7 +29,7 @@ type kin struct {
 
 // kin looks up what is known of messages that are near to m. Most messages are near to none:
 // that takes one call.
-func (e *Engine) kin(ctx context.Context, m *message.Message, near *fingerprint.Near) (k kin, err error) {
+func (e *Engine) kin(ctx context.Context, m *message.Message, near *fingerprint.Near, signs storm.Signs) (k kin, err error) {
 	if near == nil {
 		return k, nil
 	}
@@ -48,7 +48,7 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, near *fingerprint.
 		}
 		k.tight, k.takes = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
 	}
-	k.prints = near.Prints(k.cluster, k.takes)
+	k.prints = near.Prints(k.cluster, k.takes || signs != 0)
 	k.counts = near.Counts(k.cluster)
 	return k, nil
 }

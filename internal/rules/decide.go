@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
@@ -16,6 +17,8 @@ type Facts struct {
 	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
 	Tallies   []storm.Tally // of its keys, this sighting included
 	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
+	Signs     storm.Signs
+	Loops     int // how often the message went through us before, if that is too often; else 0
 }
 
 // Decide says what happens to a message for one recipient. A storm decides before the class.
@@ -28,6 +31,12 @@ func (d *Domain) Decide(f Facts) Decision {
 		if i < len(f.Evidence) && f.Evidence[i] != "" {
 			dec.Reason += ": same " + f.Evidence[i]
 		}
+		if signs := f.Signs.Names(); len(signs) > 0 {
+			dec.Reason += "; signs: " + strings.Join(signs, ", ")
+		}
+	} else if f.Loops > 0 {
+		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
+		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
 	}
 	switch {
 	case dec.Action == Deliver:

@@ -125,6 +125,7 @@ func (s *Storm) add(seen Sighting, k Kind) (*Storm, bool) {
 	next := *s
 	next.Copies++
 	next.WindowCount++
+	next.Signs |= seen.Signs
 	pass := k.Rate() && seen.At.Sub(s.Passed) >= standing
 	if pass {
 		next.Passed = seen.At

@@ -68,6 +68,7 @@ type Sighting struct {
 	Client   netip.Addr // who sent it
 	Class    string     // for the label, as is Subject
 	Subject  string
+	Signs    Signs
 	Counts   []Count // of all recipients, each key once
 }
 
@@ -96,6 +97,31 @@ type Storm struct {
 	Subject     string
 	Sources     []Source // at most 16, in order of appearance
 	Others      uint64   // copies from further sources
+	Signs       Signs    // of all copies
+}
+
+// Signs are what a message has of mail that is sent again and again. They raise suspicion, and
+// tell no copies by themselves.
+type Signs uint8
+
+// Signs.
+const (
+	Connector Signs = 1 << iota // a POP3 connector fetched it that is known for it
+	LongChain                   // it went through many servers
+	HopTwice                    // it was handed from one host to another twice
+	Loop                        // it went through us before
+	Resent                      // it had arrived at one of those in To and Cc, and went to others from there
+)
+
+// Names are the signs in words.
+func (s Signs) Names() []string {
+	var names []string
+	for i, name := range []string{"POP3 connector", "long Received chain", "a hop twice", "loop through us", "sent again to those in To and Cc"} {
+		if s&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Tally is the state of a key. The zero Tally is that of a key never seen.
