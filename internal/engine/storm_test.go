@@ -59,3 +59,20 @@ func stormOf(t *testing.T, o stormgen.Options) {
 	}
 	t.Log(hist, delivered)
 }
+
+// TestLookalikes plays mail that is nearly the same and wanted: all of it is delivered.
+func TestLookalikes(t *testing.T) {
+	engines := map[string]*Engine{}
+	for it := range stormgen.Lookalikes(1) {
+		if engines[it.Group] == nil {
+			engines[it.Group] = newEngine(t, nil)
+		}
+		ds, err := engines[it.Group].Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ds[0].Action != rules.Deliver {
+			t.Errorf("%s: %s", it.Group, ds[0].Reason)
+		}
+	}
+}
