@@ -117,6 +117,15 @@ func (n *Near) Cluster() (id [8]byte, known bool) {
 	return id, known
 }
 
+// Compared is the shingles by which m is compared.
+func (n *Near) Compared() []storm.Key {
+	var keys []storm.Key
+	for _, t := range n.kept {
+		keys = append(keys, t.Key)
+	}
+	return keys
+}
+
 // Counts is what is to be counted of the shingles of m, whoever gets it, as part of a cluster.
 func (n *Near) Counts(cluster [8]byte) []storm.Count {
 	for i := range n.counts {

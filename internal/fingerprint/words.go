@@ -11,7 +11,7 @@ import (
 // A text is read as words, so that what gateways do to it does not show: case, white space,
 // line ends and punctuation are left out, and within words of Latin script all but ASCII,
 // question marks included, since one becomes the other where a charset gets lost. In scripts
-// without spaces each character is a word. Right-to-left text is read as it is stored, without
+// without spaces each three characters in a row are a word. Right-to-left text is read as it is stored, without
 // marks of direction and of vowels.
 
 const (
@@ -82,60 +82,80 @@ var classes = func() (t [256]byte) {
 	return t
 }()
 
+// chars are the characters of a word under way.
+type chars struct {
+	hash, chunk uint64
+	bits, n     int
+}
+
+func (c *chars) push(s *seed, r uint64, bits int) {
+	if c.bits += bits; c.bits > 56 {
+		c.hash, c.chunk, c.bits = mul(c.hash, s.word)+c.chunk, 0, bits
+	}
+	c.chunk = c.chunk<<bits | r
+	c.n++
+}
+
 // words calls take for each word of text.
 func (s *seed) words(text string, take func(word)) {
-	var hash, chunk uint64
-	var n int
+	var c chars
+	var row uint64 // characters in a row of a script without spaces
 	var folded bool
-	push := func(c byte) {
-		chunk = chunk<<8 | uint64(c)
-		if n++; n%7 == 0 {
-			hash, chunk = mul(hash, s.word)+chunk, 0
-		}
-	}
 	end := func() {
-		if n > 0 {
-			hash = mul(mul(hash, s.word)+chunk, s.word) + uint64(n)
-			take(word{hash, folded || n > longWord})
-			hash, chunk, n, folded = 0, 0, 0, false
+		if c.n > 0 {
+			if c.hash != 0 {
+				c.chunk += mul(c.hash, s.word)
+			}
+			take(word{mul(c.chunk, s.word) + uint64(c.n), folded || c.n > longWord})
+			c, folded = chars{}, false
 		}
 	}
 	for i := 0; i < len(text); {
-		c := text[i]
-		i++
-		switch classes[c] {
+		b := text[i]
+		class := classes[b]
+		if class == letter {
+			c.push(s, uint64(b|0x20), 8)
+			i++
+			continue
+		}
+		r, size := rune(b), 1
+		if class == other {
+			r, size = decode(text[i:])
+			r, class = read(r)
+		} else {
+			row = 0
+		}
+		i += size
+		switch class {
 		case letter:
-			push(c | 0x20)
-		case space:
-			end()
+			c.push(s, uint64(r), 21)
 		case mark:
 			folded = true
-			push(c)
+			c.push(s, uint64(r), 21)
+		case space:
+			end()
 		case other:
-			r, size := utf8.DecodeRuneInString(text[i-1:])
-			i += size - 1
-			switch r, is := read(r); is {
-			case letter, mark:
-				folded = folded || is == mark
-				for _, b := range utf8.AppendRune(nil, r) {
-					push(b)
-				}
-			case space:
-				end()
-			case other: // a word of its own
-				end()
-				push(byte(r >> 16))
-				push(byte(r >> 8))
-				push(byte(r))
-				end()
-			}
+			end()
+			row = row<<21 | uint64(r)
+			take(word{hash: row & (prime >> 1)})
 		}
 	}
 	end()
 }
 
+// decode is utf8.DecodeRuneInString, faster for what is known to be UTF-8.
+func decode(s string) (r rune, size int) {
+	switch b := s[0]; {
+	case b < 0xe0 && len(s) > 1:
+		return rune(b&0x1f)<<6 | rune(s[1]&0x3f), 2
+	case b < 0xf0 && len(s) > 2:
+		return rune(b&0xf)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3
+	}
+	return utf8.DecodeRuneInString(s)
+}
+
 // read says what a character that is not ASCII is in a text, and what it is read as.
-func read(r rune) (rune, int) {
+func read(r rune) (rune, byte) {
 	switch {
 	case r < 0x250 || 0x1e00 <= r && r < 0x2000: // Latin and, above that, Greek with accents
 		if r == 0xa0 {
@@ -146,11 +166,11 @@ func read(r rune) (rune, int) {
 		return r + 0x20, letter
 	case 0x430 <= r && r <= 0x44f, 0xac00 <= r && r <= 0xd7a3:
 		return r, letter
-	case spaceless(r):
+	case 0x4e00 <= r && r < 0xa000, spaceless(r):
 		return r, other
 	case 0xff01 <= r && r <= 0xff5e: // ASCII at the width of CJK
 		r -= 0xfee0
-		return unicode.ToLower(r), int(classes[r])
+		return unicode.ToLower(r), classes[r]
 	case r == 0x640 || 0x591 <= r && r <= 0x5c7 || 0x64b <= r && r <= 0x65f: // strokes and vowels
 		return r, drop
 	case unicode.IsDigit(r):
@@ -195,23 +215,24 @@ func (s *seed) digest(texts []string) digest {
 	}
 	seen := tables.Get().(*table)
 	defer tables.Put(seen)
-	seen.reset(min(size/2, maxWords))
+	seen.reset(min(size/2, maxWords)) // a word and the space behind it
 	d := digest{least: make([]uint64, 0, candidates+1)}
 	for _, text := range texts {
-		all, plain := window{}, window{}
+		last, plain := window{}, 0
 		s.words(text, func(w word) {
 			if d.words++; d.words > maxWords {
 				d.cut = true
 				return
 			}
-			if x := s.mix(all.add(s, w.hash)); seen.add(x) {
+			x := s.mix(last.add(s, w.hash))
+			if seen.add(x) {
 				d.sum += x
 			}
-			if w.folded {
-				return
+			if plain++; w.folded {
+				plain = 0
 			}
-			if x := plain.add(s, w.hash); plain.n >= shingle {
-				d.least = insert(d.least, s.mix(x))
+			if plain >= shingle {
+				d.least = insert(d.least, x)
 			}
 		})
 	}
@@ -258,7 +279,7 @@ type table struct {
 
 // reset empties t and makes room for n hashes.
 func (t *table) reset(n int) {
-	size := 1 << bits.Len(uint(2*n+8))
+	size := 1 << bits.Len(uint(n+n/3+8))
 	t.zero = false
 	if cap(t.slots) < size {
 		t.slots = make([]uint64, size)
