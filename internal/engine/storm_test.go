@@ -16,9 +16,10 @@ func TestStorms(t *testing.T) {
 	for seed := range uint64(2) {
 		for _, o := range []stormgen.Options{
 			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
+			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
 		} {
 			o.Seed, o.Messages, o.Ordinary = seed, 4000, 500
-			t.Run(fmt.Sprintf("seed %d, %d %d", seed, o.MessageID, o.Body), func(t *testing.T) { stormOf(t, o) })
+			t.Run(fmt.Sprintf("seed %d, %d %d %v", seed, o.MessageID, o.Body, o.Gateways), func(t *testing.T) { stormOf(t, o) })
 		}
 	}
 }

@@ -179,12 +179,7 @@ func (n *note) write(r *rand.Rand) []byte {
 	if n.lossy {
 		charset = "us-ascii"
 		if n.l.space == " " && n.l.charset != "koi8-r" && n.l.charset != "windows-1256" { // there is something left of it
-			text = strings.Map(func(r rune) rune {
-				if r > 126 {
-					return '?'
-				}
-				return r
-			}, text)
+			text = lossy(text)
 		}
 	}
 	typ := "text/plain"

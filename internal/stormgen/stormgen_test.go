@@ -97,7 +97,7 @@ func TestWellFormed(t *testing.T) {
 		addresses[a] = true
 	}
 	var last time.Time
-	for it := range Generate(Options{Body: Mixed, MessageID: Mixed, Ordinary: 4000}) {
+	for it := range Generate(Options{Body: Mixed, MessageID: Mixed, Gateways: true, Ordinary: 4000}) {
 		if it.At.Before(last) {
 			t.Fatalf("%s comes before %s", it.At, last)
 		}
