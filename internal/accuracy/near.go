@@ -41,7 +41,7 @@ func (x index) look(raw []byte) *seen {
 		s.near.Tell(tallies)
 	}
 	s.cluster, s.known = s.near.Cluster()
-	s.prints = append(s.prints, s.near.Prints(s.cluster, fingerprint.Signs(m, nil) != 0)...)
+	s.prints = append(s.prints, s.near.Prints(fingerprint.Signs(m, nil), false)...)
 	return s
 }
 

@@ -48,7 +48,7 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, near *fingerprint.
 		}
 		k.tight, k.takes = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
 	}
-	k.prints = near.Prints(k.cluster, k.takes || signs != 0)
+	k.prints = near.Prints(signs, k.takes)
 	k.counts = near.Counts(k.cluster)
 	return k, nil
 }

@@ -18,14 +18,14 @@ import (
 //
 //   - the texts are near, and the first server that handled the mail stamped it with the same
 //     Received field: it was handed in once, whatever became of Message-ID, Date, From and text;
-//   - the texts say the same, to the number, however they are laid out and encoded, and sender,
-//     subject and Date are the same;
-//   - the texts say the same, and sender and subject are, or all addressees, or the message that
-//     the header names as its original, and there are signs of a storm: those of Signs, or a
-//     storm of the same text from the same server. Without such signs this would hold for an
-//     alert that comes again.
+//   - the texts say the same, to the number, however they are laid out and encoded, and Date,
+//     sender and subject are the same; with signs of a storm (see Signs), Date and all
+//     addressees, or Date and the message that the header names as its original;
+//   - the texts say the same, and sender and subject are, or all addressees, or the original,
+//     and a storm of the text is under way from the same server. Without one this would hold
+//     for an alert that comes again.
 //
-// In all three the attachments are the same too, byte for byte, and the mailing list.
+// In all of these the attachments are the same too, byte for byte, and the mailing list.
 
 const (
 	candidates = 32 // shingles that are considered, at most
@@ -134,31 +134,41 @@ func (n *Near) Counts(cluster [8]byte) []storm.Count {
 	return n.counts
 }
 
-// Prints returns what near-duplicates of m share that are copies of it. With suspicion less
-// will do.
-func (n *Near) Prints(cluster [8]byte, suspicion bool) []Print {
+// Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
+// stormy says that a storm of its text is under way from the server that sent it.
+func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 	var prints []Print
+	list := n.m.Header.Get("List-Id")
 	add := func(evidence string, fields ...string) {
-		fields = append(fields, evidence, n.m.Header.Get("List-Id"))
+		fields = append(fields, evidence, list)
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
-	same := func(evidence string, fields ...string) { add(evidence, append(fields, n.said...)...) }
 	if trace := Trace(n.m); trace != "" {
 		add(firstHop, n.rest, trace)
 	}
-	subject := skeleton(n.m.Subject)
-	if date := date(n.m); date != "" {
-		same("text, sender, subject and date", n.m.From, subject, date)
+	same := func(evidence string, fields ...string) { add("words, "+evidence, append(fields, n.said...)...) }
+	subject, date := skeleton(n.m.Subject), date(n.m)
+	if date != "" {
+		same("sender, subject and Date", n.m.From, subject, date)
 	}
-	if !suspicion {
+	if signs == 0 && !stormy {
 		return prints
 	}
-	same("text, sender and subject in a suspicious message", n.m.From, subject)
-	if to := addressees(n.m); len(to) > 1 {
-		same("text and addressees in a suspicious message", to...)
+	to, original := addressees(n.m), original(n.m)
+	also := func(what string, fields ...string) {
+		if len(to) > 1 {
+			same("addressees"+what, append(fields, to...)...)
+		}
+		if original != "" {
+			same("original"+what, append(fields, original)...)
+		}
 	}
-	if o := original(n.m); o != "" {
-		same("text and original in a suspicious message", o)
+	if signs != 0 && date != "" {
+		also(" and Date", date)
+	}
+	if stormy {
+		also(" and server in a storm")
+		same("sender, subject and server in a storm", n.m.From, subject)
 	}
 	return prints
 }

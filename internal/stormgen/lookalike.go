@@ -159,6 +159,7 @@ var series = func() []alike {
 		{name: "builds in one second", from: shop, write: build, stale: true},
 		{name: "an alarm that comes again", from: shop, write: constant, gap: time.Minute, field: parent},
 		{name: "an alarm that comes again, by an old program", from: shop, write: constant, gap: time.Minute, direct: true},
+		{name: "an alarm that comes again, by a connector", from: shop, write: constant, gap: time.Minute, field: parent + "\n" + connector},
 		{name: "the same from twelve hosts in one second", from: hosts, write: constant, direct: true},
 		{name: "answers that quote all", from: people, write: answer, gap: time.Minute, field: parent},
 		{name: "answers of one person that quote all", from: shop, write: answer, gap: time.Minute, field: parent},
