@@ -46,6 +46,7 @@ type Near struct {
 	m      *message.Message
 	said   []string // text and attachments, whole
 	rest   string   // attachments
+	trace  string
 	own    [8]byte  // the cluster that m founds if it is near to nothing
 	mark   uint64   // one bit, by subject
 
@@ -61,8 +62,12 @@ func (h *Hasher) near(m *message.Message, c content) *Near {
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, left: c.least}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), left: c.least}
+	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
+	if n.trace != "" {
+		n.own = h.hash(storm.Shingle, []string{n.trace})
+	}
 	n.mark = 1 << (h.hash(storm.Shingle, []string{skeleton(m.Subject)})[0] % 64)
 	return n
 }
@@ -143,8 +148,8 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		fields = append(fields, evidence, list)
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
-	if trace := Trace(n.m); trace != "" {
-		add(firstHop, n.rest, trace)
+	if n.trace != "" {
+		add(firstHop, n.rest, n.trace)
 	}
 	same := func(evidence string, fields ...string) { add("words, "+evidence, append(fields, n.said...)...) }
 	subject, date := skeleton(n.m.Subject), date(n.m)
@@ -179,9 +184,6 @@ const firstHop = "text and first hop"
 // text open, whether it is near to the text with which it was seen first.
 func (n *Near) Bears(p Print, link [8]byte) bool {
 	if n == nil || p.Evidence != firstHop {
-		return true
-	}
-	if link == n.own {
 		return true
 	}
 	votes := 0
