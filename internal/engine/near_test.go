@@ -107,7 +107,9 @@ func TestStormyServer(t *testing.T) {
 	for n := range 10 {
 		reason(t, e, n, storm)
 	}
-	anew := func(n int, client string) form { return form{minute: n + 1, client: client, more: "In-Reply-To: <one@example.net>\n"} }
+	anew := func(n int, client string) form {
+		return form{minute: n + 1, client: client, more: "In-Reply-To: <one@example.net>\n"}
+	}
 	for n := range 10 {
 		why := reason(t, e, 100+n, anew(n, "192.0.2.1"))
 		if !strings.Contains(why, "server in a storm") {

@@ -47,8 +47,8 @@ type Near struct {
 	said   []string // text and attachments, whole
 	rest   string   // attachments
 	trace  string
-	own    [8]byte  // the cluster that m founds if it is near to nothing
-	mark   uint64   // one bit, by subject
+	own    [8]byte // the cluster that m founds if it is near to nothing
+	mark   uint64  // one bit, by subject
 
 	left   []uint64
 	asked  []storm.Key
