@@ -35,15 +35,11 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	}
 	verdict := classify.Classify(m)
 	set := e.Rules()
-	prints, near := e.Hasher.Prints(m, verdict)
-	signs := fingerprint.Signs(m, e.Site.Hosts)
-	k, err := e.kin(ctx, m, near, signs)
+	k, err := e.kin(ctx, m, verdict)
 	if err != nil {
 		return e.failed(m, verdict), fmt.Errorf("look up message %s: %w", m.QueueID, err)
 	}
-	prints = append(prints, k.prints...)
-	s, places := e.sighting(m, verdict, set, prints, k)
-	s.Signs = signs
+	s, places := e.sighting(m, verdict, set, k)
 	tallies, err := e.observe(ctx, s)
 	if err == nil {
 		err = e.outbreak(ctx, s, k, tallies)
@@ -54,41 +50,33 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	submitted := e.Site.Submitted(m)
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set), Signs: signs, Loops: e.Site.loops(m)}
-		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
-		facts.Evidence = make([]string, 0, len(places[i]))
-		for j, p := range places[i] {
-			if !near.Bears(prints[j], tallies[p].Link) {
-				continue
-			}
-			facts.Tallies = append(facts.Tallies, tallies[p])
-			facts.Evidence = append(facts.Evidence, prints[j].Evidence)
-		}
+		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set), Signs: k.signs, Loops: e.Site.loops(m)}
+		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
 		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
 	}
 	return rules.Combine(m, ds), nil
 }
 
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
-// the places of the keys of prints therein. Two recipients that are one mailbox share their
-// keys, so that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set, prints []fingerprint.Print, k kin) (storm.Sighting, [][]int) {
-	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
+// the places of its keys therein. Two recipients that are one mailbox share their keys, so
+// that one message counts once.
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set, k kin) (storm.Sighting, [][]int) {
+	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
 	}
 	link := k.cluster
-	if link == [8]byte{} && len(prints) > 0 {
-		link = prints[0].Hash
+	if link == [8]byte{} && len(k.prints) > 0 {
+		link = k.prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients)+len(k.counts))
+	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)+len(k.counts))
 	places := make([][]int, len(m.Recipients))
-	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
+	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
 		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
-		places[i] = make([]int, 0, len(prints))
-		for _, key := range e.Hasher.Keys(prints, mailbox) {
+		places[i] = make([]int, 0, len(k.prints))
+		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)

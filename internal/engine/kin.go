@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
@@ -17,40 +18,54 @@ const widespread = 20
 // outbreakLife is how long storms of a text are remembered after the last one.
 const outbreakLife = 48 * time.Hour
 
-// kin is what is known of messages of nearly the same text as one at hand. The zero value is
-// that of a text too short to tell.
+// kin is what a message shares with others, and what is known of those of nearly its text.
 type kin struct {
-	cluster [8]byte // the text that they have in common
 	prints  []fingerprint.Print
-	counts  []storm.Count // that tell of the text, and of no mailbox
-	tight   bool          // storms of the text are widespread
-	takes   bool          // the server that sent the message takes part in them
+	signs   storm.Signs
+	near    *fingerprint.Near // nil: the text is too short to tell, as for all that follows
+	cluster [8]byte           // the text that they have in common
+	counts  []storm.Count     // that tell of the text, and of no mailbox
+	tight   bool              // storms of the text are widespread
+	stormy  bool              // the server that sent the message takes part in them
 }
 
-// kin looks up what is known of messages that are near to m. Most messages are near to none:
-// that takes one call.
-func (e *Engine) kin(ctx context.Context, m *message.Message, near *fingerprint.Near, signs storm.Signs) (k kin, err error) {
-	if near == nil {
+// kin looks up what is known of messages that are near to m. For short texts there is nothing
+// to look up; most longer ones are near to none, and take one call.
+func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (k kin, err error) {
+	k.prints, k.near = e.Hasher.Prints(m, v)
+	k.signs = fingerprint.Signs(m, e.Site.Hosts)
+	if k.near == nil {
 		return k, nil
 	}
-	for keys := near.Ask(); len(keys) > 0; keys = near.Ask() {
+	for keys := k.near.Ask(); len(keys) > 0; keys = k.near.Ask() {
 		tallies, err := e.Store.Lookup(ctx, m.At, keys)
 		if err != nil {
 			return k, err
 		}
-		near.Tell(tallies)
+		k.near.Tell(tallies)
 	}
 	var known bool
-	if k.cluster, known = near.Cluster(); known {
+	if k.cluster, known = k.near.Cluster(); known {
 		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}), e.outbreakOf(k.cluster, m.Client)})
 		if err != nil {
 			return k, err
 		}
-		k.tight, k.takes = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
+		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
 	}
-	k.prints = near.Prints(signs, k.takes)
-	k.counts = near.Counts(k.cluster)
+	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
+	k.counts = k.near.Counts(k.cluster)
 	return k, nil
+}
+
+// bear returns the tallies at some places that the message bears out, and what agrees in each.
+func (k *kin) bear(tallies []storm.Tally, places []int) (borne []storm.Tally, evidence []string) {
+	borne, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
+	for i, p := range places {
+		if k.near.Bears(k.prints[i], tallies[p].Link) {
+			borne, evidence = append(borne, tallies[p]), append(evidence, k.prints[i].Evidence)
+		}
+	}
+	return borne, evidence
 }
 
 // outbreakOf is the key of the storms of a text, or of those in which a server takes part.
@@ -84,7 +99,7 @@ func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies 
 			return err
 		}
 	}
-	if held && !k.takes && s.Client.IsValid() {
+	if held && !k.stormy && s.Client.IsValid() {
 		return count(e.outbreakOf(k.cluster, s.Client))
 	}
 	return nil

@@ -132,7 +132,7 @@ func (h *Hasher) content(m *message.Message) content {
 
 // Key is the key of one thing at a mailbox that is told by a text.
 func (h *Hasher) Key(mailbox string, k storm.Kind, text string) storm.Key {
-	return h.Keys([]Print{{k, h.hash(k, []string{text})}}, mailbox)[0]
+	return h.Keys([]Print{{Kind: k, Hash: h.hash(k, []string{text})}}, mailbox)[0]
 }
 
 // Keys returns the keys of prints at one mailbox, in their order. Rates by class are kept
