@@ -27,6 +27,9 @@ Message-ID: <1@example.net>
 Good day, here is the offer.
 `
 
+// unstamped is mail by a server that gives it no ID.
+var unstamped = strings.Replace(mail, "with ESMTP id 4XkT2c9WzQ", "with SMTP", 1)
+
 const bounce = `From: Mail Delivery System <MAILER-DAEMON@mx.example.net>
 To: u1@example.test
 Subject: Undelivered Mail Returned to Sender
@@ -123,6 +126,9 @@ func TestShared(t *testing.T) {
 		{"by another list", mail, func(s string) string { return "List-Id: <two.example.net>\n" + s }, ""},
 		{"other digit", mail, edit("the offer.", "the offer 2."), "id"},
 		{"a line more", mail, func(s string) string { return s + "yes\n" }, "id"},
+		{"no stamp, other digit", unstamped, edit("the offer.", "the offer 2."), ""},
+		{"no stamp, laid out anew", unstamped, edit("here is the", "\n> here is\n> the"), "id"},
+		{"no stamp, another server", unstamped, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text repeat"},
 		{"the same bounce again", bounce, edit("<b1@", "<b2@"), "text dsn repeat class"},
 		{"the same bounce in other words", bounce, func(s string) string { return edit("4711", "4712")(edit("<b1@", "<b2@")(s)) }, "dsn class"},
 		{"another recipient failed", bounce, func(s string) string {
@@ -233,7 +239,7 @@ func TestTransfer(t *testing.T) {
 }
 
 func BenchmarkPrints(b *testing.B) {
-	for _, size := range []int{1 << 10, 4 << 10, 64 << 10} {
+	for _, size := range []int{1 << 10, 4 << 10, 64 << 10, 10 << 20} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			raw := []byte(strings.ReplaceAll(mail, "\n", "\r\n") + strings.Repeat("A line of text, as people write it.\r\n", size/37))
 			m := message.Parse(message.Envelope{}, at, raw)

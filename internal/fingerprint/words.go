@@ -115,23 +115,23 @@ func (s *seed) words(text string, take func(word)) {
 		class := classes[b]
 		if class == letter {
 			c.push(s, uint64(b|0x20), 8)
-			i++
+			i, row = i+1, 0
 			continue
 		}
 		r, size := rune(b), 1
 		if class == other {
 			r, size = decode(text[i:])
 			r, class = read(r)
-		} else {
-			row = 0
 		}
 		i += size
 		switch class {
-		case letter:
-			c.push(s, uint64(r), 21)
-		case mark:
-			folded = true
-			c.push(s, uint64(r), 21)
+		case letter, mark:
+			row, folded = 0, folded || class == mark
+			bits := 21
+			if r < utf8.RuneSelf {
+				bits = 8
+			}
+			c.push(s, uint64(r), bits)
 		case space:
 			end()
 		case other:
