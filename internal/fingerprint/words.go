@@ -51,12 +51,6 @@ func (s *seed) mix(x uint64) uint64 {
 	return x ^ x>>32
 }
 
-// word is one word of a text.
-type word struct {
-	hash   uint64 // below 2^62
-	folded bool   // a number, an address or a token: what may differ in near-duplicates
-}
-
 // class says what a byte is in a text.
 const (
 	space = iota
@@ -96,51 +90,87 @@ func (c *chars) push(s *seed, r uint64, bits int) {
 	c.n++
 }
 
-// words calls take for each word of text.
-func (s *seed) words(text string, take func(word)) {
-	var c chars
-	var row uint64 // characters in a row of a script without spaces
-	var folded bool
-	end := func() {
-		if c.n > 0 {
-			if c.hash != 0 {
-				c.chunk += mul(c.hash, s.word)
-			}
-			take(word{mul(c.chunk, s.word) + uint64(c.n), folded || c.n > longWord})
-			c, folded = chars{}, false
-		}
-	}
+// reader reads the texts of a message.
+type reader struct {
+	*seed
+	digest
+	seen *table // shingles
+	last window
+	row  uint64 // the last characters in a script without spaces
+	word chars
+	// folded says that the word is a number, an address or a token: what may differ in
+	// near-duplicates. plain is how many words in a row are none.
+	folded bool
+	plain  int
+}
+
+// read reads one text.
+func (r *reader) read(text string) {
+	r.last, r.row, r.plain = window{}, 0, 0
 	for i := 0; i < len(text); {
 		b := text[i]
 		class := classes[b]
 		if class == letter {
-			c.push(s, uint64(b|0x20), 8)
-			i, row = i+1, 0
+			r.word.push(r.seed, uint64(b|0x20), 8)
+			i, r.row = i+1, 0
 			continue
 		}
-		r, size := rune(b), 1
+		c, size := rune(b), 1
 		if class == other {
-			r, size = decode(text[i:])
-			r, class = read(r)
+			c, size = decode(text[i:])
+			c, class = classOf(c)
 		}
 		i += size
 		switch class {
 		case letter, mark:
-			row, folded = 0, folded || class == mark
 			bits := 21
-			if r < utf8.RuneSelf {
+			if c < utf8.RuneSelf {
 				bits = 8
 			}
-			c.push(s, uint64(r), bits)
+			r.word.push(r.seed, uint64(c), bits)
+			r.row, r.folded = 0, r.folded || class == mark
 		case space:
-			end()
+			r.end()
 		case other:
-			end()
-			row = row<<21 | uint64(r)
-			take(word{hash: row & (prime >> 1)})
+			r.end()
+			r.row = r.row<<21 | uint64(c)
+			r.take(r.row & (prime >> 1))
 		}
 	}
-	end()
+	r.end()
+}
+
+// end ends a word.
+func (r *reader) end() {
+	w := &r.word
+	if w.n == 0 {
+		return
+	}
+	hash := w.chunk
+	if w.hash != 0 {
+		hash += mul(w.hash, r.seed.word)
+	}
+	r.folded = r.folded || w.n > longWord
+	r.take(mul(hash, r.seed.word) + uint64(w.n))
+	*w, r.folded = chars{}, false
+}
+
+// take takes a word by its hash, which is below 2^62.
+func (r *reader) take(hash uint64) {
+	if r.words++; r.words > maxWords {
+		r.cut = true
+		return
+	}
+	x := r.mix(r.last.add(r.seed, hash))
+	if r.seen.add(x) {
+		r.sum += x
+	}
+	if r.plain++; r.folded {
+		r.plain = 0
+	}
+	if r.plain >= shingle {
+		r.least = insert(r.least, x)
+	}
 }
 
 // decode is utf8.DecodeRuneInString, faster for what is known to be UTF-8.
@@ -154,8 +184,8 @@ func decode(s string) (r rune, size int) {
 	return utf8.DecodeRuneInString(s)
 }
 
-// read says what a character that is not ASCII is in a text, and what it is read as.
-func read(r rune) (rune, byte) {
+// classOf says what a character that is not ASCII is in a text, and what it is read as.
+func classOf(r rune) (rune, byte) {
 	switch {
 	case r < 0x250 || 0x1e00 <= r && r < 0x2000: // Latin and, above that, Greek with accents
 		if r == 0xa0 {
@@ -213,30 +243,13 @@ func (s *seed) digest(texts []string) digest {
 	for _, t := range texts {
 		size += len(t)
 	}
-	seen := tables.Get().(*table)
-	defer tables.Put(seen)
-	seen.reset(min(size/2, maxWords)) // a word and the space behind it
-	d := digest{least: make([]uint64, 0, candidates+1)}
-	for _, text := range texts {
-		last, plain := window{}, 0
-		s.words(text, func(w word) {
-			if d.words++; d.words > maxWords {
-				d.cut = true
-				return
-			}
-			x := s.mix(last.add(s, w.hash))
-			if seen.add(x) {
-				d.sum += x
-			}
-			if plain++; w.folded {
-				plain = 0
-			}
-			if plain >= shingle {
-				d.least = insert(d.least, x)
-			}
-		})
+	r := reader{seed: s, digest: digest{least: make([]uint64, 0, candidates+1)}, seen: tables.Get().(*table)}
+	defer tables.Put(r.seen)
+	r.seen.reset(min(size/2, maxWords)) // a word and the space behind it
+	for _, t := range texts {
+		r.read(t)
 	}
-	return d
+	return r.digest
 }
 
 // window is the last words of a text.
