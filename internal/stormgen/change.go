@@ -81,10 +81,8 @@ func Changes(seed uint64, n int) iter.Seq[Changed] {
 	return func(yield func(Changed) bool) {
 		r := rand.New(rand.NewPCG(seed, 4))
 		for i := range n * len(languages) {
-			l := &languages[i%len(languages)]
-			was := note{l: l, name: pick(r, firstNames), token: queueID(r, 16), width: 72, encoding: "quoted-printable",
-				text: l.sentences(r, 4+r.IntN(24)), subject: l.sentences(r, 1),
-				date: time.Date(2026, 3, 2, 8, 0, i, 0, time.UTC), received: queueID(r, 12)}
+			was := newNote(r, i)
+			l := was.l
 			if !yield(Changed{l.name, "", i, was.write(r)}) {
 				return
 			}
@@ -94,6 +92,27 @@ func Changes(seed uint64, n int) iter.Seq[Changed] {
 				if !yield(Changed{l.name, c.name, i, is.write(r)}) {
 					return
 				}
+			}
+		}
+	}
+}
+
+// newNote writes the nth message.
+func newNote(r *rand.Rand, n int) note {
+	l := &languages[n%len(languages)]
+	return note{l: l, name: pick(r, firstNames), token: queueID(r, 16), width: 72, encoding: "quoted-printable",
+		text: l.sentences(r, 4+r.IntN(24)), subject: l.sentences(r, 1),
+		date: time.Date(2026, 3, 2, 8, 0, n, 0, time.UTC), received: queueID(r, 12)}
+}
+
+// Letters yields n messages in seven languages, no two of which say the same.
+func Letters(seed uint64, n int) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		for i := range n {
+			letter := newNote(r, i)
+			if !yield(letter.write(r)) {
+				return
 			}
 		}
 	}
