@@ -66,6 +66,8 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 			SubmitNetworks: cfg.Site.SubmitNetworks.Prefixes(),
 			SubmitDaemons:  cfg.Site.SubmitDaemons,
 			Relays:         cfg.Site.Relays.Prefixes(),
+			Hosts:          domains(cfg.Site.Hosts),
+			MaxLoops:       cfg.Site.MaxLoops,
 		},
 		OnError: cfg.OnError,
 	}

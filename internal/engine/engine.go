@@ -35,19 +35,23 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	}
 	verdict := classify.Classify(m)
 	set := e.Rules()
-	s, places := e.sighting(m, verdict, set)
+	k, err := e.kin(ctx, m, verdict)
+	if err != nil {
+		return e.failed(m, verdict), fmt.Errorf("look up message %s: %w", m.QueueID, err)
+	}
+	s, places := e.sighting(m, verdict, set, k)
 	tallies, err := e.observe(ctx, s)
+	if err == nil {
+		err = e.outbreak(ctx, s, k, tallies)
+	}
 	if err != nil {
 		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
 	}
 	submitted := e.Site.Submitted(m)
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
-		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
-		for _, p := range places[i] {
-			facts.Tallies = append(facts.Tallies, tallies[p])
-		}
+		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set), Signs: k.signs, Loops: e.Site.loops(m)}
+		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
 		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
 	}
 	return rules.Combine(m, ds), nil
@@ -56,24 +60,23 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
 // the places of its keys therein. Two recipients that are one mailbox share their keys, so
 // that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set) (storm.Sighting, [][]int) {
-	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set, k kin) (storm.Sighting, [][]int) {
+	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
 	}
-	prints := e.Hasher.Prints(m, v)
-	var link [8]byte
-	if len(prints) > 0 {
-		link = prints[0].Hash
+	link := k.cluster
+	if link == [8]byte{} && len(k.prints) > 0 {
+		link = k.prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients))
+	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)+len(k.counts))
 	places := make([][]int, len(m.Recipients))
-	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
+	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
 		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
-		places[i] = make([]int, 0, len(prints))
-		for _, key := range e.Hasher.Keys(prints, mailbox) {
+		places[i] = make([]int, 0, len(k.prints))
+		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)
@@ -82,11 +85,15 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
+				if k.tight && !key.Kind.Rate() {
+					c.Limit = c.Limit.Tight()
+				}
 				s.Counts = append(s.Counts, c)
 			}
 			places[i] = append(places[i], place)
 		}
 	}
+	s.Counts = append(s.Counts, k.counts...)
 	return s, places
 }
 

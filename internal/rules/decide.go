@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
@@ -15,14 +16,27 @@ type Facts struct {
 	Class     classify.Class
 	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
 	Tallies   []storm.Tally // of its keys, this sighting included
+	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
+	Signs     storm.Signs
+	Loops     int // how often the message went through us before, if that is too often; else 0
 }
 
 // Decide says what happens to a message for one recipient. A storm decides before the class.
 func (d *Domain) Decide(f Facts) Decision {
 	dec := Decision{Recipient: f.Recipient, Class: f.Class, Action: d.actions[f.Class], Reason: string(f.Class), Rule: d.rules[f.Class]}
-	if l, t, ok := d.raging(f.Tallies); ok {
+	if l, i, ok := d.raging(f.Tallies); ok {
+		t := f.Tallies[i]
 		dec.Action, dec.Rule, dec.Storm = l.action, l.rule, t.Key.String()
 		dec.Reason = fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
+		if i < len(f.Evidence) && f.Evidence[i] != "" {
+			dec.Reason += ": same " + f.Evidence[i]
+		}
+		if signs := f.Signs.Names(); len(signs) > 0 {
+			dec.Reason += "; signs: " + strings.Join(signs, ", ")
+		}
+	} else if f.Loops > 0 {
+		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
+		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
 	}
 	switch {
 	case dec.Action == Deliver:
@@ -35,16 +49,17 @@ func (d *Domain) Decide(f Facts) Decision {
 	return dec
 }
 
-// raging returns the first storm, in the order of storm.Kinds, that holds this sighting back.
-func (d *Domain) raging(tallies []storm.Tally) (limit, storm.Tally, bool) {
+// raging returns the place of the first storm, in the order of storm.Kinds, that holds this
+// sighting back.
+func (d *Domain) raging(tallies []storm.Tally) (limit, int, bool) {
 	for _, k := range storm.Kinds {
-		for _, t := range tallies {
+		for i, t := range tallies {
 			if l := d.limits[k]; t.Key.Kind == k && t.Storm != nil && !t.Through && l.action != Deliver {
-				return l, t, true
+				return l, i, true
 			}
 		}
 	}
-	return limit{}, storm.Tally{}, false
+	return limit{}, 0, false
 }
 
 // instead does something else than what the rule says, and says why.

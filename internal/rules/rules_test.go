@@ -141,7 +141,7 @@ func TestDecide(t *testing.T) {
 		{"ordinary", "x.test", Facts{Class: classify.Personal}, Deliver, "", "personal", "default.toml:24"},
 		{"storm", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, false)}}, Absorb, "", "id storm, copy 17", "default.toml:34"},
 		{"let through", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, true)}}, Deliver, "", "personal", "default.toml:24"},
-		{"second key", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.DSN, false)}}, Absorb, "", "dsn storm, copy 17", "default.toml:46"},
+		{"second key", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.DSN, false)}}, Absorb, "", "dsn storm, copy 17", "default.toml:52"},
 		{"class is only shown", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.Class, false)}}, Deliver, "", "dsn", "default.toml:18"},
 		{"outbound", "x.test", Facts{Class: classify.Personal, Outbound: true, Tallies: []storm.Tally{tally(storm.ID, false)}}, Deliver, Absorb, "id storm, copy 17; outbound", "default.toml:34"},
 		{"observed", "watch.test", Facts{Class: classify.Bulk}, Deliver, Reject, "bulk; observe", "watch.test.toml:1"},
