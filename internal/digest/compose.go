@@ -12,6 +12,8 @@ import (
 	"text/template"
 	"time"
 	"unicode/utf8"
+
+	"breakwater/internal/mark"
 )
 
 // Composer writes digests. All fields are needed but Zone.
@@ -20,12 +22,9 @@ type Composer struct {
 	From string         // address of the From field
 	Zone *time.Location // of the times shown; UTC
 
-	// Sign returns the value of MarkField, by which a digest is known when it comes back.
+	// Sign returns the value of mark.DigestField, by which a digest is known when it comes back.
 	Sign func(messageID, date, rcpt string) string
 }
-
-// MarkField is the header field with the mark of Composer.Sign.
-const MarkField = "X-Breakwater-Digest"
 
 //go:embed mail.txt.tmpl
 var textForm string
@@ -79,7 +78,7 @@ func (c *Composer) mail(d Digest, page view, text, html string) []byte {
 		{"Message-ID", "<" + d.MessageID + ">"},
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834 §5
 		{"X-Auto-Response-Suppress", "All"},
-		{MarkField, c.Sign(d.MessageID, date, d.To)},
+		{mark.DigestField, c.Sign(d.MessageID, date, d.To)},
 		{"MIME-Version", "1.0"},
 		{"Content-Language", d.Language},
 		{"Content-Type", "multipart/alternative; boundary=\"" + boundary + "\""},

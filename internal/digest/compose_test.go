@@ -19,6 +19,7 @@ import (
 	"unicode"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/mark"
 	"breakwater/internal/rules"
 )
 
@@ -81,8 +82,8 @@ func wellFormed(t *testing.T, d Digest, raw []byte) {
 	if date, err := h.Date(); err != nil || !date.Equal(d.Date.Truncate(time.Second)) {
 		t.Errorf("Date %v, %v", h["Date"], err)
 	}
-	if want := "signed " + d.MessageID + " " + h.Get("Date"); h.Get(MarkField) != want {
-		t.Errorf("mark %q, want %q", h.Get(MarkField), want)
+	if want := "signed " + d.MessageID + " " + h.Get("Date"); h.Get(mark.DigestField) != want {
+		t.Errorf("mark %q, want %q", h.Get(mark.DigestField), want)
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
 	if err != nil {
