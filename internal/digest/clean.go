@@ -19,9 +19,15 @@ var www = regexp.MustCompile(`(?i)\bwww\.`)
 // the direction of writing or cannot be seen, and without links that a reader's program
 // would make of it.
 func clean(s string) string {
+	if harmlessAlready(s) {
+		return s
+	}
 	var b strings.Builder
-	space := false
+	space, n := false, 0
 	for _, r := range s { // a byte that is no UTF-8 is U+FFFD
+		if n > maxShown {
+			break // it is cut anyway
+		}
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r):
 			space = true
@@ -33,6 +39,7 @@ func clean(s string) string {
 			b.WriteByte(' ')
 		}
 		space = false
+		n++
 		b.WriteRune(r)
 	}
 	s = www.ReplaceAllString(harmless.Replace(b.String()), "$0 ")
@@ -40,6 +47,17 @@ func clean(s string) string {
 		s = strings.TrimSpace(string(runes[:maxShown-1])) + "…"
 	}
 	return s
+}
+
+// harmlessAlready is a quick look at a text that clean would leave as it is.
+func harmlessAlready(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c <= ' ' && (c != ' ' || i == 0 || i == len(s)-1 || s[i-1] == ' ') || c > '~' || c == ':' || c == '=' || i > 0 && c|0x20 == 'w' && s[i-1]|0x20 == 'w' {
+			return false
+		}
+	}
+	return len(s) <= maxShown
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9@._+=:/-]+$`)

@@ -230,6 +230,8 @@ func TestClean(t *testing.T) {
 		"\u202egnp.exe\u2066x\u200b\ufeff": "gnp.exex",
 		"caf\xe9":                          "caf\ufffd",
 		"see HTTPS://evil.example now":     "see HTTPS: //evil.example now",
+		"a  b":                             "a b",
+		"Offer, wow: 20 % off (web)":       "Offer, wow: 20 % off (web)",
 		"WWW.evil.example":                 "WWW. evil.example",
 		"=?utf-8?q?=E2=80=AE?=":            "= ?utf-8?q?=E2=80=AE?=",
 		strings.Repeat("ü", 80):            strings.Repeat("ü", 80),

@@ -69,12 +69,18 @@ func (d *Digester) unsent(account string) string {
 
 // loadOutbox finds what was not sent when the last process ended.
 func (d *Digester) loadOutbox() error {
-	names, err := filepath.Glob(filepath.Join(d.Dir, outboxDir, "*.json"))
+	dir := filepath.Join(d.Dir, outboxDir)
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("list outbox of digests: %w", err)
 	}
 	d.outbox = nil
-	for _, path := range names {
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if filepath.Ext(path) == ".new" { // half written by a process that was killed
+			_ = os.Remove(path)
+			continue
+		}
 		l, err := readLetter(path)
 		if err != nil {
 			d.Log.Error("a digest cannot be read and is left where it is", "err", err)
