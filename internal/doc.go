@@ -23,7 +23,7 @@
 // where one is named behind the other:
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  control  mailfile  config  submit  store/badgerdb
+//	edges      milterd  control  mailfile  config  submit  digest  store/badgerdb
 //	keep       archive, and release above it and submit
 //	engine     engine
 //	decision   rules

@@ -30,6 +30,7 @@ var layers = map[string]string{
 	"internal/control":         "storm store",
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",
+	"internal/digest":          "archive rules fingerprint mark tomlfile",
 	"internal/setup":           "",
 	"internal/submit":          "",
 	"internal/store/badgerdb":  "storm store",
