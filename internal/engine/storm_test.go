@@ -77,3 +77,24 @@ func TestLookalikes(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkStorm judges the mail of a storm as it comes.
+func BenchmarkStorm(b *testing.B) {
+	for name, o := range map[string]stormgen.Options{"keep": {}, "mixed": {MessageID: stormgen.Mixed, Body: stormgen.Mixed}} {
+		b.Run(name, func(b *testing.B) {
+			e := newEngine(b, nil)
+			var ms []*stormgen.Item
+			o.Messages = 8000
+			for it := range stormgen.Generate(o) {
+				ms = append(ms, &it)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				it := ms[i%len(ms)]
+				if _, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -21,9 +21,9 @@ import (
 //   - the texts say the same, to the number, however they are laid out and encoded, and Date,
 //     sender and subject are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts say the same, and sender and subject are, or all addressees, or the original,
-//     and a storm of the text is under way from the same server. Without one this would hold
-//     for an alert that comes again.
+//   - the texts say the same, and sender and subject are the same, or all addressees, and a
+//     storm of the text is under way from the same server. Without one this would hold for an
+//     alert that comes again.
 //
 // In all of these the attachments are the same too, byte for byte, and the mailing list.
 
@@ -159,21 +159,20 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 	if signs == 0 && !stormy {
 		return prints
 	}
-	to, original := addressees(n.m), original(n.m)
-	also := func(what string, fields ...string) {
-		if len(to) > 1 {
-			same("addressees"+what, append(fields, to...)...)
-		}
-		if original != "" {
-			same("original"+what, append(fields, original)...)
-		}
-	}
+	to := addressees(n.m)
 	if signs != 0 && date != "" {
-		also(" and Date", date)
+		if len(to) > 1 {
+			same("addressees and Date", append(to, date)...)
+		}
+		if o := original(n.m); o != "" {
+			same("original and Date", o, date)
+		}
 	}
 	if stormy {
-		also(" and server in a storm")
 		same("sender, subject and server in a storm", n.m.From, subject)
+		if len(to) > 1 {
+			same("addressees and server in a storm", to...)
+		}
 	}
 	return prints
 }
@@ -239,19 +238,33 @@ var answers = []string{
 	"extern", "external", "spam",
 }
 
-// addressees are the addresses in To and Cc, in order, each once.
+// addressees are the addresses in To and Cc, in order, each once: the words with an "@". That
+// is enough to compare them, and much faster than to parse a field with everybody in it.
 func addressees(m *message.Message) []string {
 	var all []string
-	for _, name := range []string{"To", "Cc"} {
-		for _, field := range m.Header.Values(name) {
-			for _, a := range message.Addresses(field) {
-				all = append(all, strings.ToLower(a))
+	for _, f := range m.Header {
+		if !strings.EqualFold(f.Name, "To") && !strings.EqualFold(f.Name, "Cc") {
+			continue
+		}
+		field := strings.ToLower(f.Value[:min(len(f.Value), maxAddressees)])
+		for at := strings.IndexByte(field, '@'); at >= 0; at = strings.IndexByte(field, '@') {
+			begin := strings.LastIndexAny(field[:at], addressEnds) + 1
+			end := len(field)
+			if i := strings.IndexAny(field[at:], addressEnds); i >= 0 {
+				end = at + i
 			}
+			all = append(all, field[begin:end])
+			field = field[end:]
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+const (
+	addressEnds   = " \t\r\n,;:()<>\""
+	maxAddressees = 16 << 10 // bytes of a field
+)
 
 // original is what the header of m says of the message that m was made of.
 func original(m *message.Message) string {
