@@ -18,10 +18,10 @@ import (
 //
 //   - the texts are near, and the first server that handled the mail stamped it with the same
 //     Received field: it was handed in once, whatever became of Message-ID, Date, From and text;
-//   - the texts say the same, to the number, however they are laid out and encoded, and Date,
-//     sender and subject are the same; with signs of a storm (see Signs), Date and all
+//   - the texts and subjects say the same, to the number, however they are laid out and encoded,
+//     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts say the same, and sender and subject are the same, or all addressees, and a
+//   - the texts and subjects say the same, and sender or all addressees are the same, and a
 //     storm of the text is under way from the same server. Without one this would hold for an
 //     alert that comes again.
 //
@@ -151,10 +151,12 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 	if n.trace != "" {
 		add(firstHop, n.rest, n.trace)
 	}
-	same := func(evidence string, fields ...string) { add("words, "+evidence, append(fields, n.said...)...) }
 	subject, date := skeleton(n.m.Subject), date(n.m)
+	same := func(evidence string, fields ...string) {
+		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
+	}
 	if date != "" {
-		same("sender, subject and Date", n.m.From, subject, date)
+		same("sender and Date", n.m.From, date)
 	}
 	if signs == 0 && !stormy {
 		return prints
@@ -169,7 +171,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	if stormy {
-		same("sender, subject and server in a storm", n.m.From, subject)
+		same("sender and server in a storm", n.m.From)
 		if len(to) > 1 {
 			same("addressees and server in a storm", to...)
 		}
@@ -212,18 +214,18 @@ func Trace(m *message.Message) string {
 	return ""
 }
 
-// skeleton is a subject without what gateways and mail programs put in front: tags in
-// brackets, and what marks answers and forwarded mail.
+// skeleton is a subject without what gateways and mail programs put in front: tags that say
+// nothing of the mail's own, and what marks answers and forwarded mail.
 func skeleton(subject string) string {
 	s := strings.ToLower(strings.Join(strings.Fields(subject), " "))
 	for {
 		was := s
-		s = strings.TrimLeft(s, " *-:")
-		if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 && end < 40 {
-			s = s[end+1:]
+		s = strings.TrimLeft(s, " ")
+		for _, t := range tags {
+			s = strings.TrimPrefix(s, t)
 		}
 		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, s[:i]) {
-			s = s[i+1:]
+			s = strings.TrimPrefix(strings.TrimPrefix(s[i:], ":"), "：")
 		}
 		if s == was {
 			return s
@@ -231,11 +233,15 @@ func skeleton(subject string) string {
 	}
 }
 
-// answers are the words before the colon that mail programs put in front of a subject, and
-// some gateways.
+// tags are what gateways put in front of any subject. Those of ticket systems, lists and build
+// servers tell mail apart and stay.
+var tags = []string{"[extern]", "[external]", "[ext]", "[spam]", "[suspected spam]", "[possible spam]", "[bulk]", "[caution]", "***spam***", "*****spam*****", "{spam?}"}
+
+// answers are the words before a colon that mark answers and forwarded mail, and what comes
+// from outside.
 var answers = []string{
-	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "i", "пересл", "回复", "答复", "转发", "返信", "転送",
-	"extern", "external", "spam",
+	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "пересл", "回复", "答复", "转发", "返信", "転送",
+	"extern", "external",
 }
 
 // addressees are the addresses in To and Cc, in order, each once: the words with an "@". That
