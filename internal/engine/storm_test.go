@@ -18,7 +18,7 @@ func TestStorms(t *testing.T) {
 			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
 			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
 		} {
-			o.Seed, o.Messages, o.Ordinary = seed, 4000, 500
+			o.Seed, o.Messages, o.Ordinary = seed, 2000, 250
 			t.Run(fmt.Sprintf("seed %d, %d %d %v", seed, o.MessageID, o.Body, o.Gateways), func(t *testing.T) { stormOf(t, o) })
 		}
 	}
