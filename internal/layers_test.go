@@ -63,6 +63,7 @@ var homes = map[string][]string{
 	"github.com/pelletier/go-toml":        {"internal/tomlfile"},
 	"github.com/klauspost/compress":       {"internal/archive"},
 	"github.com/spf13/cobra":              {"cmd/breakwater"},
+	"github.com/expr-lang/expr":           {"internal/rules"},
 	"github.com/prometheus/client_golang": {"cmd/breakwater"},
 }
 

@@ -35,7 +35,8 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	}
 	verdict := classify.Classify(m)
 	set := e.Rules()
-	s, places := e.sighting(m, verdict, set)
+	policies := policies(m, set)
+	s, places := e.sighting(m, verdict, policies)
 	tallies, err := e.observe(ctx, s)
 	if err != nil {
 		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
@@ -43,20 +44,29 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decisio
 	submitted := e.Site.Submitted(m)
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set)}
+		facts := rules.Facts{Message: m, Verdict: verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set)}
 		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
 		for _, p := range places[i] {
 			facts.Tallies = append(facts.Tallies, tallies[p])
 		}
-		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
+		ds[i] = policies[i].Decide(facts)
 	}
 	return rules.Combine(m, ds), nil
+}
+
+// policies are the rules for each recipient of m.
+func policies(m *message.Message, set *rules.Set) []*rules.Policy {
+	ps := make([]*rules.Policy, len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		ps[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).For(fingerprint.Mailbox(rcpt.Addr), m.From)
+	}
+	return ps
 }
 
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
 // the places of its keys therein. Two recipients that are one mailbox share their keys, so
 // that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set) (storm.Sighting, [][]int) {
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy) (storm.Sighting, [][]int) {
 	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
@@ -71,14 +81,13 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set
 	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
-		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
 		places[i] = make([]int, 0, len(prints))
 		for _, key := range e.Hasher.Keys(prints, mailbox) {
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)
 				known[key] = place
-				c := storm.Count{Key: key, Limit: domain.Limit(key.Kind), Mailbox: mailbox}
+				c := storm.Count{Key: key, Limit: policies[i].Limit(key.Kind, v.Class), Mailbox: mailbox}
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}

@@ -9,37 +9,73 @@ import (
 	"breakwater/internal/storm"
 )
 
-// Facts is what is known of a message and one of its recipients.
-type Facts struct {
-	Recipient message.Recipient
-	Class     classify.Class
-	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
-	Tallies   []storm.Tally // of its keys, this sighting included
-}
-
-// Decide says what happens to a message for one recipient. A storm decides before the class.
-func (d *Domain) Decide(f Facts) Decision {
-	dec := Decision{Recipient: f.Recipient, Class: f.Class, Action: d.actions[f.Class], Reason: string(f.Class), Rule: d.rules[f.Class]}
-	if l, t, ok := d.raging(f.Tallies); ok {
-		dec.Action, dec.Rule, dec.Storm = l.action, l.rule, t.Key.String()
-		dec.Reason = fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
-	}
+// Decide says what happens to a message for one recipient.
+func (p *Policy) Decide(f Facts) Decision {
+	dec := p.decide(&f)
 	switch {
 	case dec.Action == Deliver:
 	case f.Outbound:
 		dec = dec.instead(Deliver, "outbound")
-	case d.mode == Observe:
+	case p.mode.value == Observe:
 		dec = dec.instead(Deliver, "observe")
-		dec.Rule = d.modeAt
+		dec.Rule = p.mode.at
 	}
 	return dec
 }
 
+// decide is Decide as if all decisions were carried out: the first rule that matches, a
+// storm, or else the class decides.
+func (p *Policy) decide(f *Facts) Decision {
+	class := f.Verdict.Class
+	action := p.actions[class]
+	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: string(class), Rule: action.at}
+	rule, failed := p.match(f)
+	if l, t, ok := p.raging(f); ok {
+		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, t.Key.String()
+		dec.Reason = fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
+	}
+	if rule != nil {
+		dec.Action, dec.Rule, dec.RuleName, dec.Text = rule.Action, rule.At, rule.Name, rule.Text
+		dec.Reason = "rule " + rule.Name
+	}
+	for _, why := range failed {
+		dec.Reason += "; " + why
+	}
+	return dec
+}
+
+// match returns the first rule that matches, nil if none does. A rule whose condition fails
+// does not match; why it failed is returned, too.
+func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
+	if len(p.domain.rules) == 0 {
+		return nil, nil
+	}
+	env := environments.Get().(*environment)
+	defer func() {
+		clear(env.facts)
+		env.known = 0
+		environments.Put(env)
+	}()
+	for _, r := range p.domain.rules {
+		ok, err := r.when.holds(env, p, f)
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("rule %s failed: %v", r.Name, err))
+		}
+		if ok {
+			return r, failed
+		}
+	}
+	return nil, failed
+}
+
 // raging returns the first storm, in the order of storm.Kinds, that holds this sighting back.
-func (d *Domain) raging(tallies []storm.Tally) (limit, storm.Tally, bool) {
+func (p *Policy) raging(f *Facts) (limit, storm.Tally, bool) {
 	for _, k := range storm.Kinds {
-		for _, t := range tallies {
-			if l := d.limits[k]; t.Key.Kind == k && t.Storm != nil && !t.Through && l.action != Deliver {
+		for _, t := range f.Tallies {
+			if t.Key.Kind != k || t.Storm == nil || t.Through {
+				continue
+			}
+			if l := p.limit(k, f.Verdict.Class); l.action.value != Deliver {
 				return l, t, true
 			}
 		}

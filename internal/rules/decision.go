@@ -23,6 +23,9 @@ const (
 // Actions lists all actions.
 var Actions = []Action{Deliver, Tag, Absorb, Quarantine, Reject, Tempfail}
 
+// Values are the actions.
+func (Action) Values() []string { return texts(Actions) }
+
 // Source is the place in a rule file that decided.
 type Source struct {
 	File string
@@ -44,7 +47,8 @@ type Decision struct {
 	Class     classify.Class
 	Reason    string // why, in words: "dsn", "id storm", "mixed", …
 	Rule      Source
-	Storm     string // the storm's ID; "" where none decided
+	RuleName  string // of the [[rule]] that decided; "" where none did
+	Storm     string // the ID of the storm that holds the message back; "" where none does
 	Text      string // for reject and tempfail, what to tell the peer
 	Own       bool   // it is mail of our own, whose marks stay
 }
