@@ -21,6 +21,7 @@ var layers = map[string]string{
 	"internal/fingerprint":     "message report classify storm",
 	"internal/store":           "storm",
 	"internal/rules":           "message classify storm fingerprint tomlfile",
+	"internal/scenario":        "message rules tomlfile",
 	"internal/mark":            "message",
 	"internal/engine":          "message classify storm fingerprint store rules mark",
 	"internal/archive":         "",
@@ -47,7 +48,8 @@ var layers = map[string]string{
 // pure packages see no network, files, log or clock.
 var pure = []string{
 	"internal/message", "internal/tomlfile", "internal/report", "internal/classify", "internal/storm",
-	"internal/fingerprint", "internal/mark", "internal/store", "internal/rules", "internal/engine", "internal/stormgen",
+	"internal/fingerprint", "internal/mark", "internal/store", "internal/rules", "internal/scenario", "internal/engine",
+	"internal/stormgen",
 }
 
 // impure is what they must not import.

@@ -27,31 +27,47 @@ type Engine struct {
 	DryRun  bool         // look, but do not count
 }
 
+// Judgement is what was decided about a message, with all that it was decided by.
+type Judgement struct {
+	Verdict   classify.Verdict
+	Policies  []*rules.Policy // of each recipient; empty for mail of our own, which is not judged
+	Facts     []rules.Facts   // of each recipient; empty where counting failed
+	Decisions []rules.Decision
+}
+
 // Judge returns a decision for each recipient of m, in their order. They are usable even
 // when the error is not nil: they are then what OnError says.
 func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	j, err := e.Explain(ctx, m)
+	return j.Decisions, err
+}
+
+// Explain is Judge, and tells what the decisions were made by.
+func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, error) {
 	if ds, ok, err := e.own(ctx, m); ok {
-		return ds, err
+		return Judgement{Decisions: ds}, err
 	}
-	verdict := classify.Classify(m)
 	set := e.Rules()
-	policies := policies(m, set)
-	s, places := e.sighting(m, verdict, policies)
+	j := Judgement{Verdict: classify.Classify(m)}
+	j.Policies = policies(m, set)
+	s, places := e.sighting(m, j.Verdict, j.Policies)
 	tallies, err := e.observe(ctx, s)
 	if err != nil {
-		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
+		j.Decisions = e.failed(m, j.Verdict)
+		return j, fmt.Errorf("count message %s: %w", m.QueueID, err)
 	}
 	submitted := e.Site.Submitted(m)
-	ds := make([]rules.Decision, len(m.Recipients))
+	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Message: m, Verdict: verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set)}
+		facts := rules.Facts{Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set)}
 		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
 		for _, p := range places[i] {
 			facts.Tallies = append(facts.Tallies, tallies[p])
 		}
-		ds[i] = policies[i].Decide(facts)
+		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 	}
-	return rules.Combine(m, ds), nil
+	j.Decisions = rules.Combine(m, j.Decisions)
+	return j, nil
 }
 
 // policies are the rules for each recipient of m.

@@ -20,6 +20,9 @@ import (
 // maxNodes bounds how long a condition may be, in names, values and operators.
 const maxNodes = 200
 
+// maxText bounds a reply, in bytes: with its codes it must fit a line of RFC 5321 §4.5.3.1.5.
+const maxText = 400
+
 // functions that conditions may use besides the facts.
 var functions = []string{"len", "lower", "upper", "trim", "hasPrefix", "hasSuffix", "min", "max"}
 
@@ -209,6 +212,9 @@ func (f *loaded) compile(cs *conditions) (wrong []*tomlfile.Error) {
 			wrong = append(wrong, f.doc.WrongValue(key+".name", "a rule in line %d has the same name", f.doc.Line(fmt.Sprintf("rule[%d]", before))))
 		}
 		names[r.Name] = i
+		if strings.ContainsAny(r.Text, "\r\n") || len(r.Text) > maxText {
+			wrong = append(wrong, f.doc.WrongValue(key+".text", "the text must be one line of at most %d bytes", maxText))
+		}
 		c, err := cs.compile(r.When)
 		if err != nil {
 			wrong = append(wrong, f.wrongCondition(key+".when", err))

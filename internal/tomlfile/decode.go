@@ -51,6 +51,9 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 		return
 	}
 	switch out.Kind() {
+	case reflect.Pointer: // of what may be left out
+		out.Set(reflect.New(out.Type().Elem()))
+		d.value(key, in, out.Elem(), values...)
 	case reflect.Struct:
 		if table, ok := d.is(key, in, out.Kind()).(map[string]any); ok {
 			d.table(key, table, out)

@@ -2,9 +2,11 @@ package tomlfile
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -136,12 +138,27 @@ func Join(key, part string) string {
 		return r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
 	}) < 0
 	if !bare {
-		part = fmt.Sprintf("%q", part)
+		part = Quote(part)
 	}
 	if key == "" {
 		return part
 	}
 	return key + "." + part
+}
+
+// Quote writes a string as TOML does: '…' if it has quotes or backslashes, as conditions do.
+func Quote(s string) string {
+	plain := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == '\'' }) < 0
+	if plain && strings.ContainsAny(s, `"\`) {
+		return "'" + s + "'"
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b) // its escapes are TOML's, too
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(s); err != nil {
+		return fmt.Sprintf("%q", s)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // position is the line and the column of an offset, in bytes, from 1.
