@@ -5,5 +5,5 @@ import "embed"
 
 // Files has default.toml and example.org.toml, and in tests what they are to do.
 //
-//go:embed *.toml tests/*
+//go:embed *.toml schema.json tests/*
 var Files embed.FS

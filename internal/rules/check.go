@@ -60,7 +60,9 @@ func (f *loaded) warnings() (warnings []*tomlfile.Error) {
 	}
 	for i, alias := range f.said.Aliases {
 		name, _ := named(alias)
-		if above, ok := wildcard(set(f.domain.Names), name); ok && above {
+		others := set(f.domain.Names)
+		delete(others, name)
+		if _, ok := wildcard(others, name); ok {
 			warnings = append(warnings, f.doc.WrongValue(fmt.Sprintf("aliases[%d]", i), "%s is one of the sub-domains that another alias names", alias))
 		}
 	}
@@ -109,7 +111,10 @@ func (f *loaded) ruleWarnings() (warnings []*tomlfile.Error) {
 		}
 		c := conclude(r.When, f.domain)
 		for _, n := range c.never {
-			warnings = append(warnings, f.doc.WrongIn(key+".when", 1, n.column+1, n.width, n.why))
+			before := string([]rune(r.When)[:n.offset])
+			line := strings.Count(before, "\n")
+			column := n.offset - len([]rune(before[:strings.LastIndexByte(before, '\n')+1]))
+			warnings = append(warnings, f.doc.WrongIn(key+".when", line+1, column+1, n.width, n.why))
 		}
 		if k := slices.IndexFunc(before, func(b conclusion) bool { return b.covers(c) }); k >= 0 && len(c.never) == 0 {
 			warn("when", "the rule never comes to be tried: %q in line %d matches all of this", f.said.Rules[k].Name, f.doc.Line(fmt.Sprintf("rule[%d]", k)))
@@ -130,7 +135,7 @@ type conclusion struct {
 
 // impossible is why a condition, or a part of it, never holds.
 type impossible struct {
-	column, width int // in the first line of the text
+	offset, width int // in characters of the text
 	why           string
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -260,6 +259,3 @@ func (f *loaded) wrongCondition(key string, err error) *tomlfile.Error {
 	}
 	return f.doc.WrongIn(key, at.Line, at.Column+1, at.To-at.From, what)
 }
-
-// isString reports whether a fact is a text.
-func (f *Fact) isString() bool { return reflect.TypeOf(f.zero).Kind() == reflect.String }

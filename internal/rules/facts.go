@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 
@@ -69,6 +70,9 @@ func number(name, doc string, of func(*Policy, *Facts) int) *Fact {
 
 func (f *Fact) oneOf(values ...string) *Fact { f.Values = values; return f }
 func (f *Fact) inLower() *Fact               { f.lower = true; return f }
+
+// Type is the type of a fact, as conditions have it.
+func (f *Fact) Type() string { return fmt.Sprintf("%T", f.zero) }
 
 func client(_ *Policy, f *Facts) string {
 	if !f.Message.Client.IsValid() {

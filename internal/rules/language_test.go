@@ -222,7 +222,7 @@ func TestConditions(t *testing.T) {
 func TestEveryFact(t *testing.T) {
 	f := rich()
 	for _, fact := range AllFacts {
-		if fact.Doc == "" || fact.isString() && fact.of(mustLoad(t, defaults(t, nil)).def.policy, &f) == fact.zero {
+		if fact.Doc == "" || fact.Type() == "string" && fact.of(mustLoad(t, defaults(t, nil)).def.policy, &f) == fact.zero {
 			t.Errorf("%s: %v", fact.Name, fact)
 		}
 	}
@@ -244,7 +244,7 @@ when = 'subject == "no"'
 action = "reject"
 text = "We do not want this."
 `}).(fstest.MapFS)
-	fsys[DefaultFile].Data = append(fsys[DefaultFile].Data, "\n[[rule]]\nname = \"inherited\"\nwhen = 'subject startsWith \"n\"'\naction = \"tag\"\n"...)
+	fsys[DefaultFile].Data = append(fsys[DefaultFile].Data, "\n[[rule]]\nname = \"inherited\"\nwhen = 'subject startsWith \"n\"'\naction = \"tag\"\n[[rule]]\nname = \"no\"\nwhen = 'true'\naction = \"quarantine\"\n"...)
 	p := mustLoad(t, fsys).For("x.test").policy
 	ragingID := tally(storm.ID, false)
 	ragingID.Seen = 21
@@ -274,7 +274,7 @@ text = "We do not want this."
 			t.Errorf("storm: %q", d.Storm)
 		}
 	}
-	if names := p.Rules(); len(names) != 4 || names[3].Name != "inherited" {
+	if names := p.Domain().Rules(); len(names) != 4 || names[3].Name != "inherited" {
 		t.Errorf("%v", names)
 	}
 }

@@ -105,10 +105,20 @@ func (l *loader) read(fsys fs.FS, name string, below layers) *loaded {
 	wrong = append(wrong, f.keep()...)
 	wrong = append(wrong, f.compile(l.conditions)...)
 	if name != DefaultFile && l.def.domain != nil {
-		f.domain.rules = append(f.domain.rules, l.def.domain.rules...)
+		f.domain.inherit(l.def.domain.rules)
 	}
 	f.err = tomlfile.Together(wrong)
 	return f
+}
+
+// inherit appends rules, but for those of which d has one with the same name.
+func (d *Domain) inherit(rules []*Rule) {
+	own := d.rules
+	for _, r := range rules {
+		if !slices.ContainsFunc(own, func(o *Rule) bool { return o.Name == r.Name }) {
+			d.rules = append(d.rules, r)
+		}
+	}
 }
 
 // domainName is one that mail can have, as A-label.

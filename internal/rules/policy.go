@@ -51,9 +51,6 @@ func (p *Policy) limit(k storm.Kind, c classify.Class) limit {
 	return of.limit
 }
 
-// Rules are those that apply, in the order in which they are tried.
-func (p *Policy) Rules() []*Rule { return p.domain.rules }
-
 // Domain is what the policy belongs to.
 func (p *Policy) Domain() *Domain { return p.domain }
 

@@ -39,11 +39,14 @@ type Domain struct {
 	policy    *Policy
 	mailboxes map[string]*Policy // exceptions, by local part
 	senders   map[string]*Policy // by address, domain, or *.domain
-	rules     []*Rule            // its own, then the default's
+	rules     []*Rule            // its own, then those of the default that have other names
 
 	digest    Digest
 	retention Retention
 }
+
+// Rules are those of the domain, in the order in which they are tried.
+func (d *Domain) Rules() []*Rule { return d.rules }
 
 // Set is the rules of a host.
 type Set struct {

@@ -84,17 +84,21 @@ func TestBadFiles(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			want := strings.TrimSuffix(name, ".toml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, []byte(err.Error()+"\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			b, err2 := os.ReadFile(want)
-			if err2 != nil || string(b) != err.Error()+"\n" {
-				t.Errorf("got:\n%v\nwant:\n%s", err, b)
-			}
+			golden(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
 		})
+	}
+}
+
+// golden compares with what a file holds, or with -update writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := os.ReadFile(name); err != nil || string(b) != got {
+		t.Errorf("got:\n%s\nwant:\n%s", got, b)
 	}
 }
 

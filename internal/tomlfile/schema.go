@@ -11,17 +11,21 @@ import (
 // Schema is a JSON Schema (draft-07, what editors know) of the files that Decode reads into
 // v, a struct.
 func Schema(v any, title string) map[string]any {
-	s := schemaOf(reflect.TypeOf(v))
-	s["$schema"], s["title"] = "http://json-schema.org/draft-07/schema#", title
-	return s
+	s := schemas{}
+	top := s.table(reflect.TypeOf(v))
+	top["$schema"], top["title"], top["definitions"] = "http://json-schema.org/draft-07/schema#", title, s
+	return top
 }
+
+// schemas are those of struct types, by their names.
+type schemas map[string]any
 
 const (
 	durationPattern = `^([0-9]+d|([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+)$`
 	sizePattern     = `^[0-9]+ *([KMGT]i)?B$`
 )
 
-func schemaOf(t reflect.Type) map[string]any {
+func (s schemas) of(t reflect.Type) map[string]any {
 	switch t {
 	case reflect.TypeFor[time.Duration](), reflect.TypeFor[Duration]():
 		return map[string]any{"type": "string", "pattern": durationPattern}
@@ -33,59 +37,69 @@ func schemaOf(t reflect.Type) map[string]any {
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		return schemaOf(t.Elem())
+		return s.of(t.Elem())
 	case reflect.Struct:
-		return structSchema(t)
+		if s[t.Name()] == nil {
+			s[t.Name()] = true // a type may be part of itself
+			s[t.Name()] = s.table(t)
+		}
+		return map[string]any{"$ref": "#/definitions/" + t.Name()}
 	case reflect.Map:
-		return map[string]any{"type": "object", "additionalProperties": schemaOf(t.Elem()), "propertyNames": schemaOf(t.Key())}
+		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem()), "propertyNames": s.of(t.Key())}
 	case reflect.Slice:
-		return map[string]any{"type": "array", "items": schemaOf(t.Elem())}
+		return map[string]any{"type": "array", "items": s.of(t.Elem())}
 	case reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return map[string]any{"type": "integer"}
 	}
-	s := map[string]any{"type": "string"}
+	text := map[string]any{"type": "string"}
 	if all := allowed(t); all != nil {
-		s["enum"] = all
+		text["enum"] = all
 	}
-	return s
+	return text
 }
 
-func structSchema(t reflect.Type) map[string]any {
+// table is the schema of a struct type.
+func (s schemas) table(t reflect.Type) map[string]any {
 	all, rest := fields(t)
 	properties := map[string]any{}
-	var need []string
+	need := []string{}
 	for _, f := range all {
-		p := schemaOf(f.typ)
-		if doc := f.tag.Get("doc"); doc != "" {
-			p["description"] = doc
-		}
-		for tag, name := range map[string]string{"min": "minimum", "max": "maximum"} {
-			if n, err := strconv.Atoi(f.tag.Get(tag)); err == nil {
-				p[name] = n
-			}
-		}
-		if all := strings.Fields(f.tag.Get("values")); len(all) > 0 {
-			p["enum"] = all
-		}
+		properties[f.name] = s.field(f)
 		if f.tag.Get("need") != "" {
 			need = append(need, f.name)
 		}
-		properties[f.name] = p
 	}
 	if rest != nil {
 		for _, name := range allowed(rest.typ.Key()) {
-			p := schemaOf(rest.typ.Elem())
-			if doc := rest.tag.Get("doc"); doc != "" {
-				p["description"] = doc
-			}
-			properties[name] = p
+			properties[name] = s.described(rest.typ.Elem(), rest.tag.Get("doc"))
 		}
 	}
-	s := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
-	if need != nil {
-		s["required"] = need
+	return map[string]any{"type": "object", "properties": properties, "additionalProperties": false, "required": need}
+}
+
+func (s schemas) field(f field) map[string]any {
+	p := s.described(f.typ, f.tag.Get("doc"))
+	for tag, name := range map[string]string{"min": "minimum", "max": "maximum"} {
+		if n, err := strconv.Atoi(f.tag.Get(tag)); err == nil {
+			p[name] = n
+		}
 	}
-	return s
+	if all := strings.Fields(f.tag.Get("values")); len(all) > 0 {
+		p["enum"] = all
+	}
+	return p
+}
+
+// described is the schema of a type, with what it is for.
+func (s schemas) described(t reflect.Type, doc string) map[string]any {
+	p := s.of(t)
+	if p["$ref"] != nil { // what stands beside it does not count
+		p = map[string]any{"allOf": []any{p}}
+	}
+	if doc != "" {
+		p["description"] = doc
+	}
+	return p
 }
