@@ -31,6 +31,7 @@ var layers = map[string]string{
 	"internal/control":         "storm store",
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",
+	"internal/replay":          "message mailfile archive",
 	"internal/setup":           "",
 	"internal/submit":          "",
 	"internal/store/badgerdb":  "storm store",

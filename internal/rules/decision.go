@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
@@ -55,3 +56,15 @@ type Decision struct {
 
 // OwnClass is the class of mail of our own, which is not judged.
 const OwnClass classify.Class = "own"
+
+// Cause is why, without what differs from message to message: "rule NAME", "id storm", or
+// the class.
+func (d Decision) Cause() string {
+	if d.RuleName != "" {
+		return "rule " + d.RuleName
+	}
+	if kind, _, ok := strings.Cut(d.Storm, "-"); ok {
+		return kind + " storm"
+	}
+	return string(d.Class)
+}
