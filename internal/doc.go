@@ -6,16 +6,16 @@
 //	mail files    ─► mailfile ──┴─► message.Parse ─► engine.Judge ─────┴─► what classify shows
 //	                                   *Message        │     Decisions
 //	                                                   │
-//	    classify.Classify ─► fingerprint.Prints, Keys ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
+//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into
 // facts. Judge classifies them (classify, with report for what other mail systems report),
-// says what copies of the message share (fingerprint), counts that for each mailbox
-// (store, by the arithmetic of storm) and decides for each recipient by the rules of its
+// says what copies of the message share (fingerprint), where it has text enough also with
+// what was nearly the same before (engine/kin.go), counts that for each mailbox (store, by the arithmetic of storm) and decides for each recipient by the rules of its
 // domain. Combine makes the decisions fit one transaction. What is absorbed is in the
 // archive, on disk, before the mail server gets its answer.
 //
-// Observe is the only I/O of Judge. A dry run looks up instead, and adds for itself.
+// Lookup and Observe are the only I/O of Judge. A dry run looks up alone, and adds for itself.
 //
 // # The layers
 //
@@ -23,7 +23,7 @@
 // where one is named behind the other:
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  control  mailfile  config  submit  store/badgerdb
+//	edges      milterd  control  mailfile  config  submit  digest  store/badgerdb
 //	keep       archive, and release above it and submit
 //	engine     engine
 //	decision   rules
@@ -39,7 +39,7 @@
 // # Where to change what
 //
 //   - what a message is taken for: classify, and report for what it says
-//   - what counts as a copy: fingerprint
+//   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules, and the files in the top-level folder rules
 //   - how mail servers are spoken to: milterd

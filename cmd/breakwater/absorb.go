@@ -16,15 +16,11 @@ import (
 
 // absorb puts a message into the archive for those recipients who do not get it.
 func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Decision) error {
-	entries := copies(m, ds)
-	ids, err := d.archive.PutAll(ctx, entries, m.Raw)
-	if err != nil {
-		return err
+	_, err := d.archive.PutAll(ctx, copies(m, ds), m.Raw)
+	if err == nil && d.digester != nil {
+		d.digester.Wake()
 	}
-	for i, id := range ids {
-		entries[i].ID, entries[i].Size = id, int64(len(m.Raw))
-	}
-	return nil
+	return err
 }
 
 // copies makes an entry of the archive for each domain, which has its own retention.

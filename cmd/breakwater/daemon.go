@@ -15,6 +15,7 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/digest"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
@@ -35,6 +36,8 @@ type daemon struct {
 	engine    *engine.Engine
 	milter    *milterd.Server
 	metrics   *metrics
+
+	digester *digest.Digester // nil where nobody is told
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -49,7 +52,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{Log: log}); err != nil {
+	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{MinFree: int64(cfg.Retention.MinFree) / 2, Log: log}); err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{
@@ -58,16 +61,22 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	if err != nil {
 		return nil, exit{exitUsage, errors.Join(err, d.store.Close())}
 	}
+	marks := mark.New(secret)
+	if d.digester, err = d.openDigester(marks); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	d.engine = &engine.Engine{
 		Store:  d.store,
 		Rules:  d.rules.Load,
 		Hasher: fingerprint.New(secret),
-		Marks:  mark.New(secret),
+		Marks:  marks,
 		Site: engine.Site{
 			Domains:        domains(cfg.Site.Domains),
 			SubmitNetworks: cfg.Site.SubmitNetworks.Prefixes(),
 			SubmitDaemons:  cfg.Site.SubmitDaemons,
 			Relays:         cfg.Site.Relays.Prefixes(),
+			Hosts:          domains(cfg.Site.Hosts),
+			MaxLoops:       cfg.Site.MaxLoops,
 		},
 		OnError: cfg.OnError,
 	}
@@ -93,6 +102,11 @@ func (d *daemon) gauges() {
 	d.metrics.gauge("breakwater_store_ok", "1 while counts are written to disk.", func() float64 { return ok(d.store.Err()) })
 	d.metrics.gauge("breakwater_archive_bytes", "Size of the archive.", func() float64 { return float64(d.archive.Used()) })
 	d.metrics.gauge("breakwater_archive_max_bytes", "Size beyond which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MaxSize) })
+	if d.digester != nil {
+		d.metrics.gauge("breakwater_digests_sent_total", "Digests that the mail server took.", func() float64 { return float64(d.digester.Stats().Sent) })
+		d.metrics.gauge("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
+		d.metrics.gauge("breakwater_digests_waiting", "Digests that are still to be sent.", func() float64 { return float64(d.digester.Stats().Waiting) })
+	}
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
 	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
 }

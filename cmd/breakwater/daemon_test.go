@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
@@ -135,4 +136,43 @@ func TestWatchdogWithoutSystemd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	testDaemon(t).watchdog(ctx) // returns at once
+}
+
+// TestAlarm: the postmaster is told once when the archive cannot take mail, in a mail that we
+// know when it comes back.
+func TestAlarm(t *testing.T) {
+	d := testDaemon(t)
+	var sent []*message.Message
+	d.digester.Send = func(_ context.Context, to string, raw []byte) error {
+		sent = append(sent, message.Parse(message.Envelope{Recipients: []message.Recipient{{Addr: to}}}, time.Now(), raw))
+		return nil
+	}
+	var room roomState
+	d.sayRoom(context.Background(), &room)
+	os.RemoveAll(d.cfg.Archive)
+	for range 3 {
+		d.sayRoom(context.Background(), &room)
+	}
+	if len(sent) != 1 {
+		t.Fatalf("%d mails", len(sent))
+	}
+	m := sent[0]
+	if !d.engine.Marks.IsDigest(m) || !strings.HasPrefix(m.Recipients[0].Addr, "postmaster@") || !strings.Contains(string(m.Body), `on_error = "deliver"`) || !strings.Contains(string(m.Body), d.cfg.Archive) {
+		t.Errorf("%s", m.Raw)
+	}
+}
+
+func TestAddressesInLog(t *testing.T) {
+	d := testDaemon(t)
+	for how, want := range map[string]string{"full": "Ann@example.test", "domain": "*@example.test"} {
+		d.cfg.Log.Addresses = how
+		if got := d.address("Ann@example.test"); got != want || d.address("") != "" {
+			t.Errorf("%s: %s", how, got)
+		}
+	}
+	d.cfg.Log.Addresses = "hash"
+	got := d.address("Ann@example.test")
+	if strings.Contains(strings.ToLower(got), "ann") || !strings.HasSuffix(got, "@example.test") || got != d.address("ann@example.test") || got == d.address("bob@example.test") {
+		t.Errorf("hash: %s", got)
+	}
 }

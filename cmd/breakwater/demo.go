@@ -44,7 +44,8 @@ Then it prints what each mailbox got. The exit status is 1 if any ordinary mail 
 arrive as it was.`,
 		Example: `  breakwater demo
   breakwater demo --messages 100000 --seed 7
-  breakwater demo --msgid rewrite                   servers that write Message-IDs anew
+  breakwater demo --msgid mixed --body mixed        copies that no longer look alike
+  breakwater demo --msgid rewrite --gateways        nor have their Date, sender and layout
   breakwater demo --keep /tmp/demo --json > demo.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,6 +65,7 @@ arrive as it was.`,
 	f.Uint64Var(&d.storm.Seed, "seed", d.storm.Seed, "another `number` makes another storm")
 	f.StringVar(&id, "msgid", "keep", "what the servers do to Message-IDs: keep, rewrite or mixed")
 	f.StringVar(&body, "body", "keep", "what the servers do to bodies: keep, disclaimer or mixed")
+	f.BoolVar(&d.storm.Gateways, "gateways", false, "put gateways in front of the servers that rewrite Date, sender, layout and charset")
 	f.IntVar(&d.connections, "connections", d.connections, "`number` of milter connections at a time")
 	f.StringVar(&d.keep, "keep", "", "keep store, archive and log in a new `folder`")
 	f.BoolVar(&d.all, "all", false, "print every mailbox, server and storm, not only the busiest")

@@ -26,7 +26,7 @@ type demoResult struct {
 	Mailboxes map[string]*demoRow `json:"mailboxes"` // by address
 	Servers   []demoServer        `json:"servers"`   // that sent what was absorbed, most first
 	Incidents []control.Incident  `json:"incidents"`
-	Most      int                 `json:"most_of_one"` // messages of the storm that say the same and arrived at one mailbox
+	Most      int                 `json:"most_of_one"` // copies of one mailshot that arrived at one mailbox
 	Touched   []string            `json:"touched"`     // ordinary mail that did not arrive as it was
 	Archived  int64               `json:"archive_bytes"`
 	Kept      string              `json:"kept,omitempty"`
@@ -87,8 +87,9 @@ func (r *demoResult) add(it stormgen.Item, start time.Time, fates []bool, altere
 			box.Ordinary++
 		case fates[i]:
 			key := it.Group + "\x00" + rcpt.Addr
-			r.arrived[key]++
-			r.Most = max(r.Most, r.arrived[key])
+			if r.arrived[key]++; it.Kind == stormgen.Original || it.Kind == stormgen.Copy {
+				r.Most = max(r.Most, r.arrived[key])
+			}
 		default:
 			r.blame(it)
 		}
@@ -255,7 +256,7 @@ func (r *demoResult) printVerdict(p *printer) {
 	if classes := r.classes(); classes != "" {
 		p.line("Absorbed, by class: %s.", classes)
 	}
-	p.line("Of what says the same at most %d arrived at any mailbox.", r.Most)
+	p.line("Of each mailshot at most %d arrived at any mailbox.", r.Most)
 	p.line("The archive has every absorbed mail byte for byte, in %.1f MB.", float64(r.Archived)/1e6)
 	if r.Kept != "" {
 		p.line("Store, archive and log are kept in %s.", r.Kept)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/mark"
 )
 
 // retention is how long a domain's absorbed mail is kept, by the rules in force.
@@ -30,7 +33,7 @@ func (d *daemon) keepHouse(ctx context.Context) {
 			_ = d.expire(ctx) // is in the log
 			next = now.Add(expireEvery)
 		}
-		d.sayRoom(&room)
+		d.sayRoom(ctx, &room)
 		select {
 		case <-look.C:
 		case <-ctx.Done():
@@ -56,12 +59,14 @@ func (d *daemon) expire(ctx context.Context) error {
 type roomState struct{ near, full bool }
 
 // sayRoom logs when the archive is nearly full or full, and when it is so no longer.
-func (d *daemon) sayRoom(was *roomState) {
+func (d *daemon) sayRoom(ctx context.Context, was *roomState) {
 	err := d.archive.Err()
 	now := roomState{near: d.archive.NearlyFull(), full: err != nil}
 	switch {
 	case now.full && !was.full:
 		d.log.Error("nothing more can be absorbed, on_error decides: make room, or raise retention.max_size", "on_error", d.cfg.OnError, "err", err)
+		d.alarm(ctx, fmt.Sprintf("Breakwater cannot absorb mail any more. What would be absorbed is now subject to\n"+
+			"on_error = %q. Mail that was absorbed before is safe.\n\n%v\n", d.cfg.OnError, err))
 	case now.near && !was.near && !now.full:
 		d.log.Warn("the archive is nearly full; release what is wanted, or raise retention.max_size",
 			"bytes", d.archive.Used(), "max_size", int64(d.cfg.Retention.MaxSize), "folder", d.cfg.Archive)
@@ -69,4 +74,22 @@ func (d *daemon) sayRoom(was *roomState) {
 		d.log.Info("the archive has room again", "bytes", d.archive.Used())
 	}
 	*was = now
+}
+
+// alarm sends a mail to the postmaster, where digests are sent at all.
+func (d *daemon) alarm(ctx context.Context, text string) {
+	if d.digester == nil {
+		return
+	}
+	host, now := d.digester.Composer.Host, time.Now()
+	to := d.rules.Load().For("").Digest().Postmaster
+	if to == "" {
+		to = "postmaster@" + host
+	}
+	id, date := fmt.Sprintf("alarm.%d@%s", now.UnixNano(), host), now.Format(time.RFC1123Z)
+	raw := strings.ReplaceAll(fmt.Sprintf("Date: %s\nFrom: Breakwater <%s>\nTo: <%s>\nSubject: breakwater on %s cannot absorb mail\nMessage-ID: <%s>\n"+
+		"Auto-Submitted: auto-generated\n%s: %s\n\n%s", date, d.digester.Composer.From, to, host, id, mark.DigestField, d.engine.Marks.Digest(id, date, to), text), "\n", "\r\n")
+	if err := d.digester.Send(ctx, to, []byte(raw)); err != nil {
+		d.log.Error("the postmaster could not be told", "to", to, "err", err)
+	}
 }

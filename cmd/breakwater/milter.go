@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -141,7 +142,8 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		return exit{exitUsage, err}
 	}
 	side, stop := context.WithCancel(context.WithoutCancel(ctx)) // outlives ctx until mail has drained
-	defer stop()
+	var busy sync.WaitGroup                                      // with store and archive
+	defer func() { stop(); busy.Wait() }()
 	if cfg.Control != "" {
 		ln, err := milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
 		if err != nil {
@@ -166,8 +168,9 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 			}
 		}
 	}()
-	go d.watchdog(side)
-	go d.keepHouse(side)
+	busy.Go(func() { d.watchdog(side) })
+	busy.Go(func() { d.keepHouse(side) })
+	busy.Go(func() { d.tell(side) })
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
 	return d.serve(ctx, listeners)

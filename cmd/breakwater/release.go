@@ -54,7 +54,7 @@ they are erased for good. Who did what stands in audit.log in the archive.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.mailbox, "mailbox", "", "only what was meant for this `address`")
+	flags.StringVar(&f.mailbox, "mailbox", "", "only what was meant for this `address`, or for a sub-address of it")
 	flags.StringVar(&f.since, "since", "", "only what came since this `time`: 2h or 3d ago, 2026-03-02, or 2026-03-02T08:00:00Z")
 	flags.StringVar(&f.until, "until", "", "only what came before this `time`")
 	flags.BoolVar(&f.all, "all", false, "all mailboxes and storms")
@@ -99,7 +99,10 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
 	if f.mailbox != "" {
 		want := fingerprint.Mailbox(f.mailbox)
-		s.Mailbox = func(addr string) bool { return fingerprint.Mailbox(addr) == want }
+		s.Mailbox = func(addr string) bool {
+			m := fingerprint.Mailbox(addr)
+			return m == want || fingerprint.Base(m) == want // digests are of a mailbox with its sub-addresses
+		}
 	}
 	if s.Since, err = moment(f.since, now); err != nil {
 		return s, fmt.Errorf("--since: %w", err)

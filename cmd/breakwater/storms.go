@@ -222,6 +222,9 @@ func printIncident(w io.Writer, i control.Incident) error {
 	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Raging))
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
+	if len(i.Signs) > 0 {
+		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))
+	}
 	fmt.Fprintf(t, "  since\t%s\n  last copy\t%s\n", i.Since.Local().Format(time.DateTime), i.Last.Local().Format(time.DateTime))
 	fmt.Fprintf(t, "  copies\t%d at %d mailboxes, beyond those that may arrive\n\n", i.Copies, i.Mailboxes)
 	fmt.Fprintln(t, "  SENT BY\tCOPIES")

@@ -1,4 +1,6 @@
-// Accuracy runs the classifier over labelled mail and says how right it is.
+// Accuracy runs the classifier over labelled mail and says how right it is. Then it says how
+// well near-duplicates are told: of generated messages and what gateways make of them, of
+// series that look alike, and of the labelled mail, in which each pair that is near is listed.
 //
 //	go run ./internal/accuracy [DIR]
 //
@@ -7,22 +9,18 @@
 package main
 
 import (
-	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
-	"breakwater/internal/report"
 )
 
 // sample is a labelled message.
@@ -86,12 +84,15 @@ func run(w io.Writer, dir string) error {
 		f := mailfile.File{Path: s.path, Raw: raw}
 		results = append(results, result{s, classify.Classify(message.Parse(f.Envelope(), time.Time{}, raw))})
 	}
-	confusion(w, results)
 	bySource(w, results)
+	confusion(w, results)
 	byClass(w, results)
+	actions(w, results)
 	recipients(w, results)
 	mistakes(w, results)
-	return nil
+	recall(w)
+	lookalikes(w)
+	return falsePairs(w, results)
 }
 
 // own are the samples in testdata/.
@@ -140,104 +141,4 @@ func repository(source string) string {
 	source, _, _ = strings.Cut(source, " ")
 	source, _, _ = strings.Cut(source, "@")
 	return source
-}
-
-func confusion(w io.Writer, rs []result) {
-	n := map[[2]string]int{}
-	for _, r := range rs {
-		n[[2]string{r.label, string(r.verdict.Class)}]++
-	}
-	labels := map[string]bool{}
-	for _, r := range rs {
-		labels[r.label] = true
-	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "label\\taken for\t")
-	for _, c := range classify.Classes {
-		fmt.Fprintf(t, "%s\t", c)
-	}
-	for _, l := range slices.Sorted(maps.Keys(labels)) {
-		fmt.Fprintf(t, "\n%s\t", l)
-		for _, c := range classify.Classes {
-			fmt.Fprintf(t, "%d\t", n[[2]string{l, string(c)}])
-		}
-	}
-	fmt.Fprintln(t)
-	t.Flush()
-}
-
-// bySource tells the sources in which DSNs are missed.
-func bySource(w io.Writer, rs []result) {
-	all, missed := map[string]int{}, map[string]int{}
-	for _, r := range rs {
-		if r.sample.class() == "dsn" {
-			all[r.source]++
-			if r.class() != "dsn" {
-				missed[r.source]++
-			}
-		}
-	}
-	fmt.Fprintln(w, "\nDSNs missed, by source")
-	sources := slices.SortedFunc(maps.Keys(missed), func(a, b string) int { return cmp.Or(cmp.Compare(missed[b], missed[a]), cmp.Compare(a, b)) })
-	for _, s := range sources {
-		fmt.Fprintf(w, "  %-32s %d of %d\n", s, missed[s], all[s])
-	}
-}
-
-func byClass(w io.Writer, rs []result) {
-	fmt.Fprintln(w)
-	for _, c := range []string{"dsn", "mdn", "feedback", "auto-reply", "form-ack", "challenge", "other"} {
-		is, found, taken := 0, 0, 0
-		for _, r := range rs {
-			want, got := r.sample.class(), r.class()
-			right := want == got || want == "form-ack" && got == "auto-reply"
-			if want == c {
-				is++
-				if right {
-					found++
-				}
-			}
-			if got == c && !right {
-				taken++
-			}
-		}
-		if is > 0 || taken > 0 {
-			fmt.Fprintf(w, "%-12s recall %6.2f%% (%d of %d)   taken for it %d\n", c, 100*float64(found)/float64(max(is, 1)), found, is, taken)
-		}
-	}
-}
-
-func recipients(w io.Writer, rs []result) {
-	stated, right := 0, 0
-	for _, r := range rs {
-		if len(r.expected) == 0 || r.sample.class() != "dsn" {
-			continue
-		}
-		stated++
-		if finals := finals(r.verdict.Report); !slices.ContainsFunc(r.expected, func(e string) bool { return !finals[e] }) {
-			right++
-		}
-	}
-	fmt.Fprintf(w, "\nfailed recipients right in %d of %d DSNs that state them\n", right, stated)
-}
-
-func finals(r *report.Report) map[string]bool {
-	is := map[string]bool{}
-	if r != nil {
-		for _, rcpt := range r.Recipients {
-			is[strings.ToLower(rcpt.Final)] = true
-			is[strings.ToLower(rcpt.Original)] = true
-		}
-	}
-	return is
-}
-
-func mistakes(w io.Writer, rs []result) {
-	fmt.Fprintln(w, "\nmistakes")
-	for _, r := range rs {
-		want, got := r.sample.class(), r.class()
-		if want != got && want != "form-ack" {
-			fmt.Fprintf(w, "  %s taken for %s: %s (%s)\n", want, r.verdict.Class, r.path, strings.Join(r.verdict.Reasons, "; "))
-		}
-	}
 }

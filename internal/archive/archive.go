@@ -213,7 +213,7 @@ func makeFolder(dir string, fs files) error {
 
 // lockFolder keeps a second process from writing to dir. Readers need no lock.
 func lockFolder(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := create(filepath.Join(dir, "lock"), os.O_RDWR)
 	if err != nil {
 		return nil, err
 	}

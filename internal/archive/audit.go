@@ -13,7 +13,7 @@ const AuditFile = "audit.log"
 
 // Audit notes in an archive what somebody does with its contents. args are as for slog.
 func Audit(dir, what string, args ...any) error {
-	f, err := os.OpenFile(filepath.Join(dir, AuditFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := create(filepath.Join(dir, AuditFile), os.O_WRONLY|os.O_APPEND)
 	if err != nil {
 		return fmt.Errorf("write audit log: %w", err)
 	}

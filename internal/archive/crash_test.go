@@ -193,21 +193,26 @@ func BenchmarkPut(b *testing.B) {
 // concurrently makes b.N calls from several goroutines.
 func concurrently(b *testing.B, writers int, call func(n int) error) {
 	b.ReportAllocs()
+	share(writers, b.N, call, func(err error) { b.Error(err) })
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "put/s")
+}
+
+// share makes n calls from several goroutines.
+func share(writers, n int, call func(n int) error, failed func(error)) {
 	numbers := make(chan int)
 	var wg sync.WaitGroup
 	for range writers {
 		wg.Go(func() {
 			for n := range numbers {
 				if err := call(n); err != nil {
-					b.Error(err)
+					failed(err)
 				}
 			}
 		})
 	}
-	for n := range b.N {
-		numbers <- n
+	for i := range n {
+		numbers <- i
 	}
 	close(numbers)
 	wg.Wait()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "put/s")
 }

@@ -243,7 +243,7 @@ func (c *cleaner) gone(domain string, p place, states []state) bool {
 // rewrite writes a segment anew without the copies that are gone. While it does, nobody
 // marks copies.
 func (a *Archive) rewrite(name string, c *cleaner) (freed Expired, err error) {
-	lock, err := os.OpenFile(filepath.Join(a.dir, marksFile), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := create(filepath.Join(a.dir, marksFile), os.O_RDWR)
 	if err != nil {
 		return freed, err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -246,6 +247,35 @@ func TestForgottenIsErased(t *testing.T) {
 	}
 	if all, _ := ids(t, dir); !slices.Equal(all, []string{stays}) {
 		t.Error(all)
+	}
+}
+
+// TestOwner has root work on the archive of a daemon that is not root: all files stay the daemon's.
+func TestOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("needs root")
+		}
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	noError(t, os.Chown(dir, 12345, 23456))
+	a := openTest(t, dir, Options{Retention: func(d string) Retention { return Retention{Keep: map[string]time.Duration{"a.test": day}[d]} }})
+	stormAt(t, a, "a.test", 0, 3)
+	stormAt(t, a, "b.test", 0, 3)
+	k := must(NewMarker(dir))
+	noError(t, k.Close())
+	noError(t, Audit(dir, "looked"))
+	expire(t, a, time.Now().Add(2*day))
+	stormAt(t, a, "b.test", 3, 6)
+	files := must(filepath.Glob(filepath.Join(dir, "*")))
+	if len(files) != 5 {
+		t.Errorf("%v", files)
+	}
+	for _, f := range files {
+		if st := must(os.Stat(f)).Sys().(*syscall.Stat_t); st.Uid != 12345 || st.Gid != 23456 {
+			t.Errorf("%s is of %d:%d", f, st.Uid, st.Gid)
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ type Marker struct {
 
 // NewMarker returns a Marker for the archive in a folder.
 func NewMarker(dir string) (*Marker, error) {
-	lock, err := os.OpenFile(filepath.Join(dir, marksFile), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := create(filepath.Join(dir, marksFile), os.O_RDWR)
 	if err != nil {
 		return nil, fmt.Errorf("open archive %s to write to it: %w", dir, err)
 	}

@@ -171,7 +171,14 @@ func (r *Reader) eachOf(ctx context.Context, name, from string, read func(*unpac
 		return yield(Message{}, fmt.Errorf("read archive: %w", err))
 	}
 	defer done()
-	for m, err := range u.copies(func(p place) (Message, error) { return read(u, p) }) {
+	first, _ := parseID(from)
+	behind := func(p place) (Message, error) {
+		if p.head.id < first {
+			return Message{}, nil // without a look at the rest of it
+		}
+		return read(u, p)
+	}
+	for m, err := range u.copies(behind) {
 		if ctx.Err() != nil {
 			yield(Message{}, ctx.Err())
 			return false

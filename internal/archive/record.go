@@ -55,6 +55,15 @@ func (i id) String() string {
 
 func (i id) time() time.Time { return time.Unix(0, int64(i)) }
 
+// Archived is when c was archived, from which on it is kept; zero if it has no ID.
+func (c Copy) Archived() time.Time {
+	i, ok := parseID(c.ID)
+	if !ok {
+		return time.Time{}
+	}
+	return i.time()
+}
+
 // parseID accepts nothing but what String writes.
 func parseID(s string) (id, bool) {
 	if len(s) != len(idLayout)+10 {

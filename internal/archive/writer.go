@@ -29,7 +29,25 @@ type file interface {
 type osFiles struct{}
 
 func (osFiles) Create(name string) (file, error) {
-	return os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	return create(name, os.O_WRONLY|os.O_EXCL)
+}
+
+// create opens a file, which it creates if need be. Root gives it to the owner of the folder:
+// the daemon is to read and write what an operator's command leaves.
+func create(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(name, flag|os.O_CREATE, 0o600)
+	if err != nil || os.Geteuid() != 0 {
+		return f, err
+	}
+	var folder unix.Stat_t
+	err = unix.Stat(filepath.Dir(name), &folder)
+	if err == nil {
+		err = f.Chown(int(folder.Uid), int(folder.Gid))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func (osFiles) SyncDir(dir string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 
 	"breakwater/internal/message"
 	"breakwater/internal/stormgen"
@@ -12,11 +13,13 @@ import (
 type profile struct {
 	name                           string
 	ordinary, copies, dsns, robots int // robots: auto-replies and bulk mail
+	letters                        int // long texts, no two alike
 }
 
 var profiles = []profile{
-	{"mixed", 60, 20, 10, 10},
-	{"storm", 0, 100, 0, 0},
+	{"mixed", 60, 20, 10, 10, 0},
+	{"storm", 0, 100, 0, 0, 0},
+	{"letters", 0, 0, 0, 0, 100},
 }
 
 // robotSorts are the sorts of ordinary mail that programs send to many, or in answer.
@@ -27,6 +30,9 @@ func (p profile) mix(round, n int) []stormgen.Item {
 	domain := fmt.Sprintf("r%d.%s.example.test", round, p.name)
 	want := map[string]int{"ordinary": n * p.ordinary / 100, "dsns": n * p.dsns / 100, "robots": n * p.robots / 100}
 	want["copies"] = n - want["ordinary"] - want["dsns"] - want["robots"]
+	if p.letters == 100 {
+		return letters(round, n)
+	}
 	var items []stormgen.Item
 	take := func(what string, it stormgen.Item) {
 		if want[what] > 0 {
@@ -62,6 +68,17 @@ func (p profile) mix(round, n int) []stormgen.Item {
 		}
 	}
 	rand.New(rand.NewPCG(uint64(round), 3)).Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	return items
+}
+
+// letters makes n long texts in several languages: what near-duplicates cost most for.
+func letters(round, n int) []stormgen.Item {
+	var items []stormgen.Item
+	for c := range stormgen.Letters(uint64(round), n) {
+		env := message.Envelope{Client: netip.MustParseAddr("192.0.2.7"), Helo: "mx.example.net", ReversePath: "ann@example.net", QueueID: fmt.Sprint("L", len(items)),
+			Recipients: []message.Recipient{{Addr: fmt.Sprintf("box%d@letters.example.test", len(items)%200), Mailer: "virtual"}}}
+		items = append(items, stormgen.Item{Kind: stormgen.Ordinary, Group: "letter", Envelope: env, Raw: c})
+	}
 	return items
 }
 

@@ -33,7 +33,10 @@ func TestFields(t *testing.T) {
 		{"X-Auto-Response-Suppress: All\n", Personal, "nothing says otherwise"},
 		{"X-Autoreply: yes\n", AutoReply, "X-Autoreply: yes"},
 		{"X-Autoreply: no\n", Personal, "nothing says otherwise"},
-		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", Bulk, "List-Id"},
+		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", AutoReply, "X-Autoreply: yes"}, // which the list passes on
+		{"X-Autorespond: our holidays\n", AutoReply, "X-Autorespond: our holidays"},
+		{"X-Precedence: auto_reply\n", AutoReply, "X-Precedence: auto_reply"},
+		{"X-Mailer: PHPMailer 6.5.0\n", Personal, "nothing says otherwise"},
 		{"Precedence: bulk\n", Bulk, "Precedence: bulk"},
 		{"Precedence: first-class\n", Personal, "nothing says otherwise"},
 		{"List-Unsubscribe: <mailto:x@example.org>\n", Bulk, "List-Unsubscribe"},
@@ -46,11 +49,18 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// samples are those of testdata, and of the folders in $BREAKWATER_SAMPLES, a pattern such as
+// /srv/mail/*/*.eml.
 func samples(tb testing.TB) map[string][]byte {
 	files, err := filepath.Glob("../../testdata/*/*.eml")
 	if err != nil || len(files) == 0 {
 		tb.Fatal("no samples", err)
 	}
+	more, err := filepath.Glob(os.Getenv("BREAKWATER_SAMPLES"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	files = append(files, more...)
 	all := map[string][]byte{}
 	for _, name := range files {
 		b, err := os.ReadFile(name)
@@ -82,17 +92,37 @@ func FuzzClassify(f *testing.F) {
 	})
 }
 
+// kinds of mail to measure, each a sample, and what its body is filled up to with further
+// lines, in bytes.
+var kinds = []struct {
+	name, sample string
+	size         int
+}{
+	{"ordinary", "ordinary/person", 0}, {"ordinary-20k", "ordinary/person", 20 << 10}, {"list", "ordinary/list-post", 0}, {"newsletter", "ordinary/newsletter", 0},
+	{"dsn", "dsn/postfix-unknown-user", 0}, {"dsn-20k", "dsn/postfix-unknown-user", 20 << 10}, {"dsn-mixed", "dsn/mixed", 0},
+	{"words", "dsn/qmail-two", 0}, {"words-20k", "dsn/qmail-two", 20 << 10}, {"words-html", "dsn/exchange-2010-french", 0},
+	{"auto-reply", "auto-reply/words-english", 0}, {"form", "auto-reply/form-japanese", 0}, {"mdn", "mdn/displayed", 0}, {"feedback", "feedback/abuse", 0},
+	{"lookalike", "ordinary/phishing-quarantine", 0}, {"null-path-20k", "ordinary/parcel-null-path", 20 << 10},
+}
+
 func BenchmarkClassify(b *testing.B) {
-	for name, file := range map[string]string{"ordinary": "ordinary/person", "dsn": "dsn/postfix-unknown-user", "list": "ordinary/list-post"} {
-		raw, err := os.ReadFile("../../testdata/" + file + ".eml")
+	for _, k := range kinds {
+		raw, err := os.ReadFile("../../testdata/" + k.sample + ".eml")
 		if err != nil {
 			b.Fatal(err)
 		}
-		b.Run(name, func(b *testing.B) {
+		for len(raw) < k.size {
+			raw = append(raw, "The quick brown fox jumps over the lazy dog, and the dog does not mind.\r\n"...)
+		}
+		env := message.Envelope{ReversePath: "bob@example.net"}
+		if strings.Contains(string(raw[:80]), "Return-Path: <>") {
+			env.ReversePath = ""
+		}
+		b.Run(k.name, func(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				Classify(message.Parse(message.Envelope{}, time.Time{}, raw))
+				Classify(message.Parse(env, time.Time{}, raw))
 			}
 		})
 	}

@@ -1,121 +1,201 @@
 package classify
 
-import (
-	"regexp"
-	"strings"
-)
+import "regexp"
 
-// What automatic replies, challenges and complaints say that carry no field for it. All in
-// lower case.
+// What automatic replies, challenges and complaints say that carry no field for it, one table
+// for each question. All phrases are in lower case, with single blanks and straight apostrophes.
 
-// prefixes are what programs put before the subject that they answer, or as the subject.
+// prefixes are what programs put before the subject that they answer. A person's answer to
+// such a subject begins with "Re:".
 var prefixes = []string{
-	"automatic reply:", "auto reply:", "auto-reply:", "autoreply:", "auto response", "autoresponse", "autoreply",
-	"out of office:", "out of office autoreply:", "out of the office:", "vacation reply", "vacation:", "away from my mail:", "on vacation",
-	"abwesenheitsnotiz", "automatische antwort:", "abwesend:", "automatische abwesenheit", "abwesenheit:",
-	"réponse automatique", "absence du bureau", "absent du bureau", "message d'absence",
-	"respuesta automática", "fuera de la oficina", "fuera de oficina:", "ausencia de la oficina",
-	"risposta automatica", "fuori sede:", "assenza dall'ufficio", "resposta automática", "ausência temporária:", "fora do escritório",
-	"automatisch antwoord", "afwezig:", "afwezigheidsassistent", "niet aanwezig:", "odpowiedź automatyczna", "automatyczna odpowiedź", "[automatyczna odpowiedź", "poza biurem:",
-	"автоматический ответ", "автоответ", "отсутствие на рабочем месте", "自动答复", "自动回复", "自動回覆", "自動応答", "自動返信", "不在通知", "부재 중", "자동 회신",
-	"autosvar", "automatiskt svar", "automatisk svar", "fraværende", "frånvarande", "automaattinen vastaus", "poissa:", "automatická odpověď", "mimo kancelář",
-	"automatikus válasz", "házon kívül", "otomatik yanıt", "ofis dışında", "yahoo! auto response", "automatiska", "automātiska",
+	"automatic reply:", "automatic reply from", "auto reply:", "auto-reply:", "autoreply:", "auto reply to", "auto-reply to", "auto reply from",
+	"auto-reply from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
+	"automated response:", "autorespond:", "auto:", "[auto-reply]", "[auto reply]", "[autoreply]", "[auto response]", "[automatic reply]",
+	"(auto reply)", "(auto-reply)", "out of office:", "out of office autoreply", "out of office reply", "out of office auto reply", "out-of-office:",
+	"out of office message", "out of office notification", "vacation reply", "yahoo! auto response", "autoreply from", "autoreply re:",
+	"automatic out of office", "abwesenheitsnotiz", "abwesenheitsnachricht", "abwesenheitsmeldung", "automatische antwort", "automatische abwesenheit",
+	"automatische rückantwort", "automatische nachricht", "automatische e-mail-antwort", "abwesenheitsassistent", "out of office (automatische",
+	"autom. antwort", "réponse automatique", "reponse automatique", "réponse d'absence", "réponse auto", "absence du bureau", "absent du bureau",
+	"absent(e) du bureau", "message d'absence", "notification d'absence", "avis d'absence", "message automatique d'absence", "respuesta automática",
+	"respuesta automatica", "fuera de la oficina", "autorrespuesta", "contestación automática", "mensaje de ausencia", "aviso de ausencia",
+	"resposta automática", "resposta automatica", "aviso de ausência", "risposta automatica", "assenza dall'ufficio", "assente dall'ufficio",
+	"messaggio di assenza", "avviso di assenza", "risponditore automatico", "resposta automàtica", "automatisch antwoord", "automatische reactie",
+	"automatische beantwoording", "afwezigheidsassistent", "afwezigheidsbericht", "afwezigheidsmelding", "odpowiedź automatyczna",
+	"automatyczna odpowiedź", "[automatyczna odpowiedź", "autoodpowiedź", "autoresponder:", "автоматический ответ", "автоматическое уведомление",
+	"автоответ", "отсутствие на рабочем месте", "автоматична відповідь", "automatická odpověď", "automatická odpoveď", "automatski odgovor",
+	"automatický e-mail", "samodejni odgovor", "автоматичен отговор", "аутоматски одговор", "autosvar", "automatiskt svar", "automatisk svar",
+	"automatisk besked", "fraværsassistent", "automaattinen vastaus", "automaattivastaus", "poissaoloilmoitus", "sjálfvirkt svar", "ārpus biroja",
+	"arpus biroja", "automātiska atbilde", "automatiska atbilde", "automatinis atsakymas", "automaatvastus", "automaatne vastus", "automatikus válasz",
+	"răspuns automat", "raspuns automat", "otomatik yanıt", "otomatik cevap", "αυτόματη απάντηση", "自动答复", "自动回复", "自動回覆", "自動回復", "自動答覆", "外出自动回复",
+	"休假自动", "yahoo! 来信自动回复", "来信自动回复", "自動応答", "自動返信", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "자동 회신", "자동회신",
+	"자동 응답", "자동응답", "tự động trả lời", "trả lời tự động", "balasan otomatis", "jawapan automatik", "ตอบกลับอัตโนมัติ", "รายการตอบรับอัตโนมัติ",
+	"رد تلقائي", "תשובה אוטומטית", "מענה אוטומטי",
+}
+
+// absences are such words that people put before their subjects as well.
+var absences = []string{
+	"ooo:", "ooto:", "vacation:", "vacation re:", "vacation message", "vacation notice", "away:", "away from my mail", "away from mail", "abwesend:",
+	"abwesenheit:", "urlaubsnotiz", "urlaubsbenachrichtigung", "absence:", "absence :", "absent:", "absent :", "ausencia:", "ausencia de la oficina",
+	"ausente de la oficina", "ausência temporária", "fuera de oficina", "fora da empresa", "fora do escritorio", "fora do escritório",
+	"ausente do escritório", "ausência do escritório", "fuori sede", "fuori ufficio", "afwezig:", "afwezigheid:", "niet aanwezig:", "niet op kantoor",
+	"buiten kantoor", "poza biurem", "nieobecność w biurze", "nieobecny w biurze", "nieobecność:", "отсутствует на рабочем месте", "вне офиса",
+	"нет на работе", "поза офісом", "mimo kancelář", "mimo kanceláriu", "nepřítomnost:", "neprítomnosť", "odsutan", "odsotnost", "fravær:",
+	"fraværende", "ikke til stede", "ikke på kontoret", "frånvaro", "frånvarande", "ej på plats", "poissa:", "poissa toimistosta", "lomailmoitus",
+	"fjarverandi", "semester:", "atvaļinājum", "nesu biure", "kontorist väljas", "házon kívül", "irodán kívül", "în afara biroului", "ofis dışında",
+	"ofis dışı", "εκτός γραφείου", "απουσία από το γραφείο", "不在办公室", "不在辦公室", "外出:", "不在のお知らせ", "不在連絡", "休暇のお知らせ", "外出中", "부재 중", "부재중", "خارج المكتب",
+	"מחוץ למשרד", "out of the office:", "out of office re:", "on vacation", "out of the office",
+}
+
+// unmistakable are the prefixes, and words within a subject, that nobody but a program
+// writes, so that they need no second sign.
+var unmistakable = []string{
+	"automatic reply:", "auto reply:", "auto-reply:", "autoreply:", "out of office autoreply:", "out of office auto reply:", "[auto-reply]",
+	"[autoreply]", "[auto reply]", "yahoo! auto response", "abwesenheitsnotiz:", "automatische antwort:", "réponse automatique :",
+	"réponse automatique:", "absence du bureau :", "respuesta automática:", "fuera de la oficina:", "risposta automatica:", "resposta automática:",
+	"automatisch antwoord:", "automatische reactie:", "odpowiedź automatyczna:", "automatyczna odpowiedź:",
+	"[automatyczna odpowiedź]", "автоматический ответ:", "автоматична відповідь:", "automatická odpověď:", "automatická odpoveď:", "autosvar:",
+	"automatiskt svar:", "automatisk svar:", "automaattinen vastaus:", "automatikus válasz:", "răspuns automat:", "otomatik yanıt:",
+	"αυτόματη απάντηση:", "automatinis atsakymas:", "automātiska atbilde:", "automaatvastus:", "自动答复:", "自动答复：", "自动回复:", "自动回复：", "自動回覆:", "自動回覆：",
+	"自動応答:", "自動応答：", "自動返信:", "自動返信：", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "자동 회신:", "자동 회신：", "yahoo! 来信自动回复",
+}
+
+// suffixes stand at the end of a subject that a program answers.
+var suffixes = []string{
+	"(automatic response)", "(automatic reply)", "(auto response)", "(auto reply)", "(auto-reply)", "(autoreply)", "(out of office)", "[auto reply]",
+	"[auto-reply]", "(automated response)", "- auto reply", "- autoreply", "(automatische antwort)", "(réponse automatique)", "(respuesta automática)",
+	"(risposta automatica)", "(resposta automática)", "(automatisch antwoord)", "(автоответ)", "(自動返信)", "（自動返信）", "【自動返信】", "[自動返信]", "（自動返信メール）",
+	"(自動返信メール)", "（自動配信）", "（自動送信）", "(自动回复)", "（自动回复）", "自动回复", "自動回覆", "auto response", "auto-response", "autoresponse", "autoreply", "auto-reply",
+	"auto reply",
 }
 
 // notes stand in the text of an automatic reply.
 var notes = []string{
-	"out of the office", "out of office", "on vacation", "on leave", "on holiday", "away from my", "annual leave", "maternity leave", "will be back",
-	"will respond when i return", "automatic reply", "auto response", "automatic response",
-	"nicht im büro", "nicht im haus", "abwesend", "im urlaub", "bin ab dem", "wird nicht weitergeleitet", "automatische antwort",
-	"absent", "en congé", "de retour", "réponse automatique", "fuera de la oficina", "de vacaciones", "respuesta automática", "ausente",
-	"fuori ufficio", "in ferie", "assente", "risposta automatica", "férias", "fora do escritório", "resposta automática", "afwezig", "met vakantie",
-	"urlop", "nieobecn", "в отпуске", "отсутств", "不在", "休假", "自动回复", "自動返信", "休暇", "semester", "ferie", "lomalla", "dovolen", "szabadság",
-	"izinde", "atvaļinājum", "prombūtn",
+	"out of the office", "out of office", "out of my office", "on vacation", "on leave", "on holiday", "on annual leave", "away from my",
+	"away from the office", "currently away", "annual leave", "maternity leave", "parental leave", "sick leave", "sabbatical", "paternity leave",
+	"will be back", "be back in the office", "be back on", "back on monday", "will return on", "returning on", "limited access to e", "no access to e",
+	"will not have access", "unable to respond", "will respond", "will reply to your", "upon my return", "on my return", "when i return",
+	"when i get back", "i am away", "i'm away", "i will be away", "i'll be away", "no longer with", "no longer work", "has left the company",
+	"left the company", "no longer in use", "not monitored", "automatic reply", "automatic response", "auto response", "auto-response",
+	"automated response", "automated reply", "auto reply", "auto-reply", "autoreply", "autoresponder",
+	"nicht im büro", "nicht im haus", "außer haus", "abwesend", "nicht anwesend", "im urlaub", "in elternzeit", "mutterschutz", "bin ab dem",
+	"wieder erreichbar", "wieder im büro", "zurück am", "nicht erreichbar", "wird nicht weitergeleitet", "werden nicht weitergeleitet",
+	"automatische antwort", "automatisch generiert", "automatische nachricht", "nicht mehr tätig", "nicht mehr im unternehmen",
+	"absent", "en congé", "en vacances", "de retour", "en déplacement", "réponse automatique", "congé maternité", "serai de retour",
+	"ne fait plus partie", "fuera de la oficina", "de vacaciones", "estaré ausente", "ausente", "de baja", "regreso", "vuelvo el",
+	"respuesta automática", "ya no trabaja", "fuori ufficio", "fuori sede", "in ferie", "assente", "in vacanza", "al mio rientro", "rientrerò",
+	"risposta automatica", "non lavora più",
+	"férias", "ferias", "fora do escritório", "fora da empresa", "ausência", "licença", "retornarei", "estarei de volta", "resposta automática",
+	"afwezig", "met vakantie", "op vakantie", "niet aanwezig", "niet op kantoor", "weer aanwezig", "met verlof", "zwangerschapsverlof",
+	"automatisch antwoord", "urlop", "nieobecn", "poza biurem", "zwolnieni", "automatyczna odpowiedź", "wracam", "w biurze",
+	"в отпуске", "отсутств", "в командировке", "на больничном", "буду доступ", "вернусь", "автоматический ответ", "автоответ", "відпуст", "不在", "休假",
+	"外出", "出差", "度假", "回来后", "回复您", "尽快", "自动回复", "自動回覆", "自動返信", "自動応答", "休暇", "休業", "出張", "お休み", "返信が遅れ", "부재", "휴가", "출장", "자동",
+	"semester", "ferie", "på ferie", "barsel", "tillbaka", "tilbage", "tilbake", "föräldraledig", "lomalla", "poissa", "palaan", "dovolen", "nepřítom",
+	"szabadság", "nem vagyok", "távol", "izinde", "yıllık izin", "ofis dışında", "atvaļinājum", "prombūtn", "atostog", "puhkus", "concediu", "άδεια",
+	"odmor", "godišnj", "отпуск", "nghỉ phép", "cuti", "إجازة", "בחופש", "בחופשה",
 }
+
+// automatic are the first words of texts that say what they are.
+var automatic = []string{
+	"this is an automatic reply", "this is an automatic response", "this is an automated reply", "this is an automated response",
+	"this is an auto reply", "this is an auto-reply", "this is an autoreply", "this is an auto response", "this is an auto-response",
+	"this is an autoresponse", "this is an autoresponder", "this is an auto-generated response", "this is an auto-generated reply",
+	"this is an automatically generated reply", "this is an automatically generated response", "this message is an automatic reply",
+	"this message is an automatic response", "this message is an automated response", "this email is an automatic reply",
+	"this email is an automated response", "this e-mail is an automated response", "this e-mail is an automatic reply",
+	"this email is an automatic response", "this is a computer generated response", "this is an automatic vacation",
+	"this is an automatic message to let you know", "automated out of office", "automatic out of office",
+	"dies ist eine automatische antwort", "dies ist eine automatisierte antwort", "dies ist eine automatisch generierte antwort",
+	"dies ist eine automatisch erstellte antwort", "diese antwort wurde automatisch", "dies ist eine automatische abwesenheit",
+	"diese antwort wird automatisch", "ceci est une réponse automatique", "ceci est un message automatique d'absence", "cette réponse est automatique",
+	"esta es una respuesta automática", "este mensaje es una respuesta automática", "esto es una respuesta automática",
+	"questa è una risposta automatica", "questo è un messaggio di risposta automatic", "risposta generata automaticamente",
+	"esta é uma resposta automática", "este é um e-mail de resposta automática", "dit is een automatisch antwoord", "dit is een automatische reactie",
+	"dit is een automatisch gegenereerd antwoord", "dit is een automatische beantwoording", "to jest automatyczna odpowiedź",
+	"to jest odpowiedź automatyczna", "ta odpowiedź została wygenerowana automatycznie", "это автоматический ответ",
+	"это письмо является автоматическим ответом", "данное письмо является автоматическим ответом", "это автоответ", "这是自动回复", "这是一封自动回复", "此邮件为自动回复",
+	"本邮件为自动回复", "這是自動回覆", "自动回复邮件", "このメールは自動返信", "本メールは自動返信", "これは自動返信", "こちらは自動返信", "自動返信メールです", "自動返信です", "自動応答メール", "이 메일은 자동", "자동 회신 메일",
+	"detta är ett automatiskt svar", "dette er et automatisk svar", "dette er et autosvar", "tämä on automaattinen vastaus",
+	"tämä on automaattivastaus", "toto je automatická odpověď", "toto je automatická odpoveď", "ez egy automatikus válasz", "bu otomatik bir yanıt",
+	"bu bir otomatik yanıt", "αυτή είναι μια αυτόματη απάντηση", "acesta este un răspuns automat",
+}
+
+// thanks are what forms and ticket systems say when they have taken a message or a request.
+// People say it, too.
+var thanks = []string{
+	"thank you for contacting", "thanks for contacting", "thank you for your message", "thanks for your message", "thank you for your inquiry",
+	"thanks for your inquiry", "thank you for your enquiry", "thanks for your enquiry", "thank you for your email", "thank you for your e-mail",
+	"thanks for your email", "thank you for getting in touch", "thanks for getting in touch", "thank you for reaching out", "thanks for reaching out",
+	"thank you for writing", "thank you for your request", "thanks for your request", "thank you for your query", "thank you for your question",
+	"thank you for your feedback", "thank you for your submission", "vielen dank für ihre anfrage", "vielen dank für ihre nachricht",
+	"vielen dank für ihre mail", "vielen dank für ihre e-mail", "vielen dank für ihre kontakt", "danke für ihre anfrage", "danke für ihre nachricht",
+	"danke für ihre e-mail", "danke für ihre mail", "merci pour votre message", "merci de votre message", "merci pour votre demande",
+	"merci de votre demande", "merci pour votre e-mail", "merci pour votre mail", "gracias por contactar", "gracias por ponerse en contacto",
+	"gracias por su mensaje", "gracias por tu mensaje", "gracias por su consulta", "gracias por tu consulta", "gracias por escribir",
+	"gracias por comunicarse", "grazie per il tuo messaggio", "grazie per il suo messaggio", "grazie per la sua richiesta",
+	"grazie per la tua richiesta", "obrigado por entrar em contato", "obrigado por nos contat", "obrigado por contactar", "obrigado pelo contato",
+	"obrigado pelo seu contato", "obrigado pela sua mensagem", "agradecemos o contato", "agradecemos o seu contato", "agradecemos seu contato",
+	"спасибо за обращение", "спасибо за заявку", "спасибо за сообщение", "感谢您的留言", "感谢您的来信", "感谢您的咨询", "感谢您联系", "感谢您的联系", "感謝您的來信", "感謝您的留言", "感謝您聯絡",
+	"谢谢您的留言", "谢谢您的来信", "문의해 주셔서", "tack för ditt", "tack för att du", "tak for din", "takk for din", "takk for at du", "kiitos viestistä",
+	"kiitos yhteydenotosta", "kiitos palautteesta", "köszönjük megkeresés", "köszönjük üzenet", "köszönjük érdeklődés", "mesajınız için teşekkür",
+	"iletişime geçtiğiniz için", "cảm ơn bạn đã", "cảm ơn quý khách", "terima kasih telah", "شكرا لتواصلك", "شكراً لتواصلك", "תודה על פנייתך",
+	"תודה שפנית", "ขอบคุณที่ติดต่อ", "merci de nous avoir contact", "merci de nous avoir écrit", "grazie per aver contattato",
+	"grazie per averci contattat", "grazie per averci scritto", "bedankt voor uw bericht", "bedankt voor uw aanvraag", "bedankt voor uw e-mail",
+	"bedankt voor uw reactie", "bedankt voor je bericht", "dank voor uw bericht", "dank u voor uw bericht", "dziękujemy za wiadomość",
+	"dziękujemy za kontakt", "dziękujemy za zgłoszenie", "dziękujemy za przesłanie", "спасибо за ваше письмо", "спасибо за вашу заявку",
+	"благодарим за обращение", "благодарим вас за обращение", "дякуємо за звернення", "děkujeme za vaši zprávu", "děkujeme za váš dotaz",
+	"ďakujeme za vašu správu", "tack för din förfrågan", "ευχαριστούμε για το μήνυμά", "ευχαριστούμε για την επικοινωνία", "vă mulțumim pentru mesaj",
+	"terima kasih atas pesan", "hvala na vašoj poruci", "thank you for making contact", "vielen dank für deine nachricht", "danke für deine nachricht",
+}
+
+// receipts say that something was taken, as people hardly do.
+var receipts = []string{
+	"received your message", "received your email", "received your e-mail", "received your inquiry", "received your enquiry", "received your request",
+	"received your query", "received your question", "received your submission", "received your feedback", "received your mail",
+	"received your contact", "received your ticket", "received your support request", "your message has been received", "your email has been received",
+	"your e-mail has been received", "your inquiry has been received", "your enquiry has been received", "your request has been received",
+	"your submission has been received", "your message has been sent", "your ticket has been", "message received", "request received",
+	"ticket received", "ticket opened", "ticket has been created", "acknowledgement of your", "confirmation of your message",
+	"you sent the following message", "sent from a contact form", "sent via a contact form", "submitted via the contact form", "ihre anfrage ist",
+	"ihre anfrage wurde", "ihre nachricht ist bei uns", "ihre nachricht wurde", "eingangsbestätigung", "empfangsbestätigung", "haben ihre anfrage",
+	"haben ihre nachricht", "haben ihre e-mail", "kontaktformular", "kontaktanfrage", "accusé de réception", "bien reçu votre",
+	"votre demande a bien été", "votre message a bien été", "votre message a été", "formulaire de contact", "hemos recibido su", "hemos recibido tu",
+	"acuse de recibo", "formulario de contacto", "su mensaje ha sido", "conferma di ricezione", "modulo di contatto", "il suo messaggio è stato",
+	"recebemos a sua mensagem", "recebemos sua mensagem", "confirmação de recebimento", "formulário de contato", "formulário de contacto",
+	"ontvangstbevestiging", "contactformulier", "uw bericht is", "potwierdzenie otrzymania", "formularz kontaktowy", "formularza kontaktowego",
+	"twoja wiadomość została", "ваше сообщение получено", "ваше сообщение отправлено", "ваше обращение", "ваша заявка", "мы получили ваш",
+	"заявка принята", "обратной связи", "ваше повідомлення", "已收到您的", "我们已经收到", "已經收到您的", "문의가 접수", "접수되었습니다", "olemme vastaanottaneet",
+	"mesajınız alınmıştır", "mesajınız tarafımıza", "talebiniz alınmıştır", "تم استلام", "спасибо за ваше обращение", "спасибо за ваше сообщение",
+	"благодарим за ваше обращение", "we hebben uw bericht ontvangen", "wij hebben uw bericht ontvangen", "uw aanvraag is ontvangen",
+	"abbiamo ricevuto la tua richiesta", "abbiamo ricevuto la sua richiesta", "abbiamo ricevuto il suo messaggio", "abbiamo ricevuto il tuo messaggio",
+	"otrzymaliśmy twoją wiadomość", "otrzymaliśmy twoje zgłoszenie", "obdrželi jsme vaši zprávu", "vi har mottagit ditt", "vi har modtaget din",
+	"vi har mottatt din", "case received", "case has been created", "support ticket opened",
+}
+
+// japanese are words with which Japanese forms confirm an inquiry.
+var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お申し?込み?|ご応募|ご予約|資料請求|お見積).{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付|受け付け|受けいたし|承り|完了|送信され)|自動(返信|送信|配信|的に(送信|お送り|返信))|メッセージ本文:|フォームから送信`)
+
+// mailers are programs that send what forms on web pages are filled with.
+var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}
 
 // replied are subjects of Lotus Notes, which has the person's name in front.
-var replied = regexp.MustCompile(`(is|will be) out of (the |)office\.?( \(|$)|ist außer haus\.?$`)
+var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
+
+// quoting is a line behind which a person's mail program has what he answers.
+var quoting = regexp.MustCompile(`(?i)^-{3,} ?(original|ursprüngliche|message d'origine|mensaje original|messaggio originale|mensagem original|oorspronkelijk|forwarded)|^(from|von|van|od|от|发件人|寄件者|差出人)\s?:|(wrote|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|написал|写道) ?:$`)
 
 // answer is a subject that a person's mail program wrote.
-var answer = regexp.MustCompile(`^(re|aw|sv|fw|fwd|wg|tr|rv|antw)\s*:`)
+var answer = regexp.MustCompile(`^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i|回复|答复|回覆|转发|轉寄|返信)\s*(\[\d+\])?\s*[:：]`)
 
-// away holds for an automatic reply that only its words tell: a subject as programs write it,
-// and a second sign. A subject alone a person writes as well.
-func away(f facts) string {
-	subject := strings.ToLower(strings.TrimSpace(f.m.Subject))
-	if tag, rest, ok := strings.Cut(subject, "] "); ok && strings.HasPrefix(tag, "[") && f.m.Header.Get("List-Id") != "" {
-		subject = rest // a list's
+// challengers stand in the From, and challenges in the subject, of systems that ask a sender
+// to prove that he is one.
+var (
+	challengers = []string{"@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
+	challenges  = []string{
+		"requires verification verify#", "please confirm your message", "(verifying)", "[qurb ", "antispam uol", "confirm (rsvp)", "(conf#", "sender verification required",
+		"sender authentication required", "[spam arrest]", "please confirm that you are not a spammer", "your message requires verification", "your email requires verification",
+		"confirm your email to me", "authentification de votre e-mail requise", "confirmation requise pour l'envoi",
 	}
-	about := ""
-	for _, p := range prefixes {
-		if strings.HasPrefix(subject, p) {
-			about = p
-			break
-		}
-	}
-	if about == "" && !answer.MatchString(subject) {
-		about = replied.FindString(subject)
-	}
-	if about == "" || f.get("Auto-Submitted") == "no" {
-		return ""
-	}
-	if sign := secondSign(f); sign != "" {
-		return "Subject: " + about + ", " + sign
-	}
-	return ""
-}
-
-func secondSign(f facts) string {
-	if v := f.get("Auto-Submitted"); v != "" {
-		return "Auto-Submitted: " + v
-	}
-	if f.m.ReversePath == "" && (!f.m.Rebuilt || f.m.Header.Get("Return-Path") == "<>") {
-		return "null reverse-path"
-	}
-	// A person's answer has a subject that begins with Re.
-	for _, name := range []string{"X-Auto-Response-Suppress", "X-Autoreply", "X-MS-Exchange-Inbox-Rules-Loop", "In-Reply-To"} {
-		if f.m.Header.Get(name) != "" {
-			return name
-		}
-	}
-	switch v := f.get("Precedence"); v {
-	case "bulk", "junk", "auto_reply":
-		if f.m.Header.Get("List-Id") == "" {
-			return "Precedence: " + v
-		}
-	}
-	text := strings.ToLower(f.m.Text(8 << 10))
-	for _, n := range notes {
-		if strings.Contains(text, n) {
-			return "text: " + n
-		}
-	}
-	return ""
-}
-
-// challenges are marks of systems that ask a sender to prove that he is one.
-var challenges = []struct{ field, holds string }{
-	{"From", "@boxbe.com"}, {"From", "@spamarrest.com"}, {"From", "@0spam.com"}, {"From", "@bluebottle.com"}, {"From", "@mailblocks.com"}, {"From", "@earthlink.net (spamblocker"},
-	{"Subject", "requires verification verify#"}, {"Subject", "please confirm your message"}, {"Subject", "(verifying)"}, {"Subject", "[qurb "}, {"Subject", "antispam uol"},
-	{"Subject", "confirm (rsvp)"}, {"Subject", "sender verification required"},
-}
-
-// challenge holds for a mark of a known system.
-func challenge(f facts) string {
-	for _, c := range challenges {
-		if v := f.m.Header.Get(c.field); v != "" && strings.Contains(strings.ToLower(v), c.holds) {
-			return c.field + ": " + c.holds
-		}
-	}
-	return ""
-}
+)
 
 // complained is the subject of complaints that carry no feedback-report part.
-var complained = regexp.MustCompile(`^complaint about message from [0-9a-fx.:]+$`)
-
-func complaint(f facts) string {
-	if s := strings.ToLower(f.m.Subject); complained.MatchString(s) {
-		return "Subject: " + s
-	}
-	return ""
-}
+var complained = regexp.MustCompile(`^complaint about message from [0-9a-fx.:]+$|^(email|e-mail) feedback report for ip `)

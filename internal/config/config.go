@@ -82,6 +82,8 @@ type Site struct {
 	SubmitNetworks Networks `toml:"submit_networks"`
 	SubmitDaemons  []string `toml:"submit_daemons"`
 	Relays         Networks `toml:"relays"`
+	Hosts          []string `toml:"hosts"`
+	MaxLoops       int      `toml:"max_loops"`
 }
 
 // Networks are written as 192.0.2.0/24, 2001:db8::/32, or as single addresses.
@@ -128,7 +130,7 @@ func Default() Config {
 			SocketMode: "0660", MaxConnections: 500, MaxMessage: 64 << 20,
 			JudgeTimeout: tomlfile.Duration(3 * time.Second), IdleTimeout: tomlfile.Duration(time.Hour),
 		},
-		Site:      Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+		Site:      Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}, MaxLoops: 10},
 		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
 		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
 		Release:   Release{Submit: "smtp://127.0.0.1:25"},
@@ -185,6 +187,7 @@ func (c *Config) check() (key string, err error) {
 		{"on_error", c.OnError != rules.Deliver && c.OnError != rules.Tempfail, "must be deliver or tempfail"},
 		{"milter.socket_mode", modeErr != nil, "must be octal permissions, as in 0660"},
 		{"milter.max_connections", c.Milter.MaxConnections < 1, "must be at least 1"},
+		{"site.max_loops", c.Site.MaxLoops < 0, "must be at least 0, which is never"},
 		{"log.level", !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "must be debug, info, warn or error"},
 		{"log.addresses", !slices.Contains([]string{"full", "domain", "hash"}, c.Log.Addresses), "must be full, domain or hash"},
 		{"log.format", !slices.Contains([]string{"text", "json"}, c.Log.Format), "must be text or json"},

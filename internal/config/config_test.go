@@ -61,6 +61,7 @@ func TestErrors(t *testing.T) {
 		{"[milter]\nsocket_mode = \"rw\"", "breakwater.toml:2:1: milter.socket_mode must be octal"},
 		{"[milter]\nsocket_mode = \"0999\"", "milter.socket_mode must be octal"},
 		{"[site]\nrelays = [\"localhost\"]", "breakwater.toml:2:11: "},
+		{"[site]\nmax_loops = -1", "breakwater.toml:2:1: site.max_loops must be at least 0"},
 		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:9: level can not be"},
 	}
 	for _, tt := range tests {
@@ -89,7 +90,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What it shows are the defaults, but for what every host has of its own.
-	shown.Milter.SocketGroup, shown.Site.Domains, shown.Site.SubmitNetworks, shown.Site.Relays = "", nil, nil, nil
+	shown.Milter.SocketGroup, shown.Site.Domains, shown.Site.SubmitNetworks, shown.Site.Relays, shown.Site.Hosts = "", nil, nil, nil, nil
 	if def := Default(); !reflect.DeepEqual(shown, def) {
 		t.Errorf("README:\n%+v\ndefaults:\n%+v", shown, def)
 	}

@@ -21,6 +21,7 @@ type Incident struct {
 	Mailboxes int       `json:"mailboxes"`
 	Sources   []Source  `json:"sources"`
 	Others    uint64    `json:"others"` // copies from further sources
+	Signs     []string  `json:"signs"`  // that it is mail sent again and again
 	Storms    []Storm   `json:"storms,omitempty"`
 }
 
@@ -46,7 +47,7 @@ type Storm struct {
 func show(i storm.Incident, at time.Time) Incident {
 	out := Incident{
 		ID: i.ID, Class: i.Class, Subject: i.Subject, Since: i.Since, Last: i.Last, Raging: i.Raging,
-		Copies: i.Copies, Mailboxes: i.Mailboxes(), Sources: []Source{}, Others: i.Others,
+		Copies: i.Copies, Mailboxes: i.Mailboxes(), Sources: []Source{}, Others: i.Others, Signs: append([]string{}, i.Signs.Names()...),
 	}
 	for _, k := range i.Kinds {
 		out.Kinds = append(out.Kinds, k.String())

@@ -50,8 +50,16 @@ func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, er
 	set := e.Rules()
 	j := Judgement{Verdict: classify.Classify(m)}
 	j.Policies = policies(m, set)
-	s, places := e.sighting(m, j.Verdict, j.Policies)
+	k, err := e.kin(ctx, m, j.Verdict)
+	if err != nil {
+		j.Decisions = e.failed(m, j.Verdict)
+		return j, fmt.Errorf("look up message %s: %w", m.QueueID, err)
+	}
+	s, places := e.sighting(m, j.Verdict, j.Policies, k)
 	tallies, err := e.observe(ctx, s)
+	if err == nil {
+		err = e.outbreak(ctx, s, k, tallies)
+	}
 	if err != nil {
 		j.Decisions = e.failed(m, j.Verdict)
 		return j, fmt.Errorf("count message %s: %w", m.QueueID, err)
@@ -59,11 +67,11 @@ func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, er
 	submitted := e.Site.Submitted(m)
 	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set)}
-		facts.Tallies = make([]storm.Tally, 0, len(places[i]))
-		for _, p := range places[i] {
-			facts.Tallies = append(facts.Tallies, tallies[p])
+		facts := rules.Facts{
+			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set),
+			Signs: k.signs, Loops: e.Site.loops(m),
 		}
+		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
 		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
@@ -82,23 +90,22 @@ func policies(m *message.Message, set *rules.Set) []*rules.Policy {
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
 // the places of its keys therein. Two recipients that are one mailbox share their keys, so
 // that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy) (storm.Sighting, [][]int) {
-	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin) (storm.Sighting, [][]int) {
+	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
 	}
-	prints := e.Hasher.Prints(m, v)
-	var link [8]byte
-	if len(prints) > 0 {
-		link = prints[0].Hash
+	link := k.cluster
+	if link == [8]byte{} && len(k.prints) > 0 {
+		link = k.prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(prints)*len(m.Recipients))
+	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)+len(k.counts))
 	places := make([][]int, len(m.Recipients))
-	known := make(map[storm.Key]int, len(prints)*len(m.Recipients))
+	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
-		places[i] = make([]int, 0, len(prints))
-		for _, key := range e.Hasher.Keys(prints, mailbox) {
+		places[i] = make([]int, 0, len(k.prints))
+		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)
@@ -107,11 +114,15 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
+				if k.tight && !key.Kind.Rate() {
+					c.Limit = c.Limit.Tight()
+				}
 				s.Counts = append(s.Counts, c)
 			}
 			places[i] = append(places[i], place)
 		}
 	}
+	s.Counts = append(s.Counts, k.counts...)
 	return s, places
 }
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
+	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
@@ -245,6 +247,19 @@ func BenchmarkJudge(b *testing.B) {
 			}
 		}
 	})
+	b.Run("letter", func(b *testing.B) {
+		e := newEngine(b, nil)
+		ms := make([]*message.Message, 10_000)
+		for i := range ms {
+			ms[i] = letter(i)
+		}
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			if _, err := e.Judge(context.Background(), ms[i%len(ms)]); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("storm", func(b *testing.B) {
 		e := newEngine(b, nil)
 		b.ReportAllocs()
@@ -253,6 +268,74 @@ func BenchmarkJudge(b *testing.B) {
 			if _, err := e.Judge(context.Background(), m); err != nil {
 				b.Fatal(err)
 			}
+		}
+	})
+}
+
+// letter is a mail of some 200 words that no other number has.
+func letter(n int) *message.Message {
+	r := rand.New(rand.NewPCG(uint64(n), 9))
+	var b strings.Builder
+	fmt.Fprintf(&b, "Received: from a by b with ESMTP id Q%08d; Mon, 2 Mar 2026 08:00:00 +0000\r\nFrom: ann@example.net\r\nTo: u1@example.test\r\nSubject: Letter %d\r\n"+
+		"Date: Mon, 2 Mar 2026 07:59:00 +0000\r\nMessage-ID: <%d@example.net>\r\n\r\n", n, n, n)
+	for i := range 200 {
+		for range 2 + r.IntN(8) {
+			b.WriteByte('a' + byte(r.IntN(26)))
+		}
+		b.WriteString([]string{" ", "\r\n"}[min(1, i%12/11)])
+	}
+	env := message.Envelope{QueueID: "Q", Client: netip.MustParseAddr("192.0.2.1"), ReversePath: "ann@example.net", Recipients: []message.Recipient{{Addr: "u1@example.test"}}}
+	return message.Parse(env, start, []byte(b.String()))
+}
+
+// BenchmarkKin makes the fingerprint of a text of 1.3 KB, looks up what is known of it and
+// counts it: of one in memory, of new ones, and of ones that have to be read from disk.
+func BenchmarkKin(b *testing.B) {
+	e := newEngine(b, nil)
+	s, err := badgerdb.Open(b.TempDir(), badgerdb.Options{MemoryEntries: 1000})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	const texts = 20_000
+	run := func(b *testing.B, m *message.Message) {
+		b.StartTimer()
+		k, err := e.kin(b.Context(), m, classify.Verdict{Class: classify.Personal})
+		if err != nil || k.near == nil {
+			b.Fatal("no near key", err)
+		}
+		if _, err := e.Store.Observe(b.Context(), storm.Sighting{At: m.At, Counts: k.counts}); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+	}
+	b.Run("memory", func(b *testing.B) {
+		b.StopTimer()
+		m := letter(1)
+		for range b.N {
+			run(b, m)
+		}
+	})
+	e.Store = s
+	b.Run("new", func(b *testing.B) {
+		b.StopTimer()
+		for i := range b.N {
+			run(b, letter(texts+i))
+		}
+	})
+	for n := range texts {
+		k, err := e.kin(b.Context(), letter(n), classify.Verdict{Class: classify.Personal})
+		if err == nil {
+			_, err = s.Observe(b.Context(), storm.Sighting{At: start, Counts: k.counts})
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("disk", func(b *testing.B) {
+		b.StopTimer()
+		for i := range b.N {
+			run(b, letter(i*7919%texts))
 		}
 	})
 }

@@ -15,6 +15,16 @@ type Site struct {
 	SubmitNetworks []netip.Prefix // clients that send our mail without logging in
 	SubmitDaemons  []string       // {daemon_name} of listeners for our own mail, such as ORIGINATING or MSA
 	Relays         []netip.Prefix // our own hosts that hand on mail: backup MX, filters
+	Hosts          []string       // our own names in Received fields, in lower case
+	MaxLoops       int            // mail that went through us more often is absorbed; 0: it is not
+}
+
+// loops is how often m went through us before, if that is more than is allowed; else 0.
+func (s *Site) loops(m *message.Message) int {
+	if n := fingerprint.Loops(m, s.Hosts); s.MaxLoops > 0 && n > s.MaxLoops {
+		return n
+	}
+	return 0
 }
 
 // Submitted reports whether m comes from a user of ours: logged in, on a listener for

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,37 +26,49 @@ import (
 // Hasher makes fingerprints with one secret. It is safe for concurrent use.
 type Hasher struct {
 	macs sync.Pool // of hash.Hash, keyed: half of the work of a short HMAC is its key
+	seed seed
 }
 
 // New returns a Hasher. All hosts that share a store need the same secret, of at least 16 bytes.
 func New(secret []byte) *Hasher {
 	secret = slices.Clone(secret)
-	return &Hasher{sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	h := &Hasher{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	var points [4]uint64
+	for i := range points {
+		sum := h.hash(storm.Shingle, []string{"seed", strconv.Itoa(i)})
+		points[i] = binary.BigEndian.Uint64(sum[:])
+	}
+	h.seed = newSeed(points)
+	return h
 }
 
 // Print is one thing that all copies of a message share, whoever gets them.
 type Print struct {
-	Kind storm.Kind
-	Hash [8]byte
+	Kind     storm.Kind
+	Hash     [8]byte
+	Evidence string // what agrees, where the kind leaves that open
 }
 
-// Prints returns what copies of m share, at most one of each kind.
-func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
-	prints := make([]Print, 0, len(storm.Kinds))
+// Prints returns what copies of m share, at most one of each kind but Near. Those of Near
+// depend on what was seen before, and are left to the Near; it is nil where there are none.
+func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near) {
+	prints := make([]Print, 0, len(storm.Kinds)+4)
 	add := func(k storm.Kind, fields ...string) {
-		prints = append(prints, Print{k, h.hash(k, fields)})
+		prints = append(prints, Print{Kind: k, Hash: h.hash(k, fields)})
 	}
 	date, list := date(m), m.Header.Get("List-Id")
-	// Without a Date a Message-ID is not enough: there are programs that write the same one
-	// into all their mail.
+	c := h.content(m)
+	// There are programs that write one Message-ID into all their mail, and many a second.
+	// So the rest must agree: it was handed in once, or it says the same.
 	if m.MessageID != "" && date != "" {
-		add(storm.ID, m.MessageID, m.From, date, list)
+		what := c.said
+		if trace := Trace(m); trace != "" {
+			what = []string{trace}
+		}
+		add(storm.ID, append([]string{m.MessageID, m.From, date, list}, what...)...)
 	}
-	sum := ""
+	sum := c.exact
 	if !m.Truncated {
-		content := sha256.New()
-		m.WriteContent(content)
-		sum = string(content.Sum(nil))
 		// One mail that comes by several lists is wanted from each, hence the List-Id.
 		if date != "" {
 			add(storm.Text, m.From, date, m.Subject, list, sum)
@@ -76,12 +89,50 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) []Print {
 	case classify.DSN, classify.AutoReply, classify.Challenge:
 		add(storm.Class, string(v.Class))
 	}
-	return prints
+	var near *Near
+	switch v.Class {
+	case classify.Personal, classify.Bulk:
+		near = h.near(m, c)
+	}
+	return prints, near
+}
+
+// content is what a message contains.
+type content struct {
+	exact string   // all of it; "" of a message that is not whole
+	rest  string   // what is no text for a reader
+	said  []string // rest, and the words of the text; or else exact
+	least []uint64 // of the text, if there are enough: see digest
+}
+
+func (h *Hasher) content(m *message.Message) content {
+	if m.Truncated {
+		return content{}
+	}
+	all, rest := sha256.New(), sha256.New()
+	texts := m.WriteContents(all, rest)
+	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
+	var read []string
+	for _, p := range m.Parts() {
+		if p.IsText() {
+			text, links := p.Read()
+			read = append(read, text, links)
+			texts--
+		}
+	}
+	d := h.seed.digest(read)
+	// Where MIME is broken the two may not have the same idea of it.
+	if texts != 0 || d.words == 0 || d.cut {
+		c.said = []string{c.exact}
+		return c
+	}
+	c.said, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, d.least
+	return c
 }
 
 // Key is the key of one thing at a mailbox that is told by a text.
 func (h *Hasher) Key(mailbox string, k storm.Kind, text string) storm.Key {
-	return h.Keys([]Print{{k, h.hash(k, []string{text})}}, mailbox)[0]
+	return h.Keys([]Print{{Kind: k, Hash: h.hash(k, []string{text})}}, mailbox)[0]
 }
 
 // Keys returns the keys of prints at one mailbox, in their order. Rates by class are kept
@@ -219,6 +270,14 @@ func answered(m *message.Message, content string) []string {
 		return nil
 	}
 	return []string{"", m.Subject, content}
+}
+
+// Client is the owner of keys of a server; the zero value for the zero Addr.
+func (h *Hasher) Client(a netip.Addr) (owner [8]byte) {
+	if a.IsValid() {
+		owner = h.hash(storm.Outbreak, []string{a.String()})
+	}
+	return owner
 }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }

@@ -128,11 +128,16 @@ func (d *daemon) logged() string {
 	return string(b)
 }
 
+// arguments are those of the daemon.
+func (d *daemon) arguments() []string {
+	return []string{"milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:" + d.path("store"),
+		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control")}
+}
+
 // start runs it and waits until it answers.
 func (d *daemon) start() *daemon {
 	d.t.Helper()
-	args := append(slices.Clone(d.under), d.command().Path, "milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:"+d.path("store"),
-		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control"))
+	args := append(append(slices.Clone(d.under), d.command().Path), d.arguments()...)
 	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Env = append(os.Environ(), d.env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log

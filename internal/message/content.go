@@ -20,17 +20,28 @@ const (
 // both. Boundaries, encodings and charsets do not show, so that copies that a gateway wrote
 // anew give the same bytes; any other difference shows. It takes one pass, O(len(Body)) time
 // and little memory, whatever the structure.
-func (m *Message) WriteContent(w io.Writer) {
-	c := content{w: w, boundaries: map[string]bool{}}
-	c.begin(m.ContentType, transferEncoding(m.Header))
+func (m *Message) WriteContent(w io.Writer) { m.WriteContents(w, nil) }
+
+// WriteContents is WriteContent, and writes to rest, if it is not nil, what is no text that
+// Parts shows: attachments, and what is behind the first MaxParse bytes. It returns how many
+// parts are text.
+func (m *Message) WriteContents(w, rest io.Writer) (texts int) {
+	c := content{w: w, rest: rest, boundaries: map[string]bool{}}
+	c.begin(m.ContentType, m.Header)
+	shown := MaxParse - (len(m.Raw) - len(m.Body))
 	begins := true // a line begins at pos
 	for pos := 0; pos < len(m.Body); {
 		end := pieceEnd(m.Body, pos)
+		c.unseen = end > shown
 		c.line(m.Body[pos:end], begins)
 		begins = m.Body[end-1] == '\n'
 		pos = end
 	}
 	c.end()
+	if c.preamble && rest != nil { // no boundary came: it is no preamble
+		rest.Write(m.Body)
+	}
+	return c.texts
 }
 
 // pieceEnd is where the line at pos ends, or a piece of it that cuts no escape of
@@ -51,16 +62,20 @@ func pieceEnd(b []byte, pos int) int {
 
 // content is the state of WriteContent.
 type content struct {
-	w          io.Writer
+	w, rest    io.Writer
+	unseen     bool // what comes now is behind what Parts shows
 	boundaries map[string]bool
 	separators int
+	texts      int // parts that are text
 
 	// of the part under way
 	mediaType string
 	encoding  string
 	length    uint64
+	text      bool // Parts shows it as text
+	preamble  bool // it is what nobody sees, before the first boundary of a multipart
 	implied   bool // a header, preamble or epilogue, which is no part unless there is something in it
-	text      lines
+	lines     lines
 	base64    quanta
 	unquoted  []byte
 
@@ -79,21 +94,22 @@ const (
 	other
 )
 
-// begin starts a part.
-func (c *content) begin(t ContentType, encoding string) {
-	c.mediaType, c.encoding = t.Type, encoding
+// begin starts a part with a header.
+func (c *content) begin(t ContentType, h Header) {
+	c.mediaType, c.encoding = t.Type, transferEncoding(h)
+	c.text, c.preamble = isText(t, h), strings.HasPrefix(t.Type, "multipart/")
 	c.length, c.implied, c.header = 0, false, false
 	if b := t.Params["boundary"]; b != "" && strings.HasPrefix(t.Type, "multipart/") && len(c.boundaries) < maxBoundaries {
 		c.boundaries[b] = true
 		c.encoding = "" // RFC 2045 §6.4: a multipart has none
 	}
-	c.text.reset()
+	c.lines.reset()
 }
 
 // beginHeader starts the header of a part: a part of no media type, in which is what no
 // field for MIME is: a reader may see it.
 func (c *content) beginHeader() {
-	c.begin(ContentType{}, "")
+	c.begin(ContentType{}, nil)
 	c.implied, c.header, c.last, c.fields = true, true, none, c.fields[:0]
 }
 
@@ -102,7 +118,7 @@ func (c *content) beginBody() {
 	c.header = false
 	c.end()
 	h, _, _ := ParseHeader(c.fields)
-	c.begin(ParseContentType(h.Get("Content-Type")), transferEncoding(h))
+	c.begin(ParseContentType(h.Get("Content-Type")), h)
 }
 
 // end ends the part under way.
@@ -117,7 +133,14 @@ func (c *content) end() {
 		return
 	}
 	trailer := binary.BigEndian.AppendUint64([]byte(c.mediaType), uint64(len(c.mediaType)))
-	c.w.Write(binary.BigEndian.AppendUint64(trailer, c.length))
+	trailer = binary.BigEndian.AppendUint64(trailer, c.length)
+	c.w.Write(trailer)
+	if c.text {
+		c.texts++
+	}
+	if c.rest != nil && !c.text && !c.preamble {
+		c.rest.Write(trailer)
+	}
 }
 
 // line takes a line with its end, or a piece of one.
@@ -158,8 +181,8 @@ func (c *content) boundary(l []byte) bool {
 	c.separators++
 	c.end()
 	if closing {
-		c.begin(ContentType{Type: "text/plain"}, "")
-		c.implied = true
+		c.begin(ContentType{Type: "text/plain"}, nil)
+		c.implied, c.text = true, false // no part, though it may hold something
 	} else {
 		c.beginHeader()
 	}
@@ -200,11 +223,14 @@ func (c *content) decoded(b []byte) {
 	c.put(b)
 }
 
-func (c *content) normal(b []byte) { c.text.normalise(b, c.put) }
+func (c *content) normal(b []byte) { c.lines.normalise(b, c.put) }
 
 func (c *content) put(b []byte) {
 	c.length += uint64(len(b))
 	c.w.Write(b)
+	if c.rest != nil && !c.preamble && (!c.text || c.unseen) {
+		c.rest.Write(b)
+	}
 }
 
 // lines drops white space at the ends of lines and of the text. What may turn out to be

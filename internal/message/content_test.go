@@ -213,3 +213,47 @@ func TestContentOfALongBodyThatBeginsEmpty(t *testing.T) {
 		t.Errorf("%.40q", b.String())
 	}
 }
+
+// TestRest says what of a message is no text that Parts shows.
+func TestRest(t *testing.T) {
+	rest := func(s string) (string, int) {
+		var all, rest strings.Builder
+		n := parse(s).WriteContents(&all, &rest)
+		return strings.Map(func(r rune) rune { return max(r, ' ') }, rest.String()), n
+	}
+	const multipart = "Content-Type: multipart/mixed; boundary=b\n\npreamble\n--b\n"
+	tests := []struct {
+		name, message string
+		in            []string // of the rest
+		notIn         string
+		texts         int
+	}{
+		{"text alone", "Subject: x\n\nvisible\n", nil, "visible", 1},
+		{"text and attachment", multipart + "\nvisible\n--b\nContent-Type: application/pdf\nContent-Transfer-Encoding: base64\n\naGlkZGVu\n--b--\n", []string{"hidden", "application/pdf"}, "visible", 1},
+		{"preamble", multipart + "\nvisible\n--b--\n", nil, "preamble", 1},
+		{"no boundary", "Content-Type: multipart/mixed; boundary=b\n\nall of it\n", []string{"all of it"}, "nothing", 0},
+		{"epilogue", multipart + "\nvisible\n--b--\nepilogue\n", []string{"epilogue"}, "visible", 1},
+		{"text in a file", multipart + "Content-Type: text/plain; name=a.txt\n\nin a file\n--b--\n", []string{"in a file"}, "preamble", 0},
+		{"attached text", multipart + "Content-Disposition: attachment\n\nin a file\n--b--\n", []string{"in a file"}, "preamble", 0},
+		{"both forms", multipart + "\nplain\n--b\nContent-Type: text/html\n\n<p>html\n--b--\n", nil, "html", 2},
+		{"behind what is parsed", "Subject: x\n\n" + strings.Repeat("visible\n", MaxParse/8) + "tail\n", []string{"tail"}, "nothing", 1},
+	}
+	for _, tt := range tests {
+		got, texts := rest(tt.message)
+		for _, in := range tt.in {
+			if !strings.Contains(got, in) {
+				t.Errorf("%s: %q is missing in %q", tt.name, in, got)
+			}
+		}
+		if strings.Contains(got, tt.notIn) || texts != tt.texts {
+			t.Errorf("%s: %d texts, %q", tt.name, texts, got)
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	p := Part{ContentType: ContentType{Type: "text/html", Params: map[string]string{"charset": "iso-8859-1"}}, Content: []byte("<p>Gr\xfc\xdfe <A class=x HREF='https://example.org/c/1'>hier</a><br>")}
+	if text, links := p.Read(); text != "Grüße hier\n" || links != "https://example.org/c/1\n" {
+		t.Errorf("%q, %q", text, links)
+	}
+}

@@ -145,12 +145,7 @@ func leaves(p *enmime.Part, to []Part) []Part {
 // leaf makes a Part of its header and its content as it came.
 func leaf(h Header, raw []byte) Part {
 	p := Part{ContentType: ParseContentType(h.Get("Content-Type")), Header: h, Content: raw}
-	_, d, _ := strings.Cut(h.Get("Content-Disposition"), ";")
-	name := ParseContentType("x/x;" + d).Params["filename"]
-	if name == "" {
-		name = p.Params["name"]
-	}
-	p.Filename = DecodeWords(name)
+	p.Filename = DecodeWords(filename(p.ContentType, h))
 	content := undo(transferEncoding(h), raw)
 	if strings.HasPrefix(p.Type, "message/") {
 		// RFC 2046 §5.2.1 allows no base64 here; some say so and send plain text.
@@ -161,6 +156,23 @@ func leaf(h Header, raw []byte) Part {
 	p.Content = content
 	return p
 }
+
+// filename is what a part calls the file that it holds, as it came (RFC 2183 §2.3).
+func filename(t ContentType, h Header) string {
+	_, d, _ := strings.Cut(h.Get("Content-Disposition"), ";")
+	if name := ParseContentType("x/x;" + d).Params["filename"]; name != "" {
+		return name
+	}
+	return t.Params["name"]
+}
+
+// isText reports whether a part is text for a reader, and no file.
+func isText(t ContentType, h Header) bool {
+	return (t.Type == "text/plain" || t.Type == "text/html") && filename(t, h) == "" && !hasPrefixFold([]byte(h.Get("Content-Disposition")), "attachment")
+}
+
+// IsText reports whether p is text for a reader, and no file.
+func (p Part) IsText() bool { return isText(p.ContentType, p.Header) }
 
 // flat splits a message at all lines that are boundaries, declared or, where it is to guess,
 // by their looks. It takes one pass, has no regard to nesting, and tells whether there is any.

@@ -21,10 +21,7 @@ func (m *Message) Text(limit int) string {
 		if p.Type == "text/html" {
 			left *= markup
 		}
-		s := toUTF8(p.Content[:min(len(p.Content), left)], p.Params["charset"])
-		if p.Type == "text/html" {
-			s = textOf(s)
-		}
+		s, _ := p.read(left)
 		b.WriteString(s)
 		b.WriteByte('\n')
 	}
@@ -35,21 +32,40 @@ func (m *Message) Text(limit int) string {
 	return s
 }
 
-// textOf returns the text between the tags of HTML.
-func textOf(s string) string {
-	var b strings.Builder
+// Read returns the text of a text part as UTF-8. Of HTML it is what a reader sees, with the
+// lines that it has, and apart from it where its links lead, a line each.
+func (p Part) Read() (text, links string) { return p.read(len(p.Content)) }
+
+func (p Part) read(limit int) (text, links string) {
+	text = toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
+	if p.Type == "text/html" {
+		return textOf(text)
+	}
+	return text, ""
+}
+
+// textOf returns the text between the tags of HTML, and the targets of links.
+func textOf(s string) (text, links string) {
+	var b, to strings.Builder
 	unseen := false
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
 		switch z.Next() {
 		case html.ErrorToken:
-			return b.String()
+			return b.String(), to.String()
 		case html.TextToken:
 			if !unseen {
 				b.Write(z.Text())
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
-			name, _ := z.TagName()
+			name, attrs := z.TagName()
 			switch string(name) {
+			case "a":
+				for attrs {
+					var key, value []byte
+					if key, value, attrs = z.TagAttr(); string(key) == "href" {
+						to.Write(append(value, '\n'))
+					}
+				}
 			case "style", "script":
 				unseen = true
 			case "br":

@@ -35,6 +35,7 @@ func TestDecodeWords(t *testing.T) {
 		{"plain", "plain"}, {"Gr\xfc\xdfe", "Grüße"}, {"Grüße", "Grüße"},
 		{"=?utf-8?B?w7w=?= =?utf-8?B?w7w=?=", "üü"}, {"=?big5?B?pKSk5Q==?=", "中文"}, {"=?nope?Q?=FC?=", "ü"},
 		{"=?utf-8?Q?a=0D=0Ab?=", "ab"}, {"=?utf-8?Q?broken", "=?utf-8?Q?broken"}, {"\x00\x1b[31m", "[31m"},
+		{"\xcf\xb5\xcd\xb3\xcd\xcb\xd0\xc5", "系统退信"}, {"\xc4\xd6 \xdc", "ÄÖ Ü"}, {"\xe3\xe4\xe5\xe6\xe7\xe8", "ãäåæçè"}, // GB 2312 or not
 		{"folded\twith a tab", "folded with a tab"}, {"=?utf-8?Q?a?=\t=?utf-8?Q?b?=", "ab"}, {"a =?utf-8?Q?b?= c", "a b c"},
 		{"=?utf-8?Q?one_?= =?utf-8?Q?two?=", "one two"}, {"=?utf-8?Q?a?= - =?utf-8?Q?b?=", "a - b"}, {"=?utf-8?Q?a?=b", "ab"},
 		// One character in two words, no padding, too much of it, a language, no content.

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
 // DecodeWords decodes the encoded words (RFC 2047) of an unfolded field. Bare 8-bit bytes
-// are UTF-8 if they can be, else windows-1252. The result is valid UTF-8 without control
+// are UTF-8 if they can be, else GB 2312 if they look like it, else windows-1252. The result is valid UTF-8 without control
 // characters.
 func DecodeWords(s string) string {
 	s = bounded(s)
@@ -95,7 +96,8 @@ func printable(s string) string {
 	}, guess(s))
 }
 
-// guess is s as UTF-8: as it is if it can be, else from windows-1252, in which no bytes are wrong.
+// guess is s as UTF-8: as it is if it can be, else from GB 2312 if it looks like it, else from
+// windows-1252, in which no bytes are wrong.
 func guess(s string) string {
 	if utf8.ValidString(s) {
 		return s
@@ -113,11 +115,32 @@ func toUTF8(b []byte, charset string) string {
 		if utf8.Valid(b) {
 			return string(b)
 		}
-		e = charmap.Windows1252
+		if e = charmap.Windows1252; looksChinese(b) {
+			e = simplifiedchinese.GB18030
+		}
 	}
 	out, err := e.NewDecoder().Bytes(b)
 	if err != nil {
 		out = b
 	}
 	return strings.ToValidUTF8(string(out), "\uFFFD")
+}
+
+// looksChinese reports whether b is GB 2312, which old Chinese systems send without saying so:
+// all bytes above ASCII come in pairs, some at least, and most of them are common characters.
+func looksChinese(b []byte) bool {
+	pairs, common := 0, 0
+	for i := 0; i < len(b); i++ {
+		if b[i] < 0x80 {
+			continue
+		}
+		if i+1 == len(b) || b[i] < 0xa1 || b[i] > 0xf7 || b[i+1] < 0xa1 || b[i+1] > 0xfe {
+			return false
+		}
+		if pairs++; 0xb0 <= b[i] && b[i] <= 0xd7 {
+			common++
+		}
+		i++
+	}
+	return pairs >= 3 && 2*common > pairs
 }

@@ -53,7 +53,32 @@ func Parse(m *message.Message) *Report {
 		r.feedback(groups)
 	}
 	r.original(m, parts, status)
+	if f.kind == DSN {
+		r.complete(m)
+	}
 	return r
+}
+
+// complete reads who failed out of the text, where the status part does not say.
+func (r *Report) complete(m *message.Message) {
+	if slices.ContainsFunc(r.Recipients, func(rcpt Recipient) bool { return rcpt.Final != "" }) {
+		return
+	}
+	b := look(m)
+	action := r.Action()
+	if action == "" && b.delay != "" {
+		action = Delayed
+	}
+	if action == "" && (b.about != "" || b.said != "") {
+		action = Failed
+	}
+	found := recipients(b.failed, b.told, action)
+	if len(found) == 0 && r.Action() == "" && action != "" {
+		found = []Recipient{r.somebody(action)}
+	}
+	if len(found) > 0 {
+		r.Recipients, r.Guessed = found, true
+	}
 }
 
 // recognise says which report m is, if any. What is told by Content-Type costs nothing; all
@@ -89,26 +114,11 @@ func recognise(m *message.Message) (form, []string, bool) {
 		}
 		// OpenSMTPD sends multipart/mixed, lists put reports into one, and so do people who
 		// forward a report: these are told apart by who sends.
-		if who := system(m); has && who != "" {
+		if who, is := sender(m); has && is != nobody {
 			return f, []string{who}, true
 		}
 	}
 	return form{}, nil, false
-}
-
-// systems are local parts of addresses from which mail systems report.
-var systems = []string{"mailer-daemon", "maildaemon", "mailerdaemon", "postmaster", "post_master", "mail-daemon", "mdaemon", "mail.delivery.system"}
-
-// system says by what m comes from a mail system rather than from a person; "" if it does not.
-func system(m *message.Message) string {
-	local, _, _ := strings.Cut(strings.ToLower(m.From), "@")
-	switch {
-	case slices.Contains(systems, local):
-		return "From: " + m.From
-	case m.From == "" && strings.TrimSpace(m.Header.Get("From")) == "<>":
-		return "From: <>"
-	}
-	return ""
 }
 
 // split reads the groups of fields of a status part, RFC 3464 §2.1: headers with empty lines

@@ -77,9 +77,16 @@ func TestValues(t *testing.T) {
 }
 
 func FuzzReport(f *testing.F) {
-	files, _ := filepath.Glob("../../testdata/*/*.eml")
-	for _, name := range files {
-		if b, err := os.ReadFile(name); err == nil {
+	for _, pattern := range []string{"../../testdata/*/*.eml", os.Getenv("BREAKWATER_SAMPLES")} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, name := range files {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
 			f.Add(b)
 		}
 	}

@@ -8,165 +8,257 @@ import (
 	"breakwater/internal/message"
 )
 
-// unstructured reads a bounce that only its words tell. It needs a sender that is a mail
-// system, and words that mail systems use: a person who quotes, forwards or discusses a
-// bounce is no sender of that kind, and a worm that calls itself a mailer-daemon has other
-// words.
+const maxWords = 64 << 10 // bytes of text that are looked at
+
+// bounce is what the words of a message show, the evidence for a bounce without structure.
+type bounce struct {
+	who     string         // by what its sender is a mail system
+	is      standing       // how surely it is one
+	told    string         // what the sender says, without what it returns
+	header  message.Header // of the original
+	about   string         // a phrase of the subject
+	said    string         // a formula in the text
+	why     string         // a reason in the text
+	delay   string         // a phrase by which delivery goes on
+	failed  *failed        // who failed
+	coded   bool           // an SMTP reply or a status is in the text
+	gate    string         // a phrase by which a filter found something in a message of the reader's
+	lures   bool           // it asks to click or to log in
+	replies bool           // it says that it is an automatic answer, RFC 3834 §5
+}
+
+// unstructured reads a bounce that only its words tell. It takes a sender that is a mail
+// system, words that mail systems use, and something that only they have: the header of the
+// original, somebody who failed, the code of a reply. A person who quotes, forwards or
+// discusses a bounce is no such sender; worms and phishing that look like bounces return
+// nothing, and name nobody but their victim.
 func unstructured(m *message.Message) *Report {
-	who := sender(m)
-	failed := m.Header.Get("X-Failed-Recipients")
-	if who == "" && failed == "" {
+	who, is := sender(m)
+	field := m.Header.Get("X-Failed-Recipients")
+	if is == nobody && field == "" || Notice(m) != "" {
 		return nil
 	}
-	text := m.Text(maxWords)
-	told, rest := divide(text)
-	subject := plain(m.Subject)
-	delay := phrase(subject, delays)
-	about, said := phrase(subject, failures), phrase(plain(told), sentences)
-	if about == "" {
-		about = delay
+	b := look(m)
+	b.who, b.is = who, is
+	evidence := b.evidence(m)
+	if field != "" {
+		evidence = []string{"X-Failed-Recipients: " + field}
 	}
-	r := &Report{Kind: DSN, Guessed: true}
-	h := inline(rest)
-	if h == nil {
-		h = inline(text)
-	}
-	if h == nil {
-		h = returned(m)
-	}
-	switch {
-	case failed != "":
-		r.Evidence = []string{"X-Failed-Recipients: " + failed}
-	case armed(m):
-		return nil
-	case said != "" && (system(m) != "" || h != nil || about != "" && len(recipients(m, "", told, "")) > 0):
-		r.Evidence = []string{who, "text: " + said}
-	case about != "" && h != nil:
-		r.Evidence = []string{who, "Subject: " + about}
-	case about != "" && system(m) != "" && (aStatus.MatchString(told) || aReply.MatchString(told) || len(recipients(m, "", told, "")) > 0):
-		r.Evidence = []string{who, "Subject: " + about, "somebody who failed"}
-	case system(m) != "" && strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"):
-		r.Evidence = []string{who, "Auto-Submitted: auto-replied"}
-	default:
+	if evidence == nil {
 		return nil
 	}
-	if h != nil {
-		r.Original.from(h)
+	r := &Report{Kind: DSN, Evidence: evidence, Guessed: field == ""}
+	if b.header != nil {
 		r.Evidence = append(r.Evidence, "a returned header")
+		r.Original.from(b.header)
+	} else {
+		r.Original.from(mentioned(b.told))
 	}
 	action := Failed
-	if delay != "" {
+	if b.delay != "" {
 		action = Delayed
 	}
-	r.Guessed = failed == ""
-	r.Recipients = recipients(m, failed, told, action)
-	return r
-}
-
-const (
-	maxWords     = 64 << 10 // bytes of text that are looked at
-	maxAddresses = 50
-)
-
-// names are what mail systems call themselves in From.
-var names = []string{"mail delivery", "mailer-daemon", "mailer daemon", "mail deliver", "system administrator", "delivery subsystem", "mail system"}
-
-// sender says by what m comes from a mail system, by its address, its name, or because it
-// has no address to answer to; "" if by nothing.
-func sender(m *message.Message) string {
-	if who := system(m); who != "" {
-		return who
-	}
-	from := m.Header.Get("From")
-	if n := phrase(plain(message.DecodeWords(from)), names); n != "" {
-		return "From: " + n
-	}
-	if strings.TrimSpace(from) == "<>" || m.ReversePath == "" && (!m.Rebuilt || m.Header.Get("Return-Path") == "<>") {
-		return "null reverse-path"
-	}
-	return ""
-}
-
-// plain is a text in lower case with single blanks.
-func plain(s string) string { return strings.Join(strings.Fields(strings.ToLower(s)), " ") }
-
-// phrase returns the first of phrases that stands in s.
-func phrase(s string, phrases []string) string {
-	for _, p := range phrases {
-		if strings.Contains(s, p) {
-			return p
+	if field != "" {
+		b.failed = &failed{}
+		for _, a := range anAddress.FindAllString(message.DecodeWords(field), maxAddresses) {
+			b.failed.add(address(a), confirmed)
 		}
-	}
-	return ""
-}
-
-// divide splits a text into what the reporter says and what it returns.
-func divide(text string) (told, rest string) {
-	pos := 0
-	for line := range strings.Lines(text) {
-		start := strings.ToLower(strings.TrimLeft(line, " \t>|*"))
-		if pos > 0 && slices.ContainsFunc(ends, func(e string) bool { return strings.HasPrefix(start, e) }) {
-			return text[:pos], text[pos:]
-		}
-		pos += len(line)
-	}
-	return text, text
-}
-
-// returned is the header of a message in a part of its own.
-func returned(m *message.Message) message.Header {
-	for _, p := range m.Parts() {
-		if slices.Contains(originals, p.Type) {
-			if h, _, _ := message.ParseHeader(p.Content); len(h) > 1 {
-				return h
+		for line := range strings.Lines(b.told) {
+			if code, ok := codeOf(line); ok {
+				b.failed.reason(code, strings.TrimSpace(line))
 			}
 		}
 	}
+	r.Recipients = recipients(b.failed, b.told, action)
+	if len(r.Recipients) == 0 {
+		r.Recipients = []Recipient{r.somebody(action)}
+	}
+	return r
+}
+
+// somebody failed, although nobody is named: the one that the original was for, if it was for
+// one.
+func (r *Report) somebody(action Action) Recipient {
+	rcpt := Recipient{Action: action}
+	if to := message.Addresses(r.Original.To); len(to) == 1 {
+		rcpt.Final = to[0]
+	}
+	return rcpt
+}
+
+// Notice says by what m is a mail system's notice to its own postmaster, which is about the
+// system's work and no report to a sender; "" if it is none.
+func Notice(m *message.Message) string {
+	n := subjects.Find(plain(m.Subject))[2]
+	if n == "" {
+		return ""
+	}
+	if who, is := system(m); is != nobody {
+		return who + ", Subject: " + n
+	}
+	return ""
+}
+
+// The tables of words.go, made ready to be found.
+var (
+	subjects  = message.NewPhrases(failures, delays, notices)
+	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries)
+	senders   = message.NewPhrases(callings)
+	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
+	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
+	elsewhere = message.NewPhrases(others)
+	help      = message.NewPhrases(helpers)
+	dashes    = strings.NewReplacer("_", " ", "-", " ")
+)
+
+// subjectOf finds by what a subject is that of a bounce, and of a delay.
+func subjectOf(m *message.Message) (about, delay string) {
+	found := subjects.Find(plain(m.Subject))
+	return found[0], found[1]
+}
+
+// look reads the words of m.
+func look(m *message.Message) *bounce {
+	b := &bounce{}
+	b.told, b.header = divide(m.Text(maxWords))
+	if h := returned(m); h != nil {
+		b.header = h
+	}
+	b.about, b.delay = subjectOf(m)
+	if b.about == "" {
+		b.about = b.delay
+	}
+	found := texts.Find(plain(b.told[:min(len(b.told), maxTold)]))
+	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
+	if found[3] != "" {
+		b.gate = found[4]
+	}
+	b.failed = failuresOf(m, b.told, b.header)
+	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
+	if b.delay == "" && !b.failed.forGood() {
+		b.delay = found[5]
+	}
+	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
+	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
+	return b
+}
+
+// evidence says by what m is a bounce; nil if it is none.
+func (b *bounce) evidence(m *message.Message) []string {
+	returns, somebody := b.header != nil, b.failed.sure()
+	answers := answer.MatchString(strings.TrimSpace(m.Subject)) && b.is != program
+	text, subject := []string{b.who, "text: " + b.said}, []string{b.who, "Subject: " + b.about}
+	switch {
+	case armed(m) || b.lures && !returns:
+		return nil
+	case b.gate != "" && !answers && b.about != "" && (returns || len(b.failed.rcpts) > 0) && m.Header.Get("List-Unsubscribe") == "":
+		return append(subject, "text: "+b.gate)
+	case b.is == caller && (answers || b.said == "" && !returns):
+		return nil
+	case b.said != "" && (returns || (b.about != "" || b.coded) && somebody):
+		return text
+	case b.is == caller && b.about != "" && returns && (b.why != "" || b.coded || somebody):
+		return subject
+	case b.is == caller && b.why != "" && returns && somebody:
+		return []string{b.who, "text: " + b.why, "somebody who failed"}
+	case b.is == caller:
+		return nil
+	case b.said != "" && (somebody || b.coded && (b.is == program || b.about != "") || b.replies && b.is == program):
+		return text
+	case answers:
+		return nil
+	case b.about != "" && (returns || somebody || b.coded || len(b.failed.rcpts) > 0):
+		return append(subject, "somebody who failed")
+	case b.why != "" && (returns || b.failed.early):
+		return []string{b.who, "text: " + b.why}
+	case returns && (b.is == program || somebody):
+		return []string{b.who}
+	case somebody && b.coded && b.is == program:
+		return []string{b.who, "somebody who failed"}
+	case len(b.failed.rcpts) > 0 && b.replies && b.is == program:
+		return []string{b.who, "Auto-Submitted: auto-replied"}
+	}
 	return nil
+}
+
+// answer is a subject that a person's mail program wrote.
+var answer = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i)\s*(\[\d+\])?[:：]`)
+
+// standing is how surely a sender is a mail system.
+type standing int
+
+const (
+	nobody  standing = iota
+	caller           // it calls itself one, or has no address to answer to
+	master           // its address may be a person's
+	program          // its address is one that only programs have
+)
+
+// sender says by what m comes from a mail system, by its address, its name, or because it
+// has no address to answer to.
+func sender(m *message.Message) (string, standing) {
+	if who, is := system(m); is != nobody {
+		return who, is
+	}
+	from := m.Header.Get("From")
+	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
+		return "From: " + n, caller
+	}
+	switch {
+	case m.From == "":
+		return "From without an address", caller
+	case m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>"):
+		return "null reverse-path", caller
+	}
+	return "", nobody
+}
+
+// system says by what m comes from the address of a mail system. What a list sent under its
+// own address has the sender's in Reply-To.
+func system(m *message.Message) (string, standing) {
+	from := strings.TrimSpace(m.Header.Get("From"))
+	if from == "<>" {
+		return "From: <>", program
+	}
+	addr := m.From
+	if addr == "" {
+		addr = strings.Trim(from, "<>\" ")
+	}
+	if is := standingOf(addr); is != nobody {
+		return "From: " + addr, is
+	}
+	if m.Header.Get("List-Id") != "" {
+		for _, name := range []string{"Reply-To", "X-Original-From"} {
+			if to := message.Addresses(m.Header.Get(name)); len(to) > 0 && standingOf(to[0]) != nobody {
+				return name + ": " + to[0], standingOf(to[0])
+			}
+		}
+	}
+	return "", nobody
+}
+
+// standingOf tells what the local part of an address is.
+func standingOf(addr string) standing {
+	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
+	local, _, _ = strings.Cut(local, "+")
+	switch {
+	case slices.Contains(programs, local) || strings.HasPrefix(local, "mailer-daemon") || strings.HasPrefix(local, "microsoftexchange"):
+		return program
+	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
+		return master
+	}
+	return nobody
 }
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
 func armed(m *message.Message) bool {
 	return slices.ContainsFunc(m.Parts(), func(p message.Part) bool {
 		name := strings.ToLower(p.Filename)
-		return slices.ContainsFunc([]string{".zip", ".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".rar", ".js", ".vbs", ".html", ".htm"}, func(ext string) bool {
-			return strings.HasSuffix(name, ext)
-		})
+		return slices.ContainsFunc(arms, func(ext string) bool { return strings.HasSuffix(name, ext) })
 	})
 }
 
-var (
-	anAddress = regexp.MustCompile(`[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+`)
-	aStatus   = regexp.MustCompile(`\b([245]\.\d{1,3}\.\d{1,3})\b`)
-	aReply    = regexp.MustCompile(`\b([45])\d\d[ -]`)
-)
-
-// recipients finds who failed: in the field that says so, or else the addresses that the
-// reporter names, but for its own and the one that it writes to.
-func recipients(m *message.Message, field, told string, action Action) []Recipient {
-	code := ""
-	if s := aStatus.FindStringSubmatch(told); s != nil {
-		code = s[1]
-	} else if s := aReply.FindStringSubmatch(told); s != nil {
-		code = s[1] + ".0.0"
-	}
-	if field != "" {
-		told = field
-	}
-	not := map[string]bool{strings.ToLower(m.From): true}
-	if field == "" {
-		for _, to := range message.Addresses(m.Header.Get("To")) {
-			not[strings.ToLower(to)] = true
-		}
-	}
-	var rs []Recipient
-	for _, a := range anAddress.FindAllString(told, maxAddresses) {
-		a = address(a)
-		local, _, _ := strings.Cut(strings.ToLower(a), "@")
-		if key := strings.ToLower(a); !not[key] && !slices.Contains(systems, local) {
-			not[key] = true
-			rs = append(rs, Recipient{Final: a, Action: action, Status: code})
-		}
-	}
-	return rs
+// arms are endings of the names of files that worms send.
+var arms = []string{
+	".zip", ".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".rar", ".7z", ".iso", ".img", ".js", ".jse", ".vbs", ".vbe", ".wsf", ".hta", ".cpl", ".lnk", ".ace", ".arj", ".html", ".htm", ".shtml", ".svg", ".xll", ".docm", ".xlsm",
 }

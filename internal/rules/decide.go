@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
@@ -24,16 +25,19 @@ func (p *Policy) Decide(f Facts) Decision {
 }
 
 // decide is Decide as if all decisions were carried out: the first rule that matches, a
-// storm, or else the class decides.
+// storm, a loop, or else the class decides.
 func (p *Policy) decide(f *Facts) Decision {
 	class := f.Verdict.Class
 	action := p.actions[class]
 	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: string(class), Rule: action.at}
-	rule, failed := p.match(f)
-	if l, t, ok := p.raging(f); ok {
-		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, t.Key.String()
-		dec.Reason = fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
+	if l, i, ok := p.raging(f); ok {
+		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
+		dec.Reason = f.stormReason(i)
+	} else if f.Loops > 0 {
+		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
+		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
 	}
+	rule, failed := p.match(f)
 	if rule != nil {
 		dec.Action, dec.Rule, dec.RuleName, dec.Text = rule.Action, rule.At, rule.Name, rule.Text
 		dec.Reason = "rule " + rule.Name
@@ -42,6 +46,19 @@ func (p *Policy) decide(f *Facts) Decision {
 		dec.Reason += "; " + why
 	}
 	return dec
+}
+
+// stormReason says what storm of f's tallies a message is part of, and by what it is known.
+func (f *Facts) stormReason(i int) string {
+	t := f.Tallies[i]
+	reason := fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
+	if i < len(f.Evidence) && f.Evidence[i] != "" {
+		reason += ": same " + f.Evidence[i]
+	}
+	if signs := f.Signs.Names(); len(signs) > 0 {
+		reason += "; signs: " + strings.Join(signs, ", ")
+	}
+	return reason
 }
 
 // match returns the first rule that matches, nil if none does. A rule whose condition fails
@@ -68,19 +85,20 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 	return nil, failed
 }
 
-// raging returns the first storm, in the order of storm.Kinds, that holds this sighting back.
-func (p *Policy) raging(f *Facts) (limit, storm.Tally, bool) {
+// raging returns the place of the first storm, in the order of storm.Kinds, that holds this
+// sighting back.
+func (p *Policy) raging(f *Facts) (limit, int, bool) {
 	for _, k := range storm.Kinds {
-		for _, t := range f.Tallies {
+		for i, t := range f.Tallies {
 			if t.Key.Kind != k || t.Storm == nil || t.Through {
 				continue
 			}
 			if l := p.limit(k, f.Verdict.Class); l.action.value != Deliver {
-				return l, t, true
+				return l, i, true
 			}
 		}
 	}
-	return limit{}, storm.Tally{}, false
+	return limit{}, 0, false
 }
 
 // instead does something else than what the rule says, and says why.

@@ -18,6 +18,9 @@ type Facts struct {
 	Recipient message.Recipient
 	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
 	Tallies   []storm.Tally // of its keys, this sighting included
+	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
+	Signs     storm.Signs
+	Loops     int // how often the message went through us before, if that is too often; else 0
 }
 
 // Fact is one thing that conditions can ask for.
@@ -108,8 +111,8 @@ func copies(tallies []storm.Tally) int {
 }
 
 func heldBy(p *Policy, f *Facts) string {
-	if _, t, ok := p.raging(f); ok {
-		return t.Key.Kind.String()
+	if _, i, ok := p.raging(f); ok {
+		return f.Tallies[i].Key.Kind.String()
 	}
 	return ""
 }

@@ -186,7 +186,8 @@ func (sq *sequence) fill(name string, t *template.Template, v values) (string, e
 	return b.String(), nil
 }
 
-// transfer is the stamp of the relay: another one for each transfer, the same for a retry.
+// transfer is the stamp of the last relay: another one for each transfer, the same for a
+// retry. That of the first one, who was handed the message, is the same for all copies.
 func (sq *sequence) transfer(v values) string {
 	if sq.Retry {
 		v.Copy = 1
@@ -199,6 +200,7 @@ func (sq *sequence) bytes(env message.Envelope, v values) ([]byte, error) {
 	var b bytes.Buffer
 	if !sq.Direct {
 		fmt.Fprintf(&b, "Received: from origin.example.net by %s id %s;\r\n %s\r\n", env.Helo, sq.transfer(v), v.Date)
+		fmt.Fprintf(&b, "Received: from pc by origin.example.net with ESMTPSA id %s.%d;\r\n %s\r\n", sq.key, v.N, v.Date)
 	}
 	if sq.File != "" {
 		return append(b.Bytes(), sq.raw...), nil

@@ -65,6 +65,15 @@ func (t Tally) Forgotten(at time.Time) bool {
 // Raging reports whether t is a storm at a time, if nothing more has come.
 func (t Tally) Raging(at time.Time) bool { return t.settle(at).Storm != nil }
 
+// Tight is l with one copy instead of several. It leaks and calms down at the same pace.
+func (l Limit) Tight() Limit {
+	if l.Copies > 1 {
+		l.Window /= time.Duration(l.Copies)
+		l.Copies = 1
+	}
+	return l
+}
+
 // highest is the cap of the level.
 func (l Limit) highest() float64 {
 	return max(float64(l.Copies)*float64(l.Calm)/float64(l.Window), float64(l.Copies)+1)
@@ -116,6 +125,7 @@ func (s *Storm) add(seen Sighting, k Kind) (*Storm, bool) {
 	next := *s
 	next.Copies++
 	next.WindowCount++
+	next.Signs |= seen.Signs
 	pass := k.Rate() && seen.At.Sub(s.Passed) >= standing
 	if pass {
 		next.Passed = seen.At

@@ -10,7 +10,7 @@ import (
 )
 
 // codecVersion is the first byte of every stored tally.
-const codecVersion = 1
+const codecVersion = 2
 
 var errShort = errors.New("ends too early")
 
@@ -54,7 +54,7 @@ func (s *Storm) append(b []byte) []byte {
 		b = appendString(b, string(x.Client.AsSlice()))
 		b = binary.AppendUvarint(b, x.Copies)
 	}
-	return binary.AppendUvarint(b, s.Others)
+	return append(binary.AppendUvarint(b, s.Others), byte(s.Signs))
 }
 
 func appendTime(b []byte, t time.Time) []byte {
@@ -162,5 +162,6 @@ func (r *reader) storm() *Storm {
 		s.Sources = append(s.Sources, Source{client, r.uvarint()})
 	}
 	s.Others = r.uvarint()
+	s.Signs = Signs(r.byte())
 	return s
 }

@@ -10,7 +10,7 @@ import (
 func sample(copies int) Tally {
 	var t Tally
 	for i := range copies {
-		t = Add(t, Sighting{At: start.Add(time.Duration(i) * 1234567891), Transfer: uint64(i) << 50, Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), Class: "dsn", Subject: "Grüße"},
+		t = Add(t, Sighting{At: start.Add(time.Duration(i) * 1234567891), Transfer: uint64(i) << 50, Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), Class: "dsn", Subject: "Grüße", Signs: Connector | Resent},
 			Count{Key: Key{Owner: [8]byte{1, 2}, Kind: DSN, Hash: [8]byte{9}}, Limit: identity, Link: [8]byte{5}, Marks: 1 << 63, Mailbox: "u1@example.test"})
 	}
 	t.Through = false

@@ -18,7 +18,8 @@ type Incident struct {
 	Copies      uint64   // counted once for each mailbox, even where several of its keys are storms
 	Sources     []Source // who sent them, most first
 	Others      uint64   // copies from further sources
-	Storms      []Tally  // most copies first
+	Signs       Signs
+	Storms      []Tally // most copies first
 }
 
 // Mailboxes is how many mailboxes are hit.
@@ -78,6 +79,7 @@ func incident(storms []Tally, at time.Time) Incident {
 			i.Last = t.Last
 		}
 		i.Raging = i.Raging || t.Raging(at)
+		i.Signs |= t.Storm.Signs
 	}
 	slices.Sort(i.Kinds)
 	sources := map[netip.Addr]uint64{}

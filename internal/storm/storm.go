@@ -12,7 +12,7 @@ import (
 // Kind is what a key is made of.
 type Kind uint8
 
-// Kinds of keys. ID, Text, DSN and Reply are identities: copies share them and distinct
+// Kinds of keys. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
 // messages do not. Repeat and Class are rates: distinct messages share them.
 const (
 	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
@@ -21,6 +21,14 @@ const (
 	Reply                  // responder, original
 	Repeat                 // text without Date
 	Class                  // mailbox and class
+	Near                   // nearly the same text, and a second witness
+)
+
+// Kinds of keys that are never storms, and of no mailbox: they say what is known of a message
+// before it is counted.
+const (
+	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
+	Outbreak                  // of storms of one text: how many there are, or that a server takes part
 )
 
 // Release is the kind of a copy's release, which passes once. No rule is about it.
@@ -60,6 +68,7 @@ type Sighting struct {
 	Client   netip.Addr // who sent it
 	Class    string     // for the label, as is Subject
 	Subject  string
+	Signs    Signs
 	Counts   []Count // of all recipients, each key once
 }
 
@@ -88,6 +97,31 @@ type Storm struct {
 	Subject     string
 	Sources     []Source // at most 16, in order of appearance
 	Others      uint64   // copies from further sources
+	Signs       Signs    // of all copies
+}
+
+// Signs are what a message has of mail that is sent again and again. They raise suspicion, and
+// tell no copies by themselves.
+type Signs uint8
+
+// Signs.
+const (
+	Connector Signs = 1 << iota // a POP3 connector fetched it that is known for it
+	LongChain                   // it went through many servers
+	HopTwice                    // it was handed from one host to another twice
+	Loop                        // it went through us before
+	Resent                      // it had arrived at one of those in To and Cc, and went to others from there
+)
+
+// Names are the signs in words.
+func (s Signs) Names() []string {
+	var names []string
+	for i, name := range []string{"POP3 connector", "long Received chain", "a hop twice", "loop through us", "sent again to those in To and Cc"} {
+		if s&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Tally is the state of a key. The zero Tally is that of a key never seen.
@@ -107,10 +141,10 @@ type Tally struct {
 	Through bool
 }
 
-var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Release: "release"}
+var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Near: "near", Release: "release"}
 
 // Kinds lists all kinds, in the order in which they decide.
-var Kinds = []Kind{ID, Text, DSN, Reply, Repeat, Class}
+var Kinds = []Kind{ID, Text, Near, DSN, Reply, Repeat, Class}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {

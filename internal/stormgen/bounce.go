@@ -57,7 +57,7 @@ func (t *tempest) bounce(at time.Time) Item {
 	h := pick(t.rng, s.hops)
 	r := &returned{failure: f, id: queueID(t.rng, 11), copyID: queueID(t.rng, 11), to: s.author, at: at, from: h.relay, messageID: h.messageID}
 	var d draft
-	d.field("Received", "%s", h.relay.sent(h.relay, queueID(t.rng, 12), at.Add(-3*time.Second)))
+	d.field("Received", "%s", s.stamped(h, queueID(t.rng, 12), at.Add(-3*time.Second)))
 	d.b = append(d.b, h.chain...)
 	s.header(&d, h)
 	r.header, r.body = d.b, h.content

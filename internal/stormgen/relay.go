@@ -68,12 +68,12 @@ func sentByMultidrop(r *relay, id string, at time.Time) string {
 
 // hop is a mailshot as one relay sends it to everybody: once for each copy that it has got.
 type hop struct {
-	relay       *relay
-	chain       []byte // Received fields, newest first, without the one of the transaction
-	depth       int    // relays that it went through
-	messageID   string
-	disclaimers int
-	content     []byte // MIME fields and body
+	relay     *relay
+	chain     []byte // Received fields, newest first, without the one of the transaction
+	depth     int    // relays that it went through
+	messageID string
+	look
+	content []byte // MIME fields and body
 }
 
 // maxDepth keeps the number of Received fields below what mail servers take for a loop.
@@ -81,22 +81,40 @@ const maxDepth = 12
 
 // pass is what r makes of the copy that it got from a server.
 func (t *tempest) pass(r *relay, from *hop, s *mailshot, at time.Time) *hop {
-	h := &hop{relay: r, depth: from.depth + 1, messageID: from.messageID, disclaimers: from.disclaimers, content: from.content}
+	h := &hop{relay: r, depth: from.depth + 1, messageID: from.messageID, look: from.look, content: from.content}
 	mx := "mx." + t.o.Domain
 	var d draft
 	d.field("Received", "%s", r.fetched(r, mx, queueID(t.rng, 10), at.Add(-2*time.Second)))
 	d.field("Received", "from %s (%s)\n\tby %s (Postfix) with ESMTP id %s\n\tfor <office@%s>; %s",
 		from.relay.host, literal(from.relay.client), mx, queueID(t.rng, 11), r.site, stamp(at.Add(-time.Minute)))
-	d.field("Received", "%s", from.relay.sent(from.relay, queueID(t.rng, 12), at.Add(-time.Minute-time.Second)))
+	d.field("Received", "%s", s.stamped(from, queueID(t.rng, 12), at.Add(-time.Minute-time.Second)))
 	h.chain = append(d.b, from.chain...)
 	if changes(t.o.MessageID, r == &relays[1]) {
 		h.messageID = queueID(t.rng, 20) + "@" + r.host
 	}
 	if changes(t.o.Body, r == &relays[2]) {
 		h.disclaimers++
-		h.content = s.content(h.disclaimers, "----=_NextPart_"+queueID(t.rng, 12))
+	}
+	if t.o.Gateways {
+		h.look = r.gateway(h.look, at)
+	}
+	if h.look != from.look {
+		h.content = s.content(h.look, "----=_NextPart_"+queueID(t.rng, 12))
 	}
 	return h
+}
+
+// gateway is what the gateway in front of r makes of a look.
+func (r *relay) gateway(l look, at time.Time) look {
+	switch r {
+	case &relays[0]:
+		l.date, l.from = at, "office@"+r.site
+	case &relays[1]:
+		l.html, l.lossy = true, true
+	default:
+		l.quoted, l.banners = true, l.banners+1
+	}
+	return l
 }
 
 // changes reports whether a server changes something; one is the server that does so if Mixed.

@@ -5,9 +5,8 @@
 // Mailboxes elsewhere fill up and bounce, and people who are away have it answered.
 //
 // What to expect of a filter: of each (Group, mailbox) of the storm the first three messages
-// arrive and the rest is taken out; ordinary mail all arrives. That holds for copies that keep
-// their Message-ID or their content. With Message-IDs changed a bounce and an answer name a
-// message that is new each time, and with both changed so is each copy.
+// arrive at most, the first of them included, and the rest is taken out; ordinary mail all
+// arrives. With Message-IDs changed a bounce and an answer name a message that is new each time.
 package stormgen
 
 import (
@@ -60,6 +59,7 @@ type Options struct {
 
 	MessageID Habit
 	Body      Habit
+	Gateways  bool // in front of each re-relaying server is one that rewrites: Date and From, HTML for text and the charset lost, quoted under a banner
 	Login     bool // one of the re-relaying servers is a customer of ours and logs in
 
 	Start  time.Time     // zero: a Monday morning in 2026

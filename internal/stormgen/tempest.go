@@ -126,7 +126,7 @@ func (t *tempest) copy(at time.Time) Item {
 // transfer hands a hop to our mail server.
 func (t *tempest) transfer(s *mailshot, h *hop, boxes []string, at time.Time) Item {
 	d := draft{make([]byte, 0, len(h.chain)+len(s.cc)+len(h.content)+2048)}
-	d.field("Received", "%s", h.relay.sent(h.relay, queueID(t.rng, 12), at))
+	d.field("Received", "%s", s.stamped(h, queueID(t.rng, 12), at))
 	d.b = append(d.b, h.chain...)
 	s.header(&d, h)
 	d.b = append(d.b, h.content...)

@@ -70,6 +70,15 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 			}
 			out.Set(s)
 		}
+	case reflect.Array:
+		list, ok := d.is(key, in, reflect.Slice).([]any)
+		if ok && len(list) != out.Len() {
+			d.bad(key, "%s must have %d values, not %d", last(key), out.Len(), len(list))
+			return
+		}
+		for i, item := range list {
+			d.value(fmt.Sprintf("%s[%d]", key, i), item, out.Index(i))
+		}
 	case reflect.String:
 		if s, ok := d.is(key, in, out.Kind()).(string); ok {
 			if len(values) == 0 {

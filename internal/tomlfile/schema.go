@@ -46,6 +46,8 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"$ref": "#/definitions/" + t.Name()}
 	case reflect.Map:
 		return map[string]any{"type": "object", "additionalProperties": s.of(t.Elem()), "propertyNames": s.of(t.Key())}
+	case reflect.Array:
+		return map[string]any{"type": "array", "items": s.of(t.Elem()), "minItems": t.Len(), "maxItems": t.Len()}
 	case reflect.Slice:
 		return map[string]any{"type": "array", "items": s.of(t.Elem())}
 	case reflect.Bool:

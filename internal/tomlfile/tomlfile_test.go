@@ -32,6 +32,7 @@ type sample struct {
 	Colour colour           `toml:"colour"`
 	List   []colour         `toml:"list"`
 	Rows   []row            `toml:"rows"`
+	Pair   [2]string        `toml:"pair"`
 	Table  map[string]shade `toml:"table"`
 }
 
@@ -80,7 +81,7 @@ a.toml:5:1: table must be a table, not a list
 		{"name = \"a\"\nnmae = \"b\"\nx.y = 1\n", `a.toml:2:1: unknown key nmae, did you mean name?
     2 | nmae = "b"
       | ^^^^
-a.toml:3:1: unknown key x; there are name, wait, span, room, number, yes, colour, list, rows, table
+a.toml:3:1: unknown key x; there are name, wait, span, room, number, yes, colour, list, rows, pair, table
     3 | x.y = 1
       | ^`},
 		{"[table.x]\nblu.count = 1\n\tgreeen.count = 2\ncount = 300", `a.toml:2:1: unknown key blu, did you mean blue?
@@ -110,6 +111,8 @@ a.toml:5:9: count is 12; it must be between 1 and 9
 a.toml:3:2: list[1] can not be "grün"; it can be red, green, blue; did you mean green?
     3 |  'grün']
       |  ^^^^^^`},
+		{"pair = ['a']", "a.toml:1:1: pair must have 2 values, not 1"},
+		{"pair = ['a', 2]", "a.toml:1:14: pair[1] must be a string, not a whole number"},
 		{"\nwait = \"3 hours\"", `a.toml:2:8: "3 hours" is no time span; write it like 10m, 24h or 30d
     2 | wait = "3 hours"
       |        ^^^^^^^^^`},

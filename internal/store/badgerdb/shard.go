@@ -106,13 +106,19 @@ func (s *Store) load(sh *shard, k storm.Key) (storm.Tally, error) {
 			return storm.Tally{}, fmt.Errorf("read tally %s: %w", k, err)
 		}
 		if value == nil {
-			return storm.Tally{}, nil
+			value = absent // what is looked up is often counted next
 		}
 		sh.cache(k, value)
+	}
+	if len(value) == 0 {
+		return storm.Tally{}, nil
 	}
 	t, _ := s.decode(value)
 	return t, nil
 }
+
+// absent is cached for a key that is not on disk.
+var absent = []byte{}
 
 // decode reads a stored tally. One that cannot be read counts as never seen: the others
 // still protect their mailboxes.

@@ -52,6 +52,44 @@ func hot(t *testing.T, d Driver) {
 	}
 }
 
+// foundedTwice counts a text that comes many times at once: each shingle has one link, and
+// everybody is told the same.
+func foundedTwice(t *testing.T, d Driver) {
+	s := open(t, d)
+	const workers, shingles = 16, 8
+	var mu sync.Mutex
+	links := map[int]map[[8]byte]bool{}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			sg := storm.Sighting{At: start, Transfer: uint64(w)}
+			for n := range shingles {
+				sg.Counts = append(sg.Counts, storm.Count{Key: key(n, storm.Shingle), Limit: shingle, Link: [8]byte{byte(w + 1)}, Marks: 1 << w})
+			}
+			got, err := s.Observe(context.Background(), sg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for n, tally := range got {
+				if links[n] == nil {
+					links[n] = map[[8]byte]bool{}
+				}
+				links[n][tally.Link] = true
+			}
+		})
+	}
+	wg.Wait()
+	for n := range shingles {
+		got := lookup(t, s, start, key(n, storm.Shingle))[0]
+		if len(links[n]) != 1 || !links[n][got.Link] || got.Marks != 1<<workers-1 || got.Seen != workers {
+			t.Errorf("shingle %d: links %v, kept %+v", n, links[n], got)
+		}
+	}
+}
+
 // overlapping counts several keys at once in all orders: no deadlock, no count lost.
 func overlapping(t *testing.T, d Driver) {
 	s := open(t, d)

@@ -82,6 +82,37 @@ func random(t *testing.T, d Driver) {
 	}
 }
 
+// index keeps with a key what came with it first, and gathers marks: so texts are found again
+// by their shingles.
+func index(t *testing.T, d Driver) {
+	s := open(t, d)
+	words := []storm.Key{key(1, storm.Shingle), key(2, storm.Shingle), key(3, storm.Shingle)}
+	look := func(at time.Time, links string, marks ...uint64) {
+		t.Helper()
+		for i, got := range lookup(t, s, at, words...) {
+			if got.Link[0] != links[i]-'0' || got.Marks != marks[i] || got.Storm != nil || len(got.Transfers) > 0 {
+				t.Errorf("shingle %d: link %d, marks %b, want %c, %b", i, got.Link[0], got.Marks, links[i], marks[i])
+			}
+		}
+	}
+	text := func(at time.Time, link byte, mark uint64, keys ...storm.Key) {
+		sg := storm.Sighting{At: at, Transfer: 1}
+		for _, k := range keys {
+			sg.Counts = append(sg.Counts, storm.Count{Key: k, Limit: shingle, Link: [8]byte{link}, Marks: mark})
+		}
+		observe(t, s, sg)
+	}
+	look(start, "000", 0, 0, 0)
+	text(start, 1, 1, words[:2]...)
+	look(start, "110", 1, 1, 0)
+	text(start.Add(time.Hour), 2, 1<<63, words[1:]...)
+	look(start.Add(time.Hour), "112", 1, 1|1<<63, 1<<63)
+	late := start.Add(25*time.Hour - time.Minute) // the first is forgotten, the others are not
+	look(late, "012", 0, 1|1<<63, 1<<63)
+	text(late, 3, 4, words...)
+	look(late, "312", 4, 1|4|1<<63, 4|1<<63)
+}
+
 // forgotten goes by the times it is given, years from the clock's.
 func forgotten(t *testing.T, d Driver) {
 	s := open(t, d)

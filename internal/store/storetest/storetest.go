@@ -25,6 +25,7 @@ var (
 	identity = storm.Limit{Copies: 3, Window: 24 * time.Hour, Calm: 48 * time.Hour, Keep: 48 * time.Hour}
 	rate     = storm.Limit{Copies: 30, Window: 10 * time.Minute, Calm: 20 * time.Minute, Keep: time.Hour}
 	counted  = storm.Limit{Keep: time.Hour}
+	shingle  = storm.Limit{Keep: 24 * time.Hour}
 )
 
 // Run tests a driver.
@@ -38,6 +39,8 @@ func Run(t *testing.T, d Driver) {
 		{"random sightings", random},
 		{"hot key", hot},
 		{"overlapping sightings", overlapping},
+		{"index", index},
+		{"founded twice", foundedTwice},
 		{"forgotten", forgotten},
 		{"tallies", tallies},
 		{"tallies under load", talliesUnderLoad},

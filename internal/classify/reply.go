@@ -1,0 +1,237 @@
+package classify
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"breakwater/internal/message"
+)
+
+const (
+	maxHead = 600     // bytes of a text in which an automatic reply says what it is
+	maxNote = 8 << 10 // bytes of a text in which it says why
+)
+
+// The tables of words.go, made ready to be found.
+var (
+	begin   = message.NewPhrases(prefixes)
+	absent  = message.NewPhrases(absences)
+	sure    = message.NewPhrases(unmistakable)
+	note    = message.NewPhrases(notes)
+	auto    = message.NewPhrases(automatic)
+	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
+	receipt = message.NewPhrases(receipts)
+
+	mailing = message.NewPhrases(mailers)
+
+	challenger = message.NewPhrases(challengers)
+	challenged = message.NewPhrases(challenges)
+)
+
+// away holds for an automatic reply that only its words tell: a subject as programs write it,
+// and a second sign, since a person may write such a subject as well.
+func away(f facts) string {
+	subject := f.subject()
+	if f.get("Auto-Submitted") == "no" || answer.MatchString(subject) && ending(subject) == "" {
+		return ""
+	}
+	about, away := begin.Begins(subject), absent.Begins(subject)
+	if about == "" {
+		about = ending(subject)
+	}
+	if about == "" {
+		about = strings.TrimSpace(replied.FindString(subject))
+	}
+	if about == "" && away == "" || f.newsletter() {
+		return ""
+	}
+	if sign := f.sign(); sign != "" {
+		return "Subject: " + cmp.Or(about, away) + ", " + sign
+	}
+	if p := sure.Begins(subject); p != "" {
+		return "Subject: " + p
+	}
+	if about == "" {
+		return ""
+	}
+	if n := note.First(f.text(maxNote)); n != "" {
+		return "Subject: " + about + ", text: " + n
+	}
+	return ""
+}
+
+// says holds for a text that begins by saying that it is an automatic reply.
+func says(f facts) string {
+	body := f.m.Body[:min(len(f.m.Body), 4<<10)]
+	if f.m.ReversePath != "" && !containsFold(body, "auto") || f.newsletter() || f.get("Auto-Submitted") == "no" {
+		return ""
+	}
+	if a := auto.First(f.text(maxHead)); a != "" {
+		return "text: " + a
+	}
+	return ""
+}
+
+// acknowledges holds for what a form or a ticket system says when it has taken a request. The
+// words alone a person writes as well, so that a field must show that a program sent them;
+// the answers of people who work with a ticket system have such fields, too, but other words.
+func acknowledges(f facts) string {
+	subject := f.subject()
+	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
+		return ""
+	}
+	form, sign, about := f.form(), f.program(), taken(subject)
+	if form == "" && sign == "" && about == "" {
+		return ""
+	}
+	text := f.text(maxNote)
+	head := text[:min(len(text), maxHead)]
+	switch {
+	case form != "" && about != "":
+		return "words: " + about + ", " + form
+	case form != "":
+		if words := taken(text); words != "" {
+			return "words: " + words + ", " + form
+		}
+	case sign != "" && about != "":
+		return "words: " + about + ", " + sign
+	case sign != "":
+		if words := receipt.First(head); words != "" {
+			return "words: " + words + ", " + sign
+		}
+	default:
+		if a := auto.First(head); a != "" {
+			return "words: " + about + ", text: " + a
+		}
+	}
+	return ""
+}
+
+// taken are the words of s by which something was taken.
+func taken(s string) string {
+	if t := thanked.First(s); t != "" {
+		return t
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x3000 }) {
+		return ""
+	}
+	return japanese.FindString(s)
+}
+
+// form says by what a program sent m that handles forms.
+func (f facts) form() string {
+	if mailer := mailing.Begins(plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
+		return "X-Mailer: " + mailer
+	}
+	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
+		return "From: " + f.m.From
+	}
+	return present("X-PHP-Originating-Script", "X-PHP-Script")(f)
+}
+
+// sign is a field by which an answer is known for that of a program. A person's answer has one
+// in In-Reply-To, and a subject that begins with "Re:".
+func (f facts) sign() string {
+	if s := f.program(); s != "" {
+		return s
+	}
+	return present("In-Reply-To")(f)
+}
+
+// program is a field that programs write.
+func (f facts) program() string {
+	if v := f.get("Auto-Submitted"); v != "" {
+		return "Auto-Submitted: " + v
+	}
+	if f.m.ReversePath == "" && (!f.m.Rebuilt || strings.TrimSpace(f.m.Header.Get("Return-Path")) == "<>") {
+		return "null reverse-path"
+	}
+	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {
+		return name
+	}
+	switch v := f.get("Precedence"); v {
+	case "bulk", "junk":
+		if f.m.Header.Get("List-Id") == "" {
+			return "Precedence: " + v
+		}
+	}
+	return ""
+}
+
+// newsletter reports whether m is one of many that somebody sent to subscribers. A list that
+// passes on what it gets is none.
+func (f facts) newsletter() bool {
+	return f.m.Header.Get("List-Post") == "" && f.m.Header.Get("List-Id") == "" &&
+		(f.m.Header.Get("List-Unsubscribe") != "" || f.m.Header.Get("Feedback-ID") != "")
+}
+
+// subject is the subject without what lists and filters put before it.
+func (f facts) subject() string {
+	s := plain(f.m.Subject)
+	for range 3 {
+		tag, rest, ok := strings.Cut(s, "] ")
+		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
+			break
+		}
+		s = rest
+	}
+	return strings.TrimPrefix(s, "***spam*** ")
+}
+
+// text is the beginning of the text of m, but for what it quotes.
+func (f facts) text(limit int) string {
+	var b strings.Builder
+	for line := range strings.Lines(f.m.Text(limit)) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, ">"):
+			continue
+		case b.Len() > 0 && quoting.MatchString(line):
+			return plain(b.String())
+		}
+		b.WriteString(line + "\n")
+	}
+	return plain(b.String())
+}
+
+// plain is a text in lower case, with single blanks and straight apostrophes.
+func plain(s string) string {
+	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(s), "’", "'")), " ")
+}
+
+// ending is the suffix with which a subject ends.
+func ending(subject string) string {
+	for _, p := range suffixes {
+		if strings.HasSuffix(subject, p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// containsFold reports whether b contains word, which is in lower case, in any case.
+func containsFold(b []byte, word string) bool {
+	return bytes.Contains(bytes.ToLower(b), []byte(word))
+}
+
+// challenge holds for a mark of a known system.
+func challenge(f facts) string {
+	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
+		return "From: " + c
+	}
+	subject := plain(f.m.Subject)
+	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
+		return "Subject: " + c
+	}
+	return ""
+}
+
+// complaint holds for a complaint that carries no feedback-report part.
+func complaint(f facts) string {
+	if s := plain(f.m.Subject); complained.MatchString(s) {
+		return "Subject: " + s
+	}
+	return ""
+}

@@ -1,0 +1,169 @@
+package digest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"fmt"
+	htmltemplate "html/template"
+	"mime"
+	"mime/quotedprintable"
+	"strings"
+	"text/template"
+	"time"
+	"unicode/utf8"
+
+	"breakwater/internal/mark"
+)
+
+// Composer writes digests. All fields are needed but Zone.
+type Composer struct {
+	Host string         // name of this host, for people
+	From string         // address of the From field
+	Zone *time.Location // of the times shown; UTC
+
+	// Sign returns the value of mark.DigestField, by which a digest is known when it comes back.
+	Sign func(messageID, date, rcpt string) string
+}
+
+//go:embed mail.txt.tmpl
+var textForm string
+
+//go:embed mail.html.tmpl
+var htmlForm string
+
+var (
+	textTemplate = template.Must(template.New("text").Funcs(template.FuncMap{"wrap": wrap, "field": field}).Parse(textForm))
+	htmlTemplate = htmltemplate.Must(htmltemplate.New("html").Parse(htmlForm))
+)
+
+// Compose writes a digest as a mail: multipart/alternative, with CRLF, lines of at most 78
+// bytes but for single long words, and nothing beyond ASCII.
+func (c *Composer) Compose(d Digest) ([]byte, error) {
+	w := languages[d.Language]
+	if w == nil {
+		return nil, fmt.Errorf("compose digest for %s: there are no words for language %q", d.To, d.Language)
+	}
+	zone := c.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	v := viewer{words: w, d: d, host: c.Host, zone: zone}
+	page := v.view()
+	err := v.err
+	var text, html bytes.Buffer
+	if err == nil {
+		err = textTemplate.Execute(&text, page)
+	}
+	if err == nil {
+		err = htmlTemplate.Execute(&html, page)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compose digest for %s: %w", d.To, err)
+	}
+	return c.mail(d, page, text.String(), html.String()), nil
+}
+
+// mail puts the fields and the parts together.
+func (c *Composer) mail(d Digest, page view, text, html string) []byte {
+	date := d.Date.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700")
+	boundary := fmt.Sprintf("=_%x", sha256.Sum256([]byte(d.MessageID)))[:34] // "=_" is in no quoted-printable text
+	var b bytes.Buffer
+	for _, f := range [][2]string{
+		{"Date", date},
+		{"From", "Breakwater <" + c.From + ">"},
+		{"To", addressee(d.To)},
+		{"Reply-To", addressee(d.Postmaster)},
+		{"Subject", mime.QEncoding.Encode("utf-8", page.Subject)},
+		{"Message-ID", "<" + d.MessageID + ">"},
+		{"Auto-Submitted", "auto-generated"}, // RFC 3834 §5
+		{"X-Auto-Response-Suppress", "All"},
+		{mark.DigestField, c.Sign(d.MessageID, date, d.To)},
+		{"MIME-Version", "1.0"},
+		{"Content-Language", d.Language},
+		{"Content-Type", "multipart/alternative; boundary=\"" + boundary + "\""},
+	} {
+		if f[1] != "" {
+			b.WriteString(folded(f[0] + ": " + f[1]))
+		}
+	}
+	for _, part := range []struct{ subtype, body string }{{"plain", text}, {"html", html}} {
+		fmt.Fprintf(&b, "\r\n--%s\r\nContent-Type: text/%s; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n", boundary, part.subtype)
+		q := quotedprintable.NewWriter(&b) // RFC 2045 §6.7; it writes LF as CRLF
+		q.Write([]byte(part.body))
+		q.Close()
+	}
+	fmt.Fprintf(&b, "\r\n--%s--\r\n", boundary)
+	return b.Bytes()
+}
+
+// addressee is an address as a field has it. One that cannot stand there, which the
+// envelope still has, becomes an empty group (RFC 5322 §3.4).
+func addressee(addr string) string {
+	if addr == "" {
+		return ""
+	}
+	at := strings.LastIndexByte(addr, '@')
+	for _, r := range addr {
+		if r <= ' ' || r > '~' || strings.ContainsRune(`<>()[],;:\"`, r) {
+			return "undisclosed-recipients:;"
+		}
+	}
+	if strings.Contains(addr[:max(at, 0)], "@") {
+		return "undisclosed-recipients:;"
+	}
+	return addr
+}
+
+// folded is a field with line breaks at spaces, so that lines have at most 78 bytes
+// where that can be (RFC 5322 §2.1.1), and at its end.
+func folded(f string) string {
+	var b strings.Builder
+	line := 0
+	for i, word := range strings.Split(f, " ") {
+		if i > 0 && line+1+len(word) > 78 {
+			b.WriteString("\r\n ")
+			line = 1
+		} else if i > 0 {
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += len(word)
+	}
+	return b.String() + "\r\n"
+}
+
+// wrap breaks a text at spaces into lines of 72 runes, indented by so many spaces.
+func wrap(indent int, s string) string {
+	return hang(strings.Repeat(" ", indent), indent, s)
+}
+
+// field is one line of what is known, with its label; further lines are indented.
+func field(label, text string) string {
+	const column = 20
+	label = "  " + label
+	return hang(label+strings.Repeat(" ", max(column-utf8.RuneCountInString(label), 1)), column, text)
+}
+
+// hang writes a text behind its first words, with later lines indented.
+func hang(first string, indent int, s string) string {
+	var b strings.Builder
+	b.WriteString(first)
+	line := utf8.RuneCountInString(first)
+	for i, word := range strings.Fields(s) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case line+1+n > 72:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			line = indent
+		default:
+			b.WriteByte(' ')
+			line++
+		}
+		b.WriteString(word)
+		line += n
+	}
+	return b.String()
+}

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/storm"
+)
+
+// widespread is how many storms of one incident there are when a further key of it may have
+// one copy instead of several.
+const widespread = 20
+
+// outbreakLife is how long storms of a text are remembered after the last one.
+const outbreakLife = 48 * time.Hour
+
+// kin is what a message shares with others, and what is known of those of nearly its text.
+type kin struct {
+	prints  []fingerprint.Print
+	signs   storm.Signs
+	near    *fingerprint.Near // nil: the text is too short to tell, as for all that follows
+	cluster [8]byte           // the text that they have in common
+	counts  []storm.Count     // that tell of the text, and of no mailbox
+	tight   bool              // storms of the text are widespread
+	stormy  bool              // the server that sent the message takes part in them
+}
+
+// kin looks up what is known of messages that are near to m. For short texts there is nothing
+// to look up; most longer ones are near to none, and take one call.
+func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (k kin, err error) {
+	k.prints, k.near = e.Hasher.Prints(m, v)
+	k.signs = fingerprint.Signs(m, e.Site.Hosts)
+	if k.near == nil {
+		return k, nil
+	}
+	for keys := k.near.Ask(); len(keys) > 0; keys = k.near.Ask() {
+		tallies, err := e.Store.Lookup(ctx, m.At, keys)
+		if err != nil {
+			return k, err
+		}
+		k.near.Tell(tallies)
+	}
+	var known bool
+	if k.cluster, known = k.near.Cluster(); known {
+		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}), e.outbreakOf(k.cluster, m.Client)})
+		if err != nil {
+			return k, err
+		}
+		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
+	}
+	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
+	k.counts = k.near.Counts(k.cluster)
+	return k, nil
+}
+
+// bear returns the tallies at some places that the message bears out, and what agrees in each.
+func (k *kin) bear(tallies []storm.Tally, places []int) (borne []storm.Tally, evidence []string) {
+	borne, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
+	for i, p := range places {
+		if k.near.Bears(k.prints[i], tallies[p].Link) {
+			borne, evidence = append(borne, tallies[p]), append(evidence, k.prints[i].Evidence)
+		}
+	}
+	return borne, evidence
+}
+
+// outbreakOf is the key of the storms of a text, or of those in which a server takes part.
+func (e *Engine) outbreakOf(cluster [8]byte, client netip.Addr) storm.Key {
+	return storm.Key{Owner: e.Hasher.Client(client), Kind: storm.Outbreak, Hash: cluster}
+}
+
+// outbreak remembers the storms that s began, and who takes part in one. For most messages
+// that is nothing.
+func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies []storm.Tally) error {
+	if e.DryRun || k.cluster == [8]byte{} {
+		return nil
+	}
+	begun, held := 0, false
+	for _, t := range tallies {
+		if t.Storm == nil || t.Key.Kind.Rate() {
+			continue
+		}
+		held = held || !t.Through
+		if t.Storm.Copies == 1 {
+			begun++
+		}
+	}
+	count := func(key storm.Key) error {
+		seen := storm.Sighting{At: s.At, Transfer: s.Transfer, Counts: []storm.Count{{Key: key, Limit: storm.Limit{Keep: outbreakLife}}}}
+		_, err := e.Store.Observe(ctx, seen)
+		return err
+	}
+	for range begun {
+		if err := count(e.outbreakOf(k.cluster, netip.Addr{})); err != nil {
+			return err
+		}
+	}
+	if held && !k.stormy && s.Client.IsValid() {
+		return count(e.outbreakOf(k.cluster, s.Client))
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
+	"breakwater/internal/stormgen"
+)
+
+// TestStorms plays storms whose copies no longer look alike: of each mailshot a mailbox gets
+// the first copy and at most three, and ordinary mail all arrives.
+func TestStorms(t *testing.T) {
+	for seed := range uint64(2) {
+		for _, o := range []stormgen.Options{
+			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
+			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
+		} {
+			o.Seed, o.Messages, o.Ordinary = seed, 4000, 500
+			t.Run(fmt.Sprintf("seed %d, %d %d %v", seed, o.MessageID, o.Body, o.Gateways), func(t *testing.T) { stormOf(t, o) })
+		}
+	}
+}
+
+func stormOf(t *testing.T, o stormgen.Options) {
+	e := newEngine(t, nil)
+	came, got := map[string]int{}, map[string]int{}
+	delivered := map[stormgen.Kind]int{}
+	for it := range stormgen.Generate(o) {
+		ds, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range ds {
+			arrives := d.Action == rules.Deliver
+			if arrives {
+				delivered[it.Kind]++
+			}
+			switch it.Kind {
+			case stormgen.Ordinary:
+				if !arrives {
+					t.Errorf("ordinary mail is held: %s, %s", it.Group, d.Reason)
+				}
+			case stormgen.Original, stormgen.Copy:
+				pair := it.Group + " " + it.Envelope.Recipients[i].Addr
+				if came[pair]++; arrives {
+					got[pair]++
+				}
+			}
+		}
+	}
+	hist := map[int]int{}
+	for pair := range came {
+		hist[got[pair]]++
+		if n := got[pair]; n < 1 || n > 3 {
+			t.Errorf("%s: %d of %d arrive", pair, n, came[pair])
+		}
+	}
+	t.Log(hist, delivered)
+}
+
+// TestLookalikes plays mail that is nearly the same and wanted: all of it is delivered.
+func TestLookalikes(t *testing.T) {
+	engines := map[string]*Engine{}
+	for it := range stormgen.Lookalikes(1) {
+		if engines[it.Group] == nil {
+			engines[it.Group] = newEngine(t, nil)
+		}
+		ds, err := engines[it.Group].Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ds[0].Action != rules.Deliver {
+			t.Errorf("%s: %s", it.Group, ds[0].Reason)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package fingerprint
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+
+	"breakwater/internal/message"
+	"breakwater/internal/storm"
+)
+
+// Two messages are near when of the eight smallest hashes of their shingles, boilerplate left
+// out, two are the same. That says that much of their text is the same, and no more: orders of
+// one shop are near, and so are the reports of one template and the answers that quote one
+// mail. It never tells copies by itself. Copies are told by two witnesses:
+//
+//   - the texts are near, and the first server that handled the mail stamped it with the same
+//     Received field: it was handed in once, whatever became of Message-ID, Date, From and text;
+//   - the texts say the same, to the number, however they are laid out and encoded, and Date,
+//     sender and subject are the same; with signs of a storm (see Signs), Date and all
+//     addressees, or Date and the message that the header names as its original;
+//   - the texts say the same, and sender and subject are, or all addressees, or the original,
+//     and a storm of the text is under way from the same server. Without one this would hold
+//     for an alert that comes again.
+//
+// In all of these the attachments are the same too, byte for byte, and the mailing list.
+
+const (
+	candidates = 32 // shingles that are considered, at most
+	compared   = 8  // that are compared
+	agreeing   = 2  // of them, where texts are near
+	subjects   = 5  // under which a shingle may be seen; boilerplate comes under more
+
+	// Shingles are forgotten this long after they were last seen: copies that come more
+	// rarely than once in eight hours are no storm.
+	shingleLife = 24 * time.Hour
+	refresh     = time.Hour // a shingle seen within this time need not be counted again
+)
+
+// Near tells the near-duplicates of one message. It asks for tallies by Ask, gets them by
+// Tell, until Ask has no more questions.
+type Near struct {
+	hasher *Hasher
+	m      *message.Message
+	said   []string // text and attachments, whole
+	rest   string   // attachments
+	trace  string
+	own    [8]byte // the cluster that m founds if it is near to nothing
+	mark   uint64  // one bit, by subject
+
+	left   []uint64
+	asked  []storm.Key
+	known  []storm.Tally // of all that was asked for
+	kept   []storm.Tally // of shingles that are compared; those never seen have no Link
+	counts []storm.Count
+}
+
+// near returns what tells near-duplicates of m; nil if its text is too short to tell.
+func (h *Hasher) near(m *message.Message, c content) *Near {
+	if len(c.least) < compared {
+		return nil
+	}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), left: c.least}
+	// Copies that come at once found the same cluster, if they were handed in once.
+	n.own = h.hash(storm.Shingle, c.said)
+	if n.trace != "" {
+		n.own = h.hash(storm.Shingle, []string{n.trace})
+	}
+	n.mark = 1 << (h.hash(storm.Shingle, []string{skeleton(m.Subject)})[0] % 64)
+	return n
+}
+
+// Ask returns the next shingles to look up; none when all is known.
+func (n *Near) Ask() []storm.Key {
+	next := min(len(n.left), compared-len(n.kept))
+	n.asked = nil
+	for _, x := range n.left[:next] {
+		k := storm.Key{Kind: storm.Shingle}
+		binary.BigEndian.PutUint64(k.Hash[:], x)
+		n.asked = append(n.asked, k)
+	}
+	n.left = n.left[next:]
+	return n.asked
+}
+
+// Tell takes the tallies of the keys that Ask returned.
+func (n *Near) Tell(tallies []storm.Tally) {
+	for i, t := range tallies {
+		t.Key = n.asked[i]
+		n.known = append(n.known, t)
+		boilerplate := bits.OnesCount64(t.Marks|n.mark) > subjects
+		if !boilerplate {
+			n.kept = append(n.kept, t)
+		}
+		if t.Seen == 0 || t.Marks&n.mark == 0 && !boilerplate || n.m.At.Sub(t.Last) > refresh {
+			n.counts = append(n.counts, storm.Count{Key: t.Key, Limit: storm.Limit{Keep: shingleLife}, Marks: n.mark})
+		}
+	}
+}
+
+// Cluster is the text to which m is near, and whether one was known. Where all of m is
+// boilerplate it is a text of which that is.
+func (n *Near) Cluster() (id [8]byte, known bool) {
+	among := n.kept
+	if len(among) < agreeing {
+		among = n.known
+	}
+	votes, most := map[[8]byte]int{}, agreeing-1
+	for _, t := range among {
+		if t.Link == [8]byte{} {
+			continue
+		}
+		if votes[t.Link]++; votes[t.Link] > most {
+			id, most, known = t.Link, votes[t.Link], true
+		}
+	}
+	if !known {
+		id = n.own
+	}
+	return id, known
+}
+
+// Compared is the shingles by which m is compared.
+func (n *Near) Compared() []storm.Key {
+	var keys []storm.Key
+	for _, t := range n.kept {
+		keys = append(keys, t.Key)
+	}
+	return keys
+}
+
+// Counts is what is to be counted of the shingles of m, whoever gets it, as part of a cluster.
+func (n *Near) Counts(cluster [8]byte) []storm.Count {
+	for i := range n.counts {
+		n.counts[i].Link = cluster
+	}
+	return n.counts
+}
+
+// Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
+// stormy says that a storm of its text is under way from the server that sent it.
+func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
+	var prints []Print
+	list := n.m.Header.Get("List-Id")
+	add := func(evidence string, fields ...string) {
+		fields = append(fields, evidence, list)
+		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
+	}
+	if n.trace != "" {
+		add(firstHop, n.rest, n.trace)
+	}
+	same := func(evidence string, fields ...string) { add("words, "+evidence, append(fields, n.said...)...) }
+	subject, date := skeleton(n.m.Subject), date(n.m)
+	if date != "" {
+		same("sender, subject and Date", n.m.From, subject, date)
+	}
+	if signs == 0 && !stormy {
+		return prints
+	}
+	to, original := addressees(n.m), original(n.m)
+	also := func(what string, fields ...string) {
+		if len(to) > 1 {
+			same("addressees"+what, append(fields, to...)...)
+		}
+		if original != "" {
+			same("original"+what, append(fields, original)...)
+		}
+	}
+	if signs != 0 && date != "" {
+		also(" and Date", date)
+	}
+	if stormy {
+		also(" and server in a storm")
+		same("sender, subject and server in a storm", n.m.From, subject)
+	}
+	return prints
+}
+
+const firstHop = "text and first hop"
+
+// Bears reports whether m bears a print out, whose tally has a link: for that which leaves the
+// text open, whether it is near to the text with which it was seen first.
+func (n *Near) Bears(p Print, link [8]byte) bool {
+	if n == nil || p.Evidence != firstHop {
+		return true
+	}
+	votes := 0
+	for _, t := range n.known {
+		if t.Link == link {
+			votes++
+		}
+	}
+	return votes >= agreeing
+}
+
+// Trace is the oldest Received field of m that no other mail has, because it carries a queue
+// ID: the stamp of the first server that handled the mail. It is "" where there is none. IDs
+// such as 15.20.7958.16 are versions.
+func Trace(m *message.Message) string {
+	for _, field := range slices.Backward(m.Received) {
+		words := strings.Fields(field)
+		i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, "id") })
+		if i < 0 || i+1 == len(words) || !strings.Contains(field, ";") {
+			continue
+		}
+		id := strings.Trim(words[i+1], ";<>()")
+		if len(id) >= 5 && (strings.Trim(id, "0123456789.") != "" || !strings.Contains(id, ".")) {
+			return strings.Join(words, " ")
+		}
+	}
+	return ""
+}
+
+// skeleton is a subject without what gateways and mail programs put in front: tags in
+// brackets, and what marks answers and forwarded mail.
+func skeleton(subject string) string {
+	s := strings.ToLower(strings.Join(strings.Fields(subject), " "))
+	for {
+		was := s
+		s = strings.TrimLeft(s, " *-:")
+		if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 && end < 40 {
+			s = s[end+1:]
+		}
+		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, s[:i]) {
+			s = s[i+1:]
+		}
+		if s == was {
+			return s
+		}
+	}
+}
+
+// answers are the words before the colon that mail programs put in front of a subject, and
+// some gateways.
+var answers = []string{
+	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "i", "пересл", "回复", "答复", "转发", "返信", "転送",
+	"extern", "external", "spam",
+}
+
+// addressees are the addresses in To and Cc, in order, each once.
+func addressees(m *message.Message) []string {
+	var all []string
+	for _, name := range []string{"To", "Cc"} {
+		for _, field := range m.Header.Values(name) {
+			for _, a := range message.Addresses(field) {
+				all = append(all, strings.ToLower(a))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// original is what the header of m says of the message that m was made of.
+func original(m *message.Message) string {
+	for _, name := range []string{"X-MS-Exchange-Parent-Message-Id", "Resent-Message-ID", "Thread-Index", "References"} {
+		if v := strings.Join(strings.Fields(m.Header.Get(name)), ""); v != "" {
+			return name + ":" + v
+		}
+	}
+	return ""
+}

@@ -1,0 +1,321 @@
+package fingerprint
+
+import (
+	"math/bits"
+	"slices"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A text is read as words, so that what gateways do to it does not show: case, white space,
+// line ends and punctuation are left out, and within words of Latin script all but ASCII,
+// question marks included, since one becomes the other where a charset gets lost. In scripts
+// without spaces each three characters in a row are a word. Right-to-left text is read as it is stored, without
+// marks of direction and of vowels.
+
+const (
+	shingle  = 5       // words
+	maxWords = 1 << 15 // of a message; longer texts are not compared
+	longWord = 32      // characters; a longer one is no word
+)
+
+// seed makes word hashes those of one secret. Hashes are polynomials modulo 2^61-1 in secret
+// points: whoever does not know these cannot choose words or texts that collide, or that have
+// small hashes, with more than a chance of the length of the text in 2^61.
+type seed struct{ word, shingle, last, order uint64 }
+
+const prime = 1<<61 - 1
+
+// mul is a×b modulo prime, a and b below 2^62.
+func mul(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	sum := lo&prime + (lo>>61 | hi<<3)
+	return sum&prime + sum>>61
+}
+
+func newSeed(secret [4]uint64) seed {
+	s := seed{word: secret[0]%(prime-2) + 2, shingle: secret[1]%(prime-2) + 2, order: secret[2]}
+	s.last = 1
+	for range shingle {
+		s.last = mul(s.last, s.shingle)
+	}
+	return s
+}
+
+// mix spreads a keyed value over 64 bits.
+func (s *seed) mix(x uint64) uint64 {
+	x ^= s.order
+	x = (x ^ x>>32) * 0xd6e8feb86659fd93
+	x = (x ^ x>>32) * 0xd6e8feb86659fd93
+	return x ^ x>>32
+}
+
+// class says what a byte is in a text.
+const (
+	space = iota
+	letter
+	mark  // makes a word a number, address or token
+	drop  // left out of words
+	other // not ASCII
+)
+
+var classes = func() (t [256]byte) {
+	for c := range t {
+		switch {
+		case 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80:
+			t[c] = letter
+		case '0' <= c && c <= '9', c == '@', c == '/', c == '_', c == '=':
+			t[c] = mark
+		case c == '?', c == '\'':
+			t[c] = drop
+		case c >= 0x80:
+			t[c] = other
+		}
+	}
+	return t
+}()
+
+// chars are the characters of a word under way.
+type chars struct {
+	hash, chunk uint64
+	bits, n     int
+}
+
+func (c *chars) push(s *seed, r uint64, bits int) {
+	if c.bits += bits; c.bits > 56 {
+		c.hash, c.chunk, c.bits = mul(c.hash, s.word)+c.chunk, 0, bits
+	}
+	c.chunk = c.chunk<<bits | r
+	c.n++
+}
+
+// reader reads the texts of a message.
+type reader struct {
+	*seed
+	digest
+	seen *table // shingles
+	last window
+	row  uint64 // the last characters in a script without spaces
+	word chars
+	// folded says that the word is a number, an address or a token: what may differ in
+	// near-duplicates. plain is how many words in a row are none.
+	folded bool
+	plain  int
+}
+
+// read reads one text.
+func (r *reader) read(text string) {
+	r.last, r.row, r.plain = window{}, 0, 0
+	for i := 0; i < len(text); {
+		b := text[i]
+		class := classes[b]
+		if class == letter {
+			r.word.push(r.seed, uint64(b|0x20), 8)
+			i, r.row = i+1, 0
+			continue
+		}
+		c, size := rune(b), 1
+		if class == other {
+			c, size = decode(text[i:])
+			c, class = classOf(c)
+		}
+		i += size
+		switch class {
+		case letter, mark:
+			bits := 21
+			if c < utf8.RuneSelf {
+				bits = 8
+			}
+			r.word.push(r.seed, uint64(c), bits)
+			r.row, r.folded = 0, r.folded || class == mark
+		case space:
+			r.end()
+		case other:
+			r.end()
+			r.row = r.row<<21 | uint64(c)
+			r.take(r.row & (prime >> 1))
+		}
+	}
+	r.end()
+}
+
+// end ends a word.
+func (r *reader) end() {
+	w := &r.word
+	if w.n == 0 {
+		return
+	}
+	hash := w.chunk
+	if w.hash != 0 {
+		hash += mul(w.hash, r.seed.word)
+	}
+	r.folded = r.folded || w.n > longWord
+	r.take(mul(hash, r.seed.word) + uint64(w.n))
+	*w, r.folded = chars{}, false
+}
+
+// take takes a word by its hash, which is below 2^62.
+func (r *reader) take(hash uint64) {
+	if r.words++; r.words > maxWords {
+		r.cut = true
+		return
+	}
+	x := r.mix(r.last.add(r.seed, hash))
+	if r.seen.add(x) {
+		r.sum += x
+	}
+	if r.plain++; r.folded {
+		r.plain = 0
+	}
+	if r.plain >= shingle {
+		r.least = insert(r.least, x)
+	}
+}
+
+// decode is utf8.DecodeRuneInString, faster for what is known to be UTF-8.
+func decode(s string) (r rune, size int) {
+	switch b := s[0]; {
+	case b < 0xe0 && len(s) > 1:
+		return rune(b&0x1f)<<6 | rune(s[1]&0x3f), 2
+	case b < 0xf0 && len(s) > 2:
+		return rune(b&0xf)<<12 | rune(s[1]&0x3f)<<6 | rune(s[2]&0x3f), 3
+	}
+	return utf8.DecodeRuneInString(s)
+}
+
+// classOf says what a character that is not ASCII is in a text, and what it is read as.
+func classOf(r rune) (rune, byte) {
+	switch {
+	case r < 0x250 || 0x1e00 <= r && r < 0x2000: // Latin and, above that, Greek with accents
+		if r == 0xa0 {
+			return r, space
+		}
+		return r, drop
+	case 0x410 <= r && r <= 0x42f:
+		return r + 0x20, letter
+	case 0x430 <= r && r <= 0x44f, 0xac00 <= r && r <= 0xd7a3:
+		return r, letter
+	case 0x4e00 <= r && r < 0xa000, spaceless(r):
+		return r, other
+	case 0xff01 <= r && r <= 0xff5e: // ASCII at the width of CJK
+		r -= 0xfee0
+		return unicode.ToLower(r), classes[r]
+	case r == 0x640 || 0x591 <= r && r <= 0x5c7 || 0x64b <= r && r <= 0x65f: // strokes and vowels
+		return r, drop
+	case unicode.IsDigit(r):
+		return r, mark
+	case unicode.IsLetter(r) || unicode.Is(unicode.Mc, r) || unicode.Is(unicode.Mn, r):
+		return unicode.ToLower(r), letter
+	case unicode.IsSpace(r):
+		return r, space
+	}
+	return r, drop
+}
+
+// spaceless reports whether r is of a script that writes no spaces between words.
+func spaceless(r rune) bool {
+	switch {
+	case r < 0xe00 || 0xac00 <= r && r < 0xf900:
+		return false
+	case r < 0xf00, // Thai, Lao
+		0x1000 <= r && r < 0x10a0, 0x1780 <= r && r < 0x1800, // Myanmar, Khmer
+		0x3041 <= r && r < 0x3100, 0x3400 <= r && r < 0x4dc0, 0x4e00 <= r && r < 0xa000, // kana, Han
+		0xf900 <= r && r < 0xfb00, 0xff66 <= r && r < 0xff9e, 0x20000 <= r && r < 0x40000:
+		return true
+	}
+	return false
+}
+
+// digest is what is kept of the texts of a message.
+type digest struct {
+	sum   uint64   // of all distinct shingles: the same for texts that say the same
+	least []uint64 // the smallest hashes of shingles without numbers and the like, ascending
+	words int
+	cut   bool // there are more than maxWords
+}
+
+var tables = sync.Pool{New: func() any { return new(table) }}
+
+// digest reads texts, apart from each other: no shingle is of two.
+func (s *seed) digest(texts []string) digest {
+	size := 0
+	for _, t := range texts {
+		size += len(t)
+	}
+	r := reader{seed: s, digest: digest{least: make([]uint64, 0, candidates+1)}, seen: tables.Get().(*table)}
+	defer tables.Put(r.seen)
+	r.seen.reset(min(size/2, maxWords)) // a word and the space behind it
+	for _, t := range texts {
+		r.read(t)
+	}
+	return r.digest
+}
+
+// window is the last words of a text.
+type window struct {
+	ring [shingle]uint64
+	n    int
+	hash uint64
+}
+
+// add moves on by a word, and returns the hash of the last ones, or of all if they are fewer.
+func (w *window) add(s *seed, word uint64) uint64 {
+	at := &w.ring[w.n%shingle]
+	w.hash = mul(w.hash, s.shingle) + word + (prime<<1 - mul(*at, s.last))
+	if w.hash = w.hash&prime + w.hash>>61; w.hash >= prime {
+		w.hash -= prime // the same whatever came before
+	}
+	*at = word
+	w.n++
+	return w.hash
+}
+
+// insert puts x among the smallest distinct hashes.
+func insert(least []uint64, x uint64) []uint64 {
+	if len(least) == candidates && x >= least[candidates-1] {
+		return least
+	}
+	i, known := slices.BinarySearch(least, x)
+	if known {
+		return least
+	}
+	least = slices.Insert(least, i, x)
+	return least[:min(len(least), candidates)]
+}
+
+// table is a set of hashes.
+type table struct {
+	slots []uint64
+	zero  bool
+}
+
+// reset empties t and makes room for n hashes.
+func (t *table) reset(n int) {
+	size := 1 << bits.Len(uint(n+n/3+8))
+	t.zero = false
+	if cap(t.slots) < size {
+		t.slots = make([]uint64, size)
+		return
+	}
+	t.slots = t.slots[:size]
+	clear(t.slots)
+}
+
+// add reports whether x is new.
+func (t *table) add(x uint64) bool {
+	if x == 0 {
+		was := t.zero
+		t.zero = true
+		return !was
+	}
+	for i := x & uint64(len(t.slots)-1); ; i = (i + 1) & uint64(len(t.slots)-1) {
+		switch t.slots[i] {
+		case x:
+			return false
+		case 0:
+			t.slots[i] = x
+			return true
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package report
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"breakwater/internal/message"
+)
+
+const (
+	maxAddresses = 50       // that are taken from one text
+	maxLines     = 2000     // of a text that are read for them
+	maxLine      = 2 << 10  // bytes of one
+	maxTold      = 16 << 10 // bytes of what a reporter says
+	firstLines   = 3        // in which a system comes to the point
+)
+
+var (
+	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&'*+/=?^_{|}~-]+@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
+	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
+)
+
+// rank is how surely an address in a text is the one that failed.
+type rank int
+
+const (
+	unlikely  rank = iota // in a field of the original
+	named                 // somewhere in a sentence
+	alone                 // with a line to itself
+	confirmed             // with the reason next to it
+)
+
+// failed finds who failed in what a reporter says, with the status and what the other
+// server said. not are addresses that it names for other reasons.
+type failed struct {
+	ranks []rank
+	rcpts []Recipient
+	not   map[string]bool
+	early bool   // somebody is among the first lines
+	code  string // a status that stands with nobody
+	said  string // and its line
+}
+
+// find reads a text, line by line.
+func (f *failed) find(told string) {
+	n := 0
+	for line := range strings.Lines(told[:min(len(told), maxTold)]) {
+		if n++; n > maxLines || len(f.rcpts) >= maxAddresses {
+			return
+		}
+		line = strings.TrimSpace(line[:min(len(line), maxLine)])
+		if f.line(line); line == "" {
+			n--
+		}
+		f.early = f.early || n <= firstLines && f.sure()
+	}
+}
+
+// others are beginnings of lines whose addresses are those of somebody else.
+var others = []string{
+	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "envelope-from",
+	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
+}
+
+// helpers tell that an address is the one to ask for help.
+var helpers = []string{"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt", "contato", "обратит", "联系", "聯絡", "連絡"}
+
+// labels are what stands before the address of somebody who failed.
+var labels = []string{
+	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址", "送信先", "受信者", "받는 사람",
+}
+
+func (f *failed) line(line string) {
+	low := lower(line)
+	code, coded := codeOf(line)
+	switch {
+	case strings.HasPrefix(low, "final-recipient:") || strings.HasPrefix(low, "original-recipient:") || strings.HasPrefix(low, "x-actual-recipient:"):
+		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
+		return
+	case parents.Begins(low) != "":
+		if a := anAddress.FindString(line); a != "" && len(f.rcpts) > 0 {
+			f.rcpts[len(f.rcpts)-1].Original = address(a)
+		}
+		return
+	case strings.IndexByte(line, '@') < 0 || elsewhere.Begins(low) != "":
+	default:
+		for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
+			f.add(address(line[at[0]:at[1]]), rankOf(low, at[0], at[1], coded))
+		}
+	}
+	if coded {
+		f.reason(code, line)
+	}
+}
+
+// rankOf ranks the address between begin and end of a line.
+func rankOf(low string, begin, end int, coded bool) rank {
+	if begin > len(low) || end > len(low) { // a letter may take more bytes in lower case
+		return named
+	}
+	before, after := strings.Trim(low[:begin], "<>\"'*-.: \t[("), strings.Trim(low[end:], "<>\"'*-.,:; \t])")
+	begins := before == "" && (low[0] == '<' || strings.HasPrefix(low[end:], ":") || strings.HasPrefix(low[end:], ">:"))
+	ends := after == "" && strings.HasSuffix(strings.TrimRight(low[:begin], "<\"' \t"), ":") && failing(before)
+	switch name, _ := tells(low); {
+	case name != "":
+		return unlikely
+	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
+		return unlikely
+	case coded || slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
+		return confirmed
+	case help.First(low) != "":
+		return unlikely
+	case begins || ends || before == "" && after == "":
+		return alone
+	}
+	return named
+}
+
+// failing reports whether words that end so say that mail fails.
+func failing(before string) bool {
+	return fails.First(before[max(0, len(before)-40):]) != ""
+}
+
+// add takes an address for one who failed.
+func (f *failed) add(addr string, r rank) {
+	key := strings.ToLower(addr)
+	local, _, _ := strings.Cut(key, "@")
+	if addr == "" || f.not[key] || slices.Contains(programs, local) || slices.Contains(masters, local) {
+		return
+	}
+	for i := range f.rcpts {
+		if strings.EqualFold(f.rcpts[i].Final, addr) {
+			f.ranks[i] = max(f.ranks[i], r)
+			return
+		}
+	}
+	f.rcpts, f.ranks = append(f.rcpts, Recipient{Final: addr}), append(f.ranks, r)
+}
+
+// reason takes a code for that of those before it who have none, or of all.
+func (f *failed) reason(code, line string) {
+	found := false
+	for i := range f.rcpts {
+		if f.ranks[i] > named && f.rcpts[i].Diagnostic == "" {
+			f.rcpts[i].Status, f.rcpts[i].Diagnostic, found = code, line, true
+		}
+	}
+	if !found && f.said == "" {
+		f.code, f.said = code, line
+	}
+}
+
+// best are those of the highest rank that there is: all that stand alone or with a reason,
+// or else those of a sentence, or else those of the original's fields.
+func (f *failed) best(action Action) []Recipient {
+	top := unlikely
+	for _, r := range f.ranks {
+		top = max(top, min(r, alone))
+	}
+	var best []Recipient
+	for i, r := range f.rcpts {
+		if f.ranks[i] < top {
+			continue
+		}
+		if r.Diagnostic == "" {
+			r.Status, r.Diagnostic = f.code, f.said
+		}
+		r.Action = action
+		best = append(best, r)
+	}
+	return best
+}
+
+// sure reports whether somebody failed for certain.
+func (f *failed) sure() bool {
+	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
+}
+
+// forGood reports whether a code says that somebody failed for good.
+func (f *failed) forGood() bool {
+	return strings.HasPrefix(f.code, "5") || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, "5") })
+}
+
+// codeOf is the status in a line (RFC 3463), of an SMTP reply (RFC 5321 §4.2) where there is
+// no better one.
+func codeOf(line string) (string, bool) {
+	reply := ""
+	for i := 0; i+4 < len(line); i++ {
+		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) {
+			continue
+		}
+		if line[i+1] == '.' {
+			if code := statusAt(line[i:]); code != "" {
+				return code, true
+			}
+			continue
+		}
+		if reply == "" && replyAt(line[i:]) {
+			reply = line[i:i+1] + ".0.0"
+		}
+	}
+	return reply, reply != ""
+}
+
+// partOfWord reports whether a code can not begin behind c: it is within a word, a number, an
+// IP address or a version.
+func partOfWord(c byte) bool {
+	return c == '.' || c == '-' || c == '_' || c >= 0x80 || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// statusAt is the status with which s begins: a class, a subject, and up to three digits.
+func statusAt(s string) string {
+	if len(s) < 5 || s[2] < '0' || s[2] > '7' || s[3] != '.' {
+		return ""
+	}
+	end := 4
+	for end < len(s) && '0' <= s[end] && s[end] <= '9' {
+		end++
+	}
+	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9' {
+		return ""
+	}
+	return s[:end]
+}
+
+// replyAt reports whether s begins with the code of a negative SMTP reply and its text.
+func replyAt(s string) bool {
+	if len(s) < 5 || s[0] == '2' || s[1] < '0' || s[1] > '5' || s[2] < '0' || s[2] > '9' || s[3] != ' ' && s[3] != '-' {
+		return false
+	}
+	text := strings.TrimLeft(s[4:], " ")
+	if text == "" {
+		return false
+	}
+	c := text[0]
+	return c >= 0x80 || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("<#'\"[(", c) >= 0 || len(text) > 1 && text[1] == '.'
+}
+
+// locals finds those that a system names without their domain, which is its own: one word in
+// a line, behind a line that ends in a colon.
+func locals(told, domain string) []string {
+	var found []string
+	open := false
+	for line := range strings.Lines(told) {
+		line = strings.TrimSpace(line)
+		switch {
+		case line == "":
+		case strings.HasSuffix(line, ":"):
+			open = fails.First(lower(line)) != ""
+		case open:
+			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses {
+				found = append(found, strings.ToLower(w[1])+"@"+domain)
+				continue
+			}
+			open = false
+		}
+	}
+	return found
+}
+
+// failuresOf reads who failed out of what m tells, but for its sender, the one that it writes
+// to, and the sender of the original h, who fail only where nobody else does.
+func failuresOf(m *message.Message, told string, h message.Header) *failed {
+	f := &failed{not: map[string]bool{strings.ToLower(m.From): true}}
+	for _, field := range []string{m.Header.Get("To"), h.Get("From"), h.Get("Return-Path"), h.Get("Sender")} {
+		for _, a := range message.Addresses(field) {
+			f.not[strings.ToLower(a)] = true
+		}
+	}
+	f.find(told)
+	if _, domain, ok := strings.Cut(m.From, "@"); ok && len(f.rcpts) == 0 {
+		for _, a := range locals(told, domain) {
+			f.add(a, alone)
+		}
+	}
+	return f
+}
+
+// recipients are those who failed.
+func recipients(f *failed, told string, action Action) []Recipient {
+	if len(f.rcpts) == 0 {
+		self := &failed{not: map[string]bool{}}
+		if self.find(told); self.sure() {
+			f = self
+		}
+	}
+	return f.best(action)
+}
