@@ -21,6 +21,7 @@ var layers = map[string]string{
 	"internal/fingerprint":     "message report classify storm",
 	"internal/store":           "storm",
 	"internal/rules":           "message classify storm fingerprint tomlfile",
+	"internal/scenario":        "message rules tomlfile",
 	"internal/mark":            "message",
 	"internal/engine":          "message classify storm fingerprint store rules mark",
 	"internal/archive":         "",
@@ -30,6 +31,7 @@ var layers = map[string]string{
 	"internal/control":         "storm store",
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",
+	"internal/replay":          "message mailfile archive",
 	"internal/digest":          "archive rules fingerprint mark tomlfile",
 	"internal/setup":           "",
 	"internal/submit":          "",
@@ -48,7 +50,8 @@ var layers = map[string]string{
 // pure packages see no network, files, log or clock.
 var pure = []string{
 	"internal/message", "internal/tomlfile", "internal/report", "internal/classify", "internal/storm",
-	"internal/fingerprint", "internal/mark", "internal/store", "internal/rules", "internal/engine", "internal/stormgen",
+	"internal/fingerprint", "internal/mark", "internal/store", "internal/rules", "internal/scenario", "internal/engine",
+	"internal/stormgen",
 }
 
 // impure is what they must not import.
@@ -64,6 +67,7 @@ var homes = map[string][]string{
 	"github.com/pelletier/go-toml":        {"internal/tomlfile"},
 	"github.com/klauspost/compress":       {"internal/archive"},
 	"github.com/spf13/cobra":              {"cmd/breakwater"},
+	"github.com/expr-lang/expr":           {"internal/rules"},
 	"github.com/prometheus/client_golang": {"cmd/breakwater"},
 }
 

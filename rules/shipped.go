@@ -3,7 +3,7 @@ package shipped
 
 import "embed"
 
-// Files has default.toml and example.org.toml.
+// Files has default.toml and example.org.toml, and in tests what they are to do.
 //
-//go:embed *.toml
+//go:embed *.toml schema.json tests/*
 var Files embed.FS

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -26,14 +27,15 @@ import (
 
 // daemon is `breakwater milter` with all that belongs to it.
 type daemon struct {
-	cfg     config.Config
-	log     *slog.Logger
-	rules   atomic.Pointer[rules.Set]
-	store   *badgerdb.Store
-	archive *archive.Archive
-	engine  *engine.Engine
-	milter  *milterd.Server
-	metrics *metrics
+	cfg       config.Config
+	log       *slog.Logger
+	rules     atomic.Pointer[rules.Set]
+	reloading sync.Mutex // so that what was read last is in force
+	store     *badgerdb.Store
+	archive   *archive.Archive
+	engine    *engine.Engine
+	milter    *milterd.Server
+	metrics   *metrics
 
 	digester *digest.Digester // nil where nobody is told
 }
@@ -195,17 +197,21 @@ func clientName(m *message.Message) string {
 	return m.Client.String()
 }
 
-// reload reads the rule files again. With an error the old rules stay in force.
-func (d *daemon) reload() {
+// reload reads the rule files again. With an error the old rules stay in force. Messages in
+// hand are finished by the rules with which they began.
+func (d *daemon) reload() error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	set, err := rules.Load(os.DirFS(d.cfg.Rules))
 	if err != nil {
 		d.metrics.reloads.WithLabelValues("error").Inc()
 		d.log.Error("rules not reloaded, the old ones stay in force", "folder", d.cfg.Rules, "err", err)
-		return
+		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w", d.cfg.Rules, err)
 	}
 	d.rules.Store(set)
 	d.metrics.reloads.WithLabelValues("ok").Inc()
 	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
+	return nil
 }
 
 // health is what /healthz says: nil while mail can be counted and absorbed.
@@ -213,7 +219,7 @@ func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Er
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Log: d.log}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

@@ -72,6 +72,6 @@ configuration or a rule file is wrong.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), demoCommand(), setupCommand(), versionCommand())
+	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), replayCommand(), demoCommand(), setupCommand(), versionCommand())
 	return root
 }

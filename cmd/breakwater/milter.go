@@ -162,7 +162,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		for {
 			select {
 			case <-hup:
-				d.reload()
+				_ = d.reload() // it has been logged
 			case <-side.Done():
 				return
 			}

@@ -29,6 +29,12 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	return &Reader{dir}, nil
 }
 
+// Is reports whether a folder looks like an archive.
+func Is(dir string) bool {
+	names, err := segmentNames(dir)
+	return err == nil && len(names) > 0
+}
+
 // Message is a copy with its message, byte for byte as it was put.
 type Message struct {
 	Copy

@@ -30,7 +30,7 @@ type Config struct {
 	Web     string   `toml:"web"`     // HOST:PORT of /metrics and /healthz; "" for none
 	Control string   `toml:"control"` // unix socket for the other commands; "" for none
 
-	OnError      rules.Action      `toml:"on_error"` // deliver or tempfail
+	OnError      rules.Action      `toml:"on_error" values:"deliver tempfail"`
 	DrainTimeout tomlfile.Duration `toml:"drain_timeout"`
 	Log          Log               `toml:"log"`
 	Milter       Milter            `toml:"milter"`
@@ -59,10 +59,10 @@ type Release struct {
 
 // Log says how to log.
 type Log struct {
-	Level  string `toml:"level"`  // debug, info, warn or error
-	Format string `toml:"format"` // text or json
+	Level  string `toml:"level" values:"debug info warn error"`
+	Format string `toml:"format" values:"text json"`
 
-	Addresses string `toml:"addresses"` // full, domain (no local parts) or hash
+	Addresses string `toml:"addresses" values:"full domain hash"` // domain: no local parts
 }
 
 // Milter is the settings of the milter's sockets and limits.
@@ -151,12 +151,15 @@ func Load(name string) (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("read configuration: %w", err)
 	}
-	if err := tomlfile.Decode(name, data, &c); err != nil {
+	doc, err := tomlfile.Parse(name, data)
+	if err == nil {
+		err = doc.Decode(&c)
+	}
+	if err != nil {
 		return c, err
 	}
 	if key, err := c.check(); err != nil {
-		at := tomlfile.Positions(data)[key]
-		return c, fmt.Errorf("%s:%d:%d: %w", name, max(at.Line, 1), max(at.Column, 1), err)
+		return c, doc.WrongKey(key, "%v", err)
 	}
 	return c, nil
 }

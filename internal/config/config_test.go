@@ -56,13 +56,13 @@ func TestErrors(t *testing.T) {
 		{"lisen = []", "breakwater.toml:1:1: unknown key lisen"},
 		{"\nlisten = []", "breakwater.toml:2:1: listen names no address"},
 		{"store = \"redis:x\"", "breakwater.toml:1:1: store must be badger:"},
-		{"on_error = \"absorb\"", "breakwater.toml:1:1: on_error must be deliver or tempfail"},
-		{"on_error = \"drop\"", "breakwater.toml:1:1: on_error must be deliver or tempfail"},
+		{"on_error = \"absorb\"", "breakwater.toml:1:12: on_error can not be"},
+		{"on_error = \"drop\"", "breakwater.toml:1:12: on_error can not be"},
 		{"[milter]\nsocket_mode = \"rw\"", "breakwater.toml:2:1: milter.socket_mode must be octal"},
 		{"[milter]\nsocket_mode = \"0999\"", "milter.socket_mode must be octal"},
 		{"[site]\nrelays = [\"localhost\"]", "breakwater.toml:2:11: "},
 		{"[site]\nmax_loops = -1", "breakwater.toml:2:1: site.max_loops must be at least 0"},
-		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:1: log.level must be"},
+		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:9: level can not be"},
 	}
 	for _, tt := range tests {
 		if _, err := load(t, tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -33,6 +33,12 @@ func (c *Client) Incidents(ctx context.Context, since time.Time) ([]Incident, er
 	return is, c.get(ctx, "/incidents?since="+url.QueryEscape(since.Format(time.RFC3339)), &is)
 }
 
+// Reload has the daemon read its rule files again. The error says why the old ones stay in
+// force.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/rules/reload", nil)
+}
+
 // Expire makes the daemon erase what has expired or was forgotten.
 func (c *Client) Expire(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/expire", nil) }
 
@@ -41,6 +47,10 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 	defer cancel()
 	return c.do(ctx, http.MethodGet, path, v)
 }
+
+// maxError bounds what is read of an answer that says what is wrong, in bytes: all that is
+// wrong in a folder of rules may be long.
+const maxError = 1 << 20
 
 // do asks, and reads the answer into v if that is not nil.
 func (c *Client) do(ctx context.Context, method, path string, v any) error {
@@ -54,7 +64,7 @@ func (c *Client) do(ctx context.Context, method, path string, v any) error {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
 		return fmt.Errorf("ask the daemon at %s: %s", c.path, strings.TrimSpace(string(b)))
 	}
 	if v == nil {

@@ -70,6 +70,24 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
+func TestReload(t *testing.T) {
+	var wrong error
+	path := filepath.Join(t.TempDir(), "sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go (&Server{Reload: func() error { return wrong }, Log: slog.New(slog.DiscardHandler)}).Serve(t.Context(), ln)
+	c := NewClient(path)
+	if err := c.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	wrong = errors.New("a.toml:1:1: unknown key x")
+	if err := c.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "a.toml:1:1: unknown key x") {
+		t.Error(err)
+	}
+}
+
 // broken fails to list.
 type broken struct{ store.Store }
 

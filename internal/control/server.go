@@ -18,6 +18,7 @@ import (
 type Server struct {
 	Store  store.Store
 	Expire func(context.Context) error // erases what is to be erased; nil: cannot
+	Reload func() error                // reads the rule files again
 	Log    *slog.Logger
 }
 
@@ -36,7 +37,15 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /incidents", s.incidents)
 	mux.HandleFunc("POST /expire", s.expire)
+	mux.HandleFunc("POST /rules/reload", s.reload)
 	return mux
+}
+
+// reload answers when the new rules are in force, or says why they are not.
+func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
+	if err := s.Reload(); err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+	}
 }
 
 // incidents answers with those that were last touched since the time in the query.

@@ -27,40 +27,70 @@ type Engine struct {
 	DryRun  bool         // look, but do not count
 }
 
+// Judgement is what was decided about a message, with all that it was decided by.
+type Judgement struct {
+	Verdict   classify.Verdict
+	Policies  []*rules.Policy // of each recipient; empty for mail of our own, which is not judged
+	Facts     []rules.Facts   // of each recipient; empty where counting failed
+	Decisions []rules.Decision
+}
+
 // Judge returns a decision for each recipient of m, in their order. They are usable even
 // when the error is not nil: they are then what OnError says.
 func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	j, err := e.Explain(ctx, m)
+	return j.Decisions, err
+}
+
+// Explain is Judge, and tells what the decisions were made by.
+func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, error) {
 	if ds, ok, err := e.own(ctx, m); ok {
-		return ds, err
+		return Judgement{Decisions: ds}, err
 	}
-	verdict := classify.Classify(m)
 	set := e.Rules()
-	k, err := e.kin(ctx, m, verdict)
+	j := Judgement{Verdict: classify.Classify(m)}
+	j.Policies = policies(m, set)
+	k, err := e.kin(ctx, m, j.Verdict)
 	if err != nil {
-		return e.failed(m, verdict), fmt.Errorf("look up message %s: %w", m.QueueID, err)
+		j.Decisions = e.failed(m, j.Verdict)
+		return j, fmt.Errorf("look up message %s: %w", m.QueueID, err)
 	}
-	s, places := e.sighting(m, verdict, set, k)
+	s, places := e.sighting(m, j.Verdict, j.Policies, k)
 	tallies, err := e.observe(ctx, s)
 	if err == nil {
 		err = e.outbreak(ctx, s, k, tallies)
 	}
 	if err != nil {
-		return e.failed(m, verdict), fmt.Errorf("count message %s: %w", m.QueueID, err)
+		j.Decisions = e.failed(m, j.Verdict)
+		return j, fmt.Errorf("count message %s: %w", m.QueueID, err)
 	}
 	submitted := e.Site.Submitted(m)
-	ds := make([]rules.Decision, len(m.Recipients))
+	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{Recipient: rcpt, Class: verdict.Class, Outbound: submitted && !e.Site.ours(rcpt, set), Signs: k.signs, Loops: e.Site.loops(m)}
+		facts := rules.Facts{
+			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set),
+			Signs: k.signs, Loops: e.Site.loops(m),
+		}
 		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
-		ds[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).Decide(facts)
+		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 	}
-	return rules.Combine(m, ds), nil
+	j.Decisions = rules.Combine(m, j.Decisions)
+	return j, nil
+}
+
+// policies are the rules for each recipient of m.
+func policies(m *message.Message, set *rules.Set) []*rules.Policy {
+	ps := make([]*rules.Policy, len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		ps[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).For(fingerprint.Mailbox(rcpt.Addr), m.From)
+	}
+	return ps
 }
 
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
 // the places of its keys therein. Two recipients that are one mailbox share their keys, so
 // that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set, k kin) (storm.Sighting, [][]int) {
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin) (storm.Sighting, [][]int) {
 	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
@@ -74,14 +104,13 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, set *rules.Set
 	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
-		domain := set.For(fingerprint.DomainOf(rcpt.Addr))
 		places[i] = make([]int, 0, len(k.prints))
 		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)
 				known[key] = place
-				c := storm.Count{Key: key, Limit: domain.Limit(key.Kind), Mailbox: mailbox}
+				c := storm.Count{Key: key, Limit: policies[i].Limit(key.Kind, v.Class), Mailbox: mailbox}
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}

@@ -24,6 +24,35 @@ type File struct {
 	Path      string // of the file; of a message in an mbox with #N behind it, N from 1
 	Raw       []byte
 	Truncated bool // the message is longer than MaxMessage
+	Place     Place
+}
+
+// Place is where a message is, to read it again.
+type Place struct {
+	Name   string // of the file
+	Number int    // of the message in an mbox, from 1; 0 where the file is one message
+	Offset int64  // of its separator in an mbox, in bytes
+}
+
+// Read reads the message at p again.
+func (p Place) Read() (f File, err error) {
+	file, err := os.Open(p.Name)
+	if err != nil {
+		return File{}, fmt.Errorf("read mail: %w", err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(p.Offset, io.SeekStart); err != nil {
+		return File{}, fmt.Errorf("read mail %s: %w", p.Name, err)
+	}
+	read(p.Name, file, func(one File, e error) bool {
+		f, err = one, e
+		return false
+	})
+	f.Place = p
+	if p.Number > 0 {
+		f.Path = fmt.Sprintf("%s#%d", p.Name, p.Number)
+	}
+	return f, err
 }
 
 // Envelope rebuilds what the header still tells of the envelope.
@@ -135,20 +164,21 @@ func read(path string, r io.Reader, yield func(File, error) bool) bool {
 	if err != nil {
 		return yield(File{Path: path}, fmt.Errorf("read mail %s: %w", path, err))
 	}
-	return yield(File{Path: path, Raw: raw[:min(len(raw), MaxMessage)], Truncated: len(raw) > MaxMessage}, nil)
+	return yield(File{Path: path, Raw: raw[:min(len(raw), MaxMessage)], Truncated: len(raw) > MaxMessage, Place: Place{Name: path}}, nil)
 }
 
 // mbox splits at lines that begin with "From " after an empty line, and takes one ">" off
 // those that were quoted for it.
 func mbox(path string, b *bufio.Reader, yield func(File, error) bool) bool {
 	var raw []byte
+	var begin, offset int64 // of the message at hand, and of the line
 	n, truncated, empty, begun := 0, false, true, false
 	flush := func() bool {
 		if !begun {
 			return true
 		}
 		n++
-		f := File{Path: fmt.Sprintf("%s#%d", path, n), Raw: raw, Truncated: truncated}
+		f := File{Path: fmt.Sprintf("%s#%d", path, n), Raw: raw, Truncated: truncated, Place: Place{path, n, begin}}
 		raw, truncated = nil, false
 		return yield(f, nil)
 	}
@@ -162,9 +192,11 @@ func mbox(path string, b *bufio.Reader, yield func(File, error) bool) bool {
 			if !flush() {
 				return false
 			}
-			begun, empty = true, false
+			begun, empty, begin = true, false, offset
+			offset += int64(len(line))
 			continue
 		}
+		offset += int64(len(line))
 		content := line
 		if quoted := bytes.TrimLeft(line, ">"); len(quoted) < len(line) && bytes.HasPrefix(quoted, []byte("From ")) {
 			content = line[1:]

@@ -10,51 +10,90 @@ import (
 	"breakwater/internal/storm"
 )
 
-// Facts is what is known of a message and one of its recipients.
-type Facts struct {
-	Recipient message.Recipient
-	Class     classify.Class
-	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
-	Tallies   []storm.Tally // of its keys, this sighting included
-	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
-	Signs     storm.Signs
-	Loops     int // how often the message went through us before, if that is too often; else 0
-}
-
-// Decide says what happens to a message for one recipient. A storm decides before the class.
-func (d *Domain) Decide(f Facts) Decision {
-	dec := Decision{Recipient: f.Recipient, Class: f.Class, Action: d.actions[f.Class], Reason: string(f.Class), Rule: d.rules[f.Class]}
-	if l, i, ok := d.raging(f.Tallies); ok {
-		t := f.Tallies[i]
-		dec.Action, dec.Rule, dec.Storm = l.action, l.rule, t.Key.String()
-		dec.Reason = fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
-		if i < len(f.Evidence) && f.Evidence[i] != "" {
-			dec.Reason += ": same " + f.Evidence[i]
-		}
-		if signs := f.Signs.Names(); len(signs) > 0 {
-			dec.Reason += "; signs: " + strings.Join(signs, ", ")
-		}
-	} else if f.Loops > 0 {
-		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
-		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
-	}
+// Decide says what happens to a message for one recipient.
+func (p *Policy) Decide(f Facts) Decision {
+	dec := p.decide(&f)
 	switch {
 	case dec.Action == Deliver:
 	case f.Outbound:
 		dec = dec.instead(Deliver, "outbound")
-	case d.mode == Observe:
+	case p.mode.value == Observe:
 		dec = dec.instead(Deliver, "observe")
-		dec.Rule = d.modeAt
+		dec.Rule = p.mode.at
 	}
 	return dec
 }
 
+// decide is Decide as if all decisions were carried out: the first rule that matches, a
+// storm, a loop, or else the class decides.
+func (p *Policy) decide(f *Facts) Decision {
+	class := f.Verdict.Class
+	action := p.actions[class]
+	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: string(class), Rule: action.at}
+	if l, i, ok := p.raging(f); ok {
+		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
+		dec.Reason = f.stormReason(i)
+	} else if f.Loops > 0 {
+		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
+		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
+	}
+	rule, failed := p.match(f)
+	if rule != nil {
+		dec.Action, dec.Rule, dec.RuleName, dec.Text = rule.Action, rule.At, rule.Name, rule.Text
+		dec.Reason = "rule " + rule.Name
+	}
+	for _, why := range failed {
+		dec.Reason += "; " + why
+	}
+	return dec
+}
+
+// stormReason says what storm of f's tallies a message is part of, and by what it is known.
+func (f *Facts) stormReason(i int) string {
+	t := f.Tallies[i]
+	reason := fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
+	if i < len(f.Evidence) && f.Evidence[i] != "" {
+		reason += ": same " + f.Evidence[i]
+	}
+	if signs := f.Signs.Names(); len(signs) > 0 {
+		reason += "; signs: " + strings.Join(signs, ", ")
+	}
+	return reason
+}
+
+// match returns the first rule that matches, nil if none does. A rule whose condition fails
+// does not match; why it failed is returned, too.
+func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
+	if len(p.domain.rules) == 0 {
+		return nil, nil
+	}
+	env := environments.Get().(*environment)
+	defer func() {
+		clear(env.facts)
+		env.known = 0
+		environments.Put(env)
+	}()
+	for _, r := range p.domain.rules {
+		ok, err := r.when.holds(env, p, f)
+		if err != nil {
+			failed = append(failed, fmt.Sprintf("rule %s failed: %v", r.Name, err))
+		}
+		if ok {
+			return r, failed
+		}
+	}
+	return nil, failed
+}
+
 // raging returns the place of the first storm, in the order of storm.Kinds, that holds this
 // sighting back.
-func (d *Domain) raging(tallies []storm.Tally) (limit, int, bool) {
+func (p *Policy) raging(f *Facts) (limit, int, bool) {
 	for _, k := range storm.Kinds {
-		for i, t := range tallies {
-			if l := d.limits[k]; t.Key.Kind == k && t.Storm != nil && !t.Through && l.action != Deliver {
+		for i, t := range f.Tallies {
+			if t.Key.Kind != k || t.Storm == nil || t.Through {
+				continue
+			}
+			if l := p.limit(k, f.Verdict.Class); l.action.value != Deliver {
 				return l, i, true
 			}
 		}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"strings"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
@@ -22,6 +23,9 @@ const (
 
 // Actions lists all actions.
 var Actions = []Action{Deliver, Tag, Absorb, Quarantine, Reject, Tempfail}
+
+// Values are the actions.
+func (Action) Values() []string { return texts(Actions) }
 
 // Source is the place in a rule file that decided.
 type Source struct {
@@ -44,10 +48,23 @@ type Decision struct {
 	Class     classify.Class
 	Reason    string // why, in words: "dsn", "id storm", "mixed", …
 	Rule      Source
-	Storm     string // the storm's ID; "" where none decided
+	RuleName  string // of the [[rule]] that decided; "" where none did
+	Storm     string // the ID of the storm that holds the message back; "" where none does
 	Text      string // for reject and tempfail, what to tell the peer
 	Own       bool   // it is mail of our own, whose marks stay
 }
 
 // OwnClass is the class of mail of our own, which is not judged.
 const OwnClass classify.Class = "own"
+
+// Cause is why, without what differs from message to message: "rule NAME", "id storm", or
+// the class.
+func (d Decision) Cause() string {
+	if d.RuleName != "" {
+		return "rule " + d.RuleName
+	}
+	if kind, _, ok := strings.Cut(d.Storm, "-"); ok {
+		return kind + " storm"
+	}
+	return string(d.Class)
+}

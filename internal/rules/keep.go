@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"errors"
-	"slices"
 	"time"
 
 	"breakwater/internal/tomlfile"
@@ -21,14 +19,17 @@ const (
 // Tellers lists all of them.
 var Tellers = []Teller{TellMailbox, TellPostmaster, TellNobody}
 
+// Values are the tellers.
+func (Teller) Values() []string { return texts(Tellers) }
+
 // Digest is how the mailboxes of a domain are told of what was absorbed.
 type Digest struct {
-	To         Teller
-	Language   string        // one of Languages
-	Postmaster string        // address; "" is postmaster at the domain itself
-	Wait       time.Duration // from the first absorbed copy to the first digest
-	Interval   time.Duration // between digests
-	Lists      []string      // local parts that are lists or catch-alls: the postmaster is told instead
+	To         Teller        `toml:"to" doc:"Who is told."`
+	Language   string        `toml:"language" values:"en de" doc:"Of the digests."`
+	Postmaster string        `toml:"postmaster" doc:"Address, if not postmaster at the domain itself."`
+	Wait       time.Duration `toml:"wait" doc:"From the first absorbed copy to the first digest."`
+	Interval   time.Duration `toml:"interval" doc:"Between digests."`
+	Lists      []string      `toml:"lists" doc:"Local parts that are lists or catch-alls: the postmaster is told instead."`
 }
 
 // Languages lists those in which digests can be written.
@@ -40,67 +41,26 @@ type Retention struct {
 	MaxSize int64 // bytes on disk; 0: only the whole archive's bound
 }
 
+type fileRetention struct {
+	Keep    time.Duration `toml:"keep" doc:"For so long."`
+	MaxSize tomlfile.Size `toml:"max_size" doc:"So much of one domain at most, on disk."`
+}
+
 // Digest is how a domain is told.
 func (d *Domain) Digest() Digest { return d.digest }
 
 // Retention is how long a domain's absorbed mail is kept.
 func (d *Domain) Retention() Retention { return d.retention }
 
-type fileDigest struct {
-	To         *Teller            `toml:"to"`
-	Language   *string            `toml:"language"`
-	Postmaster *string            `toml:"postmaster"`
-	Wait       *tomlfile.Duration `toml:"wait"`
-	Interval   *tomlfile.Duration `toml:"interval"`
-	Lists      []string           `toml:"lists"`
-}
-
-type fileRetention struct {
-	Keep    *tomlfile.Duration `toml:"keep"`
-	MaxSize *tomlfile.Size     `toml:"max_size"`
-}
-
-// They hold where default.toml says nothing.
-var (
-	digestDefault    = Digest{To: TellMailbox, Language: "en", Wait: 15 * time.Minute, Interval: 6 * time.Hour}
-	retentionDefault = Retention{Keep: 30 * 24 * time.Hour}
-)
-
-func over[T any](v *T, to T) T {
-	if v != nil {
-		return *v
+// keep fills in what the domain has for digests and retention.
+func (f *loaded) keep() []*tomlfile.Error {
+	var all settings
+	tomlfile.Assign(pick(f.all.tree, "digest", "retention"), &all)
+	f.domain.digest = all.Digest
+	f.domain.retention = Retention{Keep: all.Retention.Keep, MaxSize: int64(all.Retention.MaxSize)}
+	if keep := f.domain.retention.Keep; keep > 0 && keep < 24*time.Hour {
+		p := f.all.from["retention.keep"]
+		return []*tomlfile.Error{p.doc.WrongValue(p.key, "%v is less than a day, too short for anybody to ask for a copy", tomlfile.Duration(keep))}
 	}
-	return to
-}
-
-// applyKeep lays what f says of digests and retention over d.
-func (f *file) applyKeep(d *Domain) error {
-	g, r := f.Digest, f.Retention
-	d.digest = Digest{
-		To: over(g.To, d.digest.To), Language: over(g.Language, d.digest.Language), Postmaster: over(g.Postmaster, d.digest.Postmaster),
-		Wait: time.Duration(over(g.Wait, tomlfile.Duration(d.digest.Wait))), Interval: time.Duration(over(g.Interval, tomlfile.Duration(d.digest.Interval))),
-		Lists: d.digest.Lists,
-	}
-	if g.Lists != nil {
-		d.digest.Lists = g.Lists
-	}
-	d.retention = Retention{
-		Keep:    time.Duration(over(r.Keep, tomlfile.Duration(d.retention.Keep))),
-		MaxSize: int64(over(r.MaxSize, tomlfile.Size(d.retention.MaxSize))),
-	}
-	return f.checkKeep(d)
-}
-
-func (f *file) checkKeep(d *Domain) error {
-	var wrong []error
-	if to := d.digest.To; !slices.Contains(Tellers, to) {
-		wrong = append(wrong, f.wrong("digest.to", "%q is nobody to be told; there are %s", to, list(Tellers)))
-	}
-	if l := d.digest.Language; !slices.Contains(Languages, l) {
-		wrong = append(wrong, f.wrong("digest.language", "%q is no language of digests; there are %s", l, list(Languages)))
-	}
-	if d.retention.Keep < 24*time.Hour {
-		wrong = append(wrong, f.wrong("retention.keep", "%v is less than a day, too short for anybody to ask for a copy", d.retention.Keep))
-	}
-	return errors.Join(wrong...)
+	return nil
 }

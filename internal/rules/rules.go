@@ -2,20 +2,17 @@
 //
 // A folder of rules holds default.toml, which applies to every domain, and one
 // <domain>.toml for each domain that differs, of which each value stands over the
-// default's. Every decision names the file and the line of the value that made it.
+// default's. Within a file, exceptions for a mailbox or a sender stand over the rest of it.
+// Every decision names the file and the line of the value that made it.
+//
+// What decides, in this order: the first [[rule]] that matches, those of the domain before
+// those of the default; a storm that holds the message back; the action for its class.
 package rules
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"path"
 	"strings"
-	"time"
 
-	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
-	"breakwater/internal/storm"
 )
 
 // DefaultFile is the file of a folder that applies to every domain.
@@ -30,143 +27,138 @@ const (
 	Observe Mode = "observe" // decide, log and count, but deliver everything
 )
 
-// limit is what a file says of one kind of key.
-type limit struct {
-	storm.Limit
-	action Action
-	rule   Source // of the action
-}
+// Values are the modes.
+func (Mode) Values() []string { return texts([]Mode{Enforce, Observe}) }
 
-// Domain is the rules of one domain, the default's included.
+// Domain is the rules of one file, the default's included.
 type Domain struct {
-	Name    string // "" for the default
-	mode    Mode
-	modeAt  Source
-	actions map[classify.Class]Action
-	rules   map[classify.Class]Source // where actions come from
-	limits  map[storm.Kind]limit
+	Name  string   // the first of its names; "" for the default
+	Names []string // domains, and *.domain for all sub-domains of one
+	File  string
+
+	policy    *Policy
+	mailboxes map[string]*Policy // exceptions, by local part
+	senders   map[string]*Policy // by address, domain, or *.domain
+	rules     []*Rule            // its own, then those of the default that have other names
 
 	digest    Digest
 	retention Retention
 }
 
+// Rules are those of the domain, in the order in which they are tried.
+func (d *Domain) Rules() []*Rule { return d.rules }
+
 // Set is the rules of a host.
 type Set struct {
 	def     *Domain
-	domains map[string]*Domain
+	domains map[string]*Domain // by name
+	files   int
 }
 
-// For returns the rules of a domain.
+// For returns the rules of a domain, a lower-case A-label.
 func (s *Set) For(domain string) *Domain {
 	if d, ok := s.domains[domain]; ok {
+		return d
+	}
+	if d, ok := wildcard(s.domains, domain); ok {
 		return d
 	}
 	return s.def
 }
 
-// Has reports whether a domain has a file of its own.
-func (s *Set) Has(domain string) bool { return s.domains[domain] != nil }
+// wildcard looks for the *.domain that is closest above a domain.
+func wildcard[V any](in map[string]V, domain string) (v V, ok bool) {
+	for !ok && len(in) > 0 {
+		var found bool
+		if _, domain, found = strings.Cut(domain, "."); !found {
+			break
+		}
+		v, ok = in["*."+domain]
+	}
+	return v, ok
+}
+
+// Has reports whether a file names a domain.
+func (s *Set) Has(domain string) bool { return s.For(domain) != s.def }
 
 // Len is the number of domains with a file of their own.
-func (s *Set) Len() int { return len(s.domains) }
+func (s *Set) Len() int { return s.files }
 
-// Limit is the limit of a kind of key.
-func (d *Domain) Limit(k storm.Kind) storm.Limit { return d.limits[k].Limit }
-
-// Load reads a folder of rule files. Its error has all that is wrong in all files, a line each.
-func Load(fsys fs.FS) (*Set, error) {
-	names, err := fs.Glob(fsys, "*.toml")
-	if err != nil {
-		return nil, fmt.Errorf("read rules: %w", err)
+// Domains yields the default and then each file's domain, in no order.
+func (s *Set) Domains(yield func(*Domain) bool) {
+	if !yield(s.def) {
+		return
 	}
-	def, err := load(fsys, DefaultFile, nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read rules: the folder has no %s; copy the one that is shipped", DefaultFile)
-	}
-	s := &Set{def: def, domains: map[string]*Domain{}}
-	wrong := []error{err}
-	for _, name := range names {
-		if name == DefaultFile || def == nil {
-			continue
-		}
-		d, err := load(fsys, name, def)
-		if err != nil {
-			wrong = append(wrong, err)
-			continue
-		}
-		s.domains[d.Name] = d
-	}
-	if err := errors.Join(wrong...); err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// load reads one file over def, the default's rules; def is nil for the default itself.
-func load(fsys fs.FS, name string, def *Domain) (*Domain, error) {
-	data, err := fs.ReadFile(fsys, name)
-	if err != nil {
-		return nil, fmt.Errorf("read rules %s: %w", name, err)
-	}
-	f, err := parse(name, data)
-	if err != nil {
-		return nil, err
-	}
-	d := &Domain{
-		actions: map[classify.Class]Action{}, rules: map[classify.Class]Source{}, limits: map[storm.Kind]limit{},
-		digest: digestDefault, retention: retentionDefault,
-	}
-	if def != nil {
-		d = def.clone(fingerprint.Domain(strings.TrimSuffix(path.Base(name), ".toml")))
-	}
-	if err := f.apply(d); err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// complete tells what the default's rules leave open.
-func (d *Domain) complete(f *file) error {
-	var wrong []error
-	missing := func(key string) {
-		wrong = append(wrong, fmt.Errorf("%s:1:1: %s is missing; every other file builds on this one", f.name, key))
-	}
-	if d.mode == "" {
-		missing("mode")
-	}
-	for _, c := range classify.Classes {
-		if d.actions[c] == "" {
-			missing("action." + string(c))
+	for name, d := range s.domains {
+		if name == d.Name && !yield(d) {
+			return
 		}
 	}
-	for _, k := range storm.Kinds {
-		l := d.limits[k]
-		for _, v := range []struct {
-			key  string
-			open bool
-		}{{"copies", l.Copies == 0}, {"window", l.Window == 0}, {"calm", l.Calm == 0}, {"action", l.action == ""}} {
-			if v.open {
-				missing(fmt.Sprintf("limit.%s.%s", k, v.key))
-			}
+}
+
+// For returns what holds for one mailbox of the domain, in the form of fingerprint.Mailbox,
+// and the sender in From. At most one exception applies: that for the mailbox, or else that
+// for the sender, the closest first.
+func (d *Domain) For(mailbox, from string) *Policy {
+	if len(d.mailboxes) > 0 {
+		local, _, _ := strings.Cut(mailbox, "@")
+		if p, ok := d.mailboxes[local]; ok {
+			return p
+		}
+		local, _, _ = strings.Cut(fingerprint.Base(mailbox), "@")
+		if p, ok := d.mailboxes[local]; ok {
+			return p
 		}
 	}
-	return errors.Join(wrong...)
-}
-
-func (d *Domain) clone(name string) *Domain {
-	n := *d
-	n.Name = name
-	n.actions, n.rules, n.limits = clone(d.actions), clone(d.rules), clone(d.limits)
-	return &n
-}
-
-func clone[K comparable, V any](m map[K]V) map[K]V {
-	n := make(map[K]V, len(m))
-	for k, v := range m {
-		n[k] = v
+	if len(d.senders) > 0 {
+		if p, ok := d.senders[fingerprint.Mailbox(from)]; ok {
+			return p
+		}
+		domain := fingerprint.DomainOf(from)
+		if p, ok := d.senders[domain]; ok {
+			return p
+		}
+		if p, ok := wildcard(d.senders, domain); ok {
+			return p
+		}
 	}
-	return n
+	return d.policy
 }
 
-// keep is how long a tally of this limit is of use: until its level is back at zero for certain.
-func keep(l storm.Limit) time.Duration { return max(l.Calm, l.Window, 2*time.Hour) }
+// Enforced is s as if every file said enforce; exceptions with a mode of their own keep it.
+func (s *Set) Enforced() *Set {
+	e := &Set{files: s.files, domains: make(map[string]*Domain, len(s.domains))}
+	done := map[*Domain]*Domain{}
+	enforce := func(d *Domain) *Domain {
+		if done[d] == nil {
+			done[d] = d.enforced()
+		}
+		return done[d]
+	}
+	e.def = enforce(s.def)
+	for name, d := range s.domains {
+		e.domains[name] = enforce(d)
+	}
+	return e
+}
+
+func (d *Domain) enforced() *Domain {
+	e := *d
+	change := func(p *Policy) *Policy {
+		c := *p
+		c.domain = &e
+		if !p.ownMode {
+			c.mode.value = Enforce
+		}
+		return &c
+	}
+	e.policy = change(d.policy)
+	e.mailboxes, e.senders = make(map[string]*Policy, len(d.mailboxes)), make(map[string]*Policy, len(d.senders))
+	for name, p := range d.mailboxes {
+		e.mailboxes[name] = change(p)
+	}
+	for name, p := range d.senders {
+		e.senders[name] = change(p)
+	}
+	return &e
+}

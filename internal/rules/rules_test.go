@@ -2,6 +2,7 @@ package rules
 
 import (
 	"flag"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
+	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
 
@@ -43,25 +45,25 @@ func defaults(t testing.TB, files map[string]string) fs.FS {
 
 func TestShipped(t *testing.T) {
 	s := mustLoad(t, shipped.Files)
-	def, org := s.For("example.net"), s.For("example.org")
+	def, org := s.For("example.com").policy, s.For("example.org").policy
 	want := storm.Limit{Copies: 3, Window: 24 * time.Hour, Calm: 48 * time.Hour, Keep: 48 * time.Hour}
 	for _, k := range []storm.Kind{storm.ID, storm.Text, storm.DSN, storm.Reply} {
-		if got := def.Limit(k); got != want {
+		if got := def.Limit(k, classify.Personal); got != want {
 			t.Errorf("%v: %+v", k, got)
 		}
 	}
-	if got := def.Limit(storm.Class); got.Copies != 200 || def.limits[storm.Class].action != Deliver {
+	if got := def.Limit(storm.Class, classify.DSN); got.Copies != 200 || def.limits[storm.Class].action.value != Deliver {
 		t.Errorf("class: %+v", got)
 	}
 	for _, c := range classify.Classes {
-		if a := def.Decide(Facts{Class: c}).Action; a != Deliver {
+		if a := def.Decide(factsOf(c)).Action; a != Deliver {
 			t.Errorf("%s by itself: %s", c, a)
 		}
 	}
-	if got := org.Limit(storm.DSN); got.Copies != 10 || got.Window != 24*time.Hour {
+	if got := org.Limit(storm.DSN, classify.DSN); got.Copies != 10 || got.Window != 24*time.Hour {
 		t.Errorf("example.org dsn: %+v", got)
 	}
-	if !s.Has("example.org") || s.Has("example.net") {
+	if !s.Has("example.org") || !s.Has("a.b.example.org") || s.Has("example.com") {
 		t.Error("Has")
 	}
 }
@@ -82,17 +84,21 @@ func TestBadFiles(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			want := strings.TrimSuffix(name, ".toml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, []byte(err.Error()+"\n"), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			b, err2 := os.ReadFile(want)
-			if err2 != nil || string(b) != err.Error()+"\n" {
-				t.Errorf("got:\n%v\nwant:\n%s", err, b)
-			}
+			golden(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
 		})
+	}
+}
+
+// golden compares with what a file holds, or with -update writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if b, err := os.ReadFile(name); err != nil || string(b) != got {
+		t.Errorf("got:\n%s\nwant:\n%s", got, b)
 	}
 }
 
@@ -122,6 +128,11 @@ func TestDomainNames(t *testing.T) {
 	}
 }
 
+// factsOf is those of an empty message of a class.
+func factsOf(c classify.Class) Facts {
+	return Facts{Message: &message.Message{}, Verdict: classify.Verdict{Class: c}}
+}
+
 func tally(k storm.Kind, through bool) storm.Tally {
 	return storm.Tally{Key: storm.Key{Kind: k, Owner: [8]byte{1}, Hash: [8]byte{2}}, Limit: storm.Limit{Copies: 3}, Storm: &storm.Storm{Copies: 14}, Through: through}
 }
@@ -133,25 +144,36 @@ func TestDecide(t *testing.T) {
 	}))
 	tests := []struct {
 		name, domain string
-		facts        Facts
+		class        classify.Class
+		outbound     bool
+		tallies      []storm.Tally
 		action       Action
 		wanted       Action
 		reason, rule string
 	}{
-		{"ordinary", "x.test", Facts{Class: classify.Personal}, Deliver, "", "personal", "default.toml:24"},
-		{"storm", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, false)}}, Absorb, "", "id storm, copy 17", "default.toml:34"},
-		{"let through", "x.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, true)}}, Deliver, "", "personal", "default.toml:24"},
-		{"second key", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.DSN, false)}}, Absorb, "", "dsn storm, copy 17", "default.toml:52"},
-		{"class is only shown", "x.test", Facts{Class: classify.DSN, Tallies: []storm.Tally{tally(storm.Class, false)}}, Deliver, "", "dsn", "default.toml:18"},
-		{"outbound", "x.test", Facts{Class: classify.Personal, Outbound: true, Tallies: []storm.Tally{tally(storm.ID, false)}}, Deliver, Absorb, "id storm, copy 17; outbound", "default.toml:34"},
-		{"observed", "watch.test", Facts{Class: classify.Bulk}, Deliver, Reject, "bulk; observe", "watch.test.toml:1"},
-		{"own class action", "strict.test", Facts{Class: classify.Bulk}, Reject, "", "bulk", "strict.test.toml:2"},
-		{"own tag", "strict.test", Facts{Class: classify.Personal}, Tag, "", "personal", "strict.test.toml:3"},
-		{"own limit action", "strict.test", Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.Text, false)}}, Tempfail, "", "text storm, copy 17", "strict.test.toml:6"},
+		{"ordinary", "x.test", classify.Personal, false, nil, Deliver, "", "personal", "action.personal"},
+		{"storm", "x.test", classify.Personal, false, []storm.Tally{tally(storm.ID, false)}, Absorb, "", "id storm, copy 17", "limit.id.action"},
+		{"let through", "x.test", classify.Personal, false, []storm.Tally{tally(storm.ID, true)}, Deliver, "", "personal", "action.personal"},
+		{"second key", "x.test", classify.DSN, false, []storm.Tally{tally(storm.ID, true), tally(storm.DSN, false)}, Absorb, "", "dsn storm, copy 17", "limit.dsn.action"},
+		{"class is only shown", "x.test", classify.DSN, false, []storm.Tally{tally(storm.Class, false)}, Deliver, "", "dsn", "action.dsn"},
+		{"outbound", "x.test", classify.Personal, true, []storm.Tally{tally(storm.ID, false)}, Deliver, Absorb, "id storm, copy 17; outbound", "limit.id.action"},
+		{"observed", "watch.test", classify.Bulk, false, nil, Deliver, Reject, "bulk; observe", "watch.test.toml:1"},
+		{"own class action", "strict.test", classify.Bulk, false, nil, Reject, "", "bulk", "strict.test.toml:2"},
+		{"own tag", "strict.test", classify.Personal, false, nil, Tag, "", "personal", "strict.test.toml:3"},
+		{"own limit action", "strict.test", classify.Personal, false, []storm.Tally{tally(storm.Text, false)}, Tempfail, "", "text storm, copy 17", "strict.test.toml:6"},
+	}
+	def, err := tomlfile.Read(shipped.Files, DefaultFile)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			d := s.For(tt.domain).Decide(tt.facts)
+			if line := def.Line(tt.rule); line > 0 { // of default.toml tt.rule is a key
+				tt.rule = fmt.Sprintf("%s:%d", DefaultFile, line)
+			}
+			f := factsOf(tt.class)
+			f.Outbound, f.Tallies = tt.outbound, tt.tallies
+			d := s.For(tt.domain).policy.Decide(f)
 			if d.Action != tt.action || d.Wanted != tt.wanted || d.Reason != tt.reason || d.Rule.String() != tt.rule {
 				t.Errorf("%s (wanted %q), %q by %s", d.Action, d.Wanted, d.Reason, d.Rule)
 			}
@@ -223,17 +245,27 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		for _, k := range storm.Kinds {
-			if l := s.For("x.test").Limit(k); l.Calm <= l.Window || l.Copies < 1 {
+			if l := s.For("x.test").policy.Limit(k, classify.Bulk); l.Calm <= l.Window || l.Copies < 1 {
 				t.Fatalf("%v: %+v", k, l)
 			}
 		}
 	})
 }
 
-func BenchmarkDecide(b *testing.B) {
-	d := mustLoad(b, defaults(b, nil)).For("x.test")
-	f := Facts{Class: classify.Personal, Tallies: []storm.Tally{tally(storm.ID, true), tally(storm.Text, true), tally(storm.Repeat, true)}}
-	for b.Loop() {
-		d.Decide(f)
+func FuzzCondition(f *testing.F) {
+	for _, when := range []string{`class == "dsn" && copies > 20`, `subject matches "(?i)x"`, `client_in("192.0.2.0/24")`, `let n = size; n / 2 > 1 ? true : false`, `[1, 2][size] in {"a": 1}`} {
+		f.Add(when)
 	}
+	facts, p := rich(), &Policy{domain: &Domain{}}
+	f.Fuzz(func(t *testing.T, when string) {
+		c, err := compile(when)
+		if err != nil {
+			return
+		}
+		begun := time.Now()
+		_, _ = c.holds(&environment{facts: map[string]any{}}, p, &facts)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
 }

@@ -1,130 +1,196 @@
-// Package tomlfile reads the TOML files that operators write. Every error names file, line
-// and column: of unknown keys, too.
+// Package tomlfile reads the TOML files that operators write. All that is wrong in a file
+// is told at once, each error with the file, line and column, the line itself with a mark
+// under the place, and what would be right.
+//
+// What a file may say is a Go struct. Its tags are
+//
+//	toml:"name"       the key; embedded structs are part of the struct around them
+//	toml:",rest"      a map that takes all further keys of the table
+//	doc:"…"           what the key means, for the JSON Schema
+//	min:"1" max:"9"   bounds of a number
+//	values:"a b"      what a string can be
+//	need:"true"       the key must be there
+//
+// and a type that has a method Values takes only what that returns.
 package tomlfile
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
-	"strconv"
+	"io"
+	"io/fs"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// Decode reads the file called name from data into v, a pointer to a struct. Its error has
-// all that is wrong, each as file:line:column: what, with the line itself below.
-func Decode(name string, data []byte, v any) error {
-	err := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields().Decode(v)
+// MaxSize is the size of the longest file that is read, in bytes.
+const MaxSize = 1 << 20
+
+// Document is a TOML file, read but not yet understood.
+type Document struct {
+	Name string
+	Tree map[string]any // tables are map[string]any, lists are []any
+
+	data   []byte
+	places places
+}
+
+// Read reads a file of at most MaxSize.
+func Read(fsys fs.FS, name string) (*Document, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return Parse(name, data)
+}
+
+// Parse reads the file called name from data.
+func Parse(name string, data []byte) (*Document, error) {
+	d := &Document{Name: name, data: data}
+	if len(data) > MaxSize {
+		return nil, &Error{File: name, Line: 1, Column: 1, What: fmt.Sprintf("the file is longer than %d bytes; split it", MaxSize)}
+	}
+	err := d.find()
 	if err == nil {
-		return nil
+		err = toml.Unmarshal(data, &d.Tree)
 	}
-	var unknown *toml.StrictMissingError
-	var wrong *toml.DecodeError
-	switch {
-	case errors.As(err, &unknown):
-		var all []error
-		for i := range unknown.Errors {
-			e := &unknown.Errors[i]
-			all = append(all, located(name, e, "unknown key "+strings.Join(e.Key(), ".")))
-		}
-		return errors.Join(all...)
-	case errors.As(err, &wrong):
-		return located(name, wrong, strings.TrimPrefix(wrong.Error(), "toml: "))
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		row, col := syntax.Position()
+		return nil, d.at(row, col, 1, strings.TrimPrefix(syntax.Error(), "toml: "))
 	}
-	return fmt.Errorf("%s:1:1: %w", name, err)
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
-// located writes an error with the line itself below, and a mark under the place.
-func located(name string, e *toml.DecodeError, what string) error {
-	row, col := e.Position()
-	if m := mismatch.FindStringSubmatch(what); m != nil {
-		what = fmt.Sprintf("a %s does not fit here", m[1])
+// Decode reads the file called name from data into v, a pointer to a struct.
+func Decode(name string, data []byte, v any) error {
+	d, err := Parse(name, data)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("%s:%d:%d: %s\n%s", name, row, col, what, mismatch.ReplaceAllString(e.String(), "a $1 does not fit here"))
+	return d.Decode(v)
 }
 
-// mismatch is the decoder's way to say that a value has the wrong type; it names our structs.
-var mismatch = regexp.MustCompile(`cannot decode TOML (\w+) into .*`)
-
-// Position is a place in a file, both from 1. The zero Position is that of what is not there.
-type Position struct{ Line, Column int }
-
-// Positions finds where each key of a file stands, by names such as limit.id.copies.
-func Positions(data []byte) map[string]Position {
-	at := map[string]Position{}
-	var p unstable.Parser
-	p.Reset(data)
-	table := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		var names []string
-		var first *unstable.Node
-		for it := e.Key(); it.Next(); {
-			if first == nil {
-				first = it.Node()
-			}
-			names = append(names, string(it.Node().Data))
-		}
-		if first == nil {
-			continue
-		}
-		key := strings.Join(names, ".")
-		if e.Kind == unstable.KeyValue {
-			key = table + key
-		} else {
-			table = key + "."
-		}
-		start := p.Shape(first.Raw).Start
-		at[key] = Position{start.Line, start.Column}
-	}
-	return at
+// Error is one thing that is wrong in a file.
+type Error struct {
+	File         string
+	Line, Column int    // both from 1
+	What         string // what is wrong, and what would be right
+	Text         string // the line itself
+	Width        int    // of the place, in characters
 }
 
-// Duration is a time span: as time.ParseDuration has it, and days, as in "30d".
-type Duration time.Duration
-
-// UnmarshalText reads "10m", "24h" or "30d".
-func (d *Duration) UnmarshalText(b []byte) error {
-	s := string(b)
-	v, err := time.ParseDuration(s)
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		var n uint64
-		n, err = strconv.ParseUint(days, 10, 16)
-		v = time.Duration(n) * 24 * time.Hour
+// Error has the line below what is wrong, with a mark under the place.
+func (e *Error) Error() string {
+	head := fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.What)
+	if e.Text == "" {
+		return head
 	}
-	if err != nil || v <= 0 {
-		return fmt.Errorf("%q is no time span; write it like 10m, 24h or 30d", s)
+	// Under a tab stands a tab, so that the mark is under its place on every terminal.
+	indent := []rune(e.Text)[:min(e.Column-1, utf8.RuneCountInString(e.Text))]
+	for i, r := range indent {
+		if r != '\t' {
+			indent[i] = ' '
+		}
 	}
-	*d = Duration(v)
-	return nil
+	return fmt.Sprintf("%s\n%5d | %s\n      | %s%s", head, e.Line, e.Text, string(indent), strings.Repeat("^", max(e.Width, 1)))
 }
 
-// Size is a number of bytes, as in "64MiB".
-type Size int64
-
-var units = []struct {
-	suffix string
-	bytes  int64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"B", 1}}
-
-// UnmarshalText reads "256KiB", "64MiB" or "20GiB".
-func (z *Size) UnmarshalText(b []byte) error {
-	s := string(b)
-	for _, u := range units {
-		digits, ok := strings.CutSuffix(s, u.suffix)
-		if !ok {
-			continue
-		}
-		n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 64)
-		if err != nil || n <= 0 || n > (1<<62)/u.bytes {
-			break
-		}
-		*z = Size(n * u.bytes)
-		return nil
+// Errors returns what is wrong in files of an error of Parse, Decode or a join of such, and
+// the rest as an error.
+func Errors(err error) (wrong []*Error, rest error) {
+	if e, ok := err.(*Error); ok {
+		return []*Error{e}, nil
 	}
-	return fmt.Errorf("%q is no size; write it like 256KiB, 64MiB or 20GiB", s)
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			w, r := Errors(err)
+			wrong, rest = append(wrong, w...), errors.Join(rest, r)
+		}
+		return wrong, rest
+	}
+	return nil, err
+}
+
+// maxText bounds what an error shows of a line, in characters.
+const maxText = 120
+
+// at is an error at a line and a column that counts bytes.
+func (d *Document) at(line, column, width int, what string) *Error {
+	text := strings.TrimRight(string(d.places.line(d.data, line)), "\r\n")
+	column = min(max(column, 1), len(text)+1)
+	e := &Error{File: d.Name, Line: max(line, 1), Column: utf8.RuneCountInString(text[:column-1]) + 1, What: what}
+	text = strings.ToValidUTF8(text, "?")
+	if e.Column > maxText {
+		return e // too far to the right to be shown
+	}
+	runes := []rune(text)
+	e.Text = string(runes[:min(len(runes), maxText)])
+	e.Width = max(1, min(width, len([]rune(e.Text))-e.Column+1))
+	return e
+}
+
+// WrongKey is an error at a key, such as limit.id.copies.
+func (d *Document) WrongKey(key, format string, args ...any) *Error {
+	p, ok := d.places.keys[key]
+	if !ok { // it is about the file as a whole
+		return &Error{File: d.Name, Line: 1, Column: 1, What: fmt.Sprintf(format, args...)}
+	}
+	return d.wrong(p, fmt.Sprintf(format, args...))
+}
+
+// WrongValue is an error at the value of a key.
+func (d *Document) WrongValue(key, format string, args ...any) *Error {
+	p, ok := d.places.values[key]
+	if !ok {
+		return d.WrongKey(key, format, args...)
+	}
+	return d.wrong(p, fmt.Sprintf(format, args...))
+}
+
+func (d *Document) wrong(p span, what string) *Error {
+	line, column := d.places.position(p.offset)
+	first, _, _ := strings.Cut(string(d.data[p.offset:p.offset+p.length]), "\n")
+	return d.at(line, column, utf8.RuneCountInString(first), what)
+}
+
+// WrongIn is an error within a string, at a line and column of it, both from 1.
+func (d *Document) WrongIn(key string, line, column, width int, what string) *Error {
+	p, ok := d.places.values[key]
+	if !ok {
+		return d.WrongKey(key, "%s", what)
+	}
+	raw := string(d.data[p.offset : p.offset+p.length])
+	begin := 1 // behind the quote
+	if strings.HasPrefix(raw, "\"\"\"") || strings.HasPrefix(raw, "'''") {
+		begin = 3
+		if rest := strings.TrimPrefix(raw[3:], "\r"); strings.HasPrefix(rest, "\n") { // not part of the string
+			begin = len(raw) - len(rest) + 1
+		}
+	}
+	row, col := d.places.position(p.offset + begin)
+	if line > 1 {
+		row, col = row+line-1, 1
+	}
+	return d.at(row, col+column-1, width, what)
+}
+
+// Line is the line of a key, from 1; 0 where it is not in the file.
+func (d *Document) Line(key string) int {
+	p, ok := d.places.keys[key]
+	if !ok {
+		return 0
+	}
+	line, _ := d.places.position(p.offset)
+	return line
 }

@@ -1,0 +1,234 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/tomlfile"
+)
+
+// Load reads a folder of rule files. Its error has all that is wrong in all files.
+func Load(fsys fs.FS) (*Set, error) {
+	l, err := loadFolder(fsys)
+	if err != nil {
+		return nil, err
+	}
+	return l.set()
+}
+
+// loader reads the files of a folder.
+type loader struct {
+	conditions *conditions
+	def        *loaded
+	files      []*loaded // in order of their names, the default first
+}
+
+// loaded is one file.
+type loaded struct {
+	doc    *tomlfile.Document
+	said   settings // by this file alone
+	all    layers
+	domain *Domain
+	err    error
+}
+
+// loadFolder reads all files. An error in one of them is in its err.
+func loadFolder(fsys fs.FS) (*loader, error) {
+	names, err := fs.Glob(fsys, "*.toml")
+	if err != nil {
+		return nil, fmt.Errorf("read rules: %w", err)
+	}
+	l := &loader{conditions: newConditions()}
+	base, err := tomlfile.Parse(builtInName, []byte(builtIn))
+	if err != nil {
+		return nil, err
+	}
+	l.def = l.read(fsys, DefaultFile, layers{}.over(base))
+	l.files = []*loaded{l.def}
+	if errors.Is(l.def.err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read rules: the folder has no %s; copy the one that is shipped", DefaultFile)
+	}
+	var others []string
+	for _, name := range names {
+		if name != DefaultFile {
+			others = append(others, name)
+		}
+	}
+	l.files = append(l.files, l.readAll(fsys, others)...)
+	return l, nil
+}
+
+// readAll reads files over the default, as many at a time as there are processors: most of
+// the work is to compile conditions.
+func (l *loader) readAll(fsys fs.FS, names []string) []*loaded {
+	files := make([]*loaded, len(names))
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				files[i] = l.read(fsys, names[i], l.def.all)
+			}
+		})
+	}
+	for i := range names {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	return files
+}
+
+// read reads one file over what is below it.
+func (l *loader) read(fsys fs.FS, name string, below layers) *loaded {
+	f := &loaded{}
+	if f.doc, f.err = tomlfile.Read(fsys, name); f.err != nil {
+		return f
+	}
+	wrong, _ := tomlfile.Errors(f.doc.Decode(&f.said))
+	f.all = below.over(f.doc)
+	f.domain = &Domain{File: name}
+	if name == DefaultFile {
+		wrong = append(wrong, f.all.complete(f.doc)...)
+	} else {
+		wrong = append(wrong, f.names()...)
+	}
+	wrong = append(wrong, f.policies()...)
+	wrong = append(wrong, f.keep()...)
+	wrong = append(wrong, f.compile(l.conditions)...)
+	if name != DefaultFile && l.def.domain != nil {
+		f.domain.inherit(l.def.domain.rules)
+	}
+	f.err = tomlfile.Together(wrong)
+	return f
+}
+
+// inherit appends rules, but for those of which d has one with the same name.
+func (d *Domain) inherit(rules []*Rule) {
+	own := d.rules
+	for _, r := range rules {
+		if !slices.ContainsFunc(own, func(o *Rule) bool { return o.Name == r.Name }) {
+			d.rules = append(d.rules, r)
+		}
+	}
+}
+
+// domainName is one that mail can have, as A-label.
+var domainName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$`)
+
+// named is a domain or a *.domain in the form in which it is looked up.
+func named(name string) (string, bool) {
+	domain, all := strings.CutPrefix(name, "*.")
+	domain = fingerprint.Domain(domain)
+	ok := domainName.MatchString(domain)
+	if all {
+		domain = "*." + domain
+	}
+	return domain, ok
+}
+
+// names fills in what the file is for.
+func (f *loaded) names() (wrong []*tomlfile.Error) {
+	d := f.domain
+	name, ok := named(strings.TrimSuffix(f.doc.Name, ".toml"))
+	if !ok {
+		wrong = append(wrong, f.doc.WrongKey("", "the name of the file is no domain; name it like example.org.toml or *.example.org.toml"))
+	}
+	d.Name, d.Names = name, []string{name}
+	for i, alias := range f.said.Aliases {
+		key := fmt.Sprintf("aliases[%d]", i)
+		name, ok := named(alias)
+		if !ok {
+			wrong = append(wrong, f.doc.WrongValue(key, "%q is no domain; write it like example.net or *.example.net", alias))
+		}
+		d.Names = append(d.Names, name)
+	}
+	return wrong
+}
+
+// policies makes the policy of the domain and those of its exceptions.
+func (f *loaded) policies() (wrong []*tomlfile.Error) {
+	d := f.domain
+	d.policy, wrong = f.all.policy(d, "")
+	exceptions := func(of string, said map[string]scope, name func(string) (string, bool), like string) map[string]*Policy {
+		all, written := map[string]*Policy{}, map[string]string{}
+		for _, key := range slices.Sorted(maps.Keys(said)) {
+			as, ok := name(key)
+			if !ok {
+				wrong = append(wrong, f.doc.WrongKey(tomlfile.Join(of, key), "%q is no %s; write it like %s", key, of, like))
+			} else if other, twice := written[as]; twice {
+				wrong = append(wrong, f.doc.WrongKey(tomlfile.Join(of, key), "%q and %q are the same %s", key, other, of))
+			}
+			written[as] = key
+		}
+		for _, key := range f.all.names(of) {
+			p, err := f.all.scoped(of, key).policy(d, tomlfile.Join(of, key))
+			p.ownMode = sub(sub(f.all.tree, of), key)["mode"] != nil
+			wrong = append(wrong, err...)
+			all[key] = p
+		}
+		return all
+	}
+	d.mailboxes = exceptions("mailbox", f.said.Mailbox, localPart, "abuse or ann.smith, without the domain")
+	d.senders = exceptions("sender", f.said.Sender, sender, "ann@example.net, example.net or *.example.net")
+	return wrong
+}
+
+// localPart is the name of a mailbox in the form in which it is looked up.
+func localPart(name string) (string, bool) {
+	local, _, _ := strings.Cut(fingerprint.Mailbox(name+"@example.org"), "@")
+	return local, name != "" && !strings.Contains(name, "@")
+}
+
+// sender is an address, a domain or a *.domain in that form.
+func sender(name string) (string, bool) {
+	if at := strings.LastIndexByte(name, '@'); at > 0 {
+		_, ok := named(name[at+1:])
+		return fingerprint.Mailbox(name), ok && name[at+1:] != "" && !strings.HasPrefix(name[at+1:], "*")
+	}
+	return named(name)
+}
+
+// set puts the files together.
+func (l *loader) set() (*Set, error) {
+	s := &Set{domains: map[string]*Domain{}, files: len(l.files) - 1}
+	var wrong []error
+	for _, f := range l.files {
+		if f.err != nil {
+			wrong = append(wrong, f.err)
+			continue
+		}
+		if f == l.def {
+			s.def = f.domain
+			continue
+		}
+		for i, name := range f.domain.Names {
+			if other := s.domains[name]; other != nil {
+				wrong = append(wrong, f.twice(i, other))
+				continue
+			}
+			s.domains[name] = f.domain
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// twice is the error of a name that another file has.
+func (f *loaded) twice(i int, other *Domain) error {
+	const why = "%s has rules in %s, too; a domain can have only one file"
+	if i == 0 {
+		return f.doc.WrongKey("", why, f.domain.Names[0], other.File)
+	}
+	return f.doc.WrongValue(fmt.Sprintf("aliases[%d]", i-1), why, f.domain.Names[i], other.File)
+}

@@ -1,0 +1,92 @@
+package rules
+
+import (
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/storm"
+	"breakwater/internal/tomlfile"
+)
+
+// settings is all that a rule file may say. The zero value of a field says nothing. To add a
+// setting, add it here: parsing, inheritance, `rules show` and the schema follow.
+type settings struct {
+	Aliases []string `toml:"aliases" doc:"Further domains with these rules; *.example.org are all sub-domains of example.org."`
+	scope
+	Mailbox map[string]scope `toml:"mailbox" doc:"Exceptions for mailboxes, by local part."`
+	Sender  map[string]scope `toml:"sender" doc:"Exceptions by the address in From: an address, a domain, or *.example.org for all sub-domains."`
+	Rules   []fileRule       `toml:"rule" doc:"Rules, tried in their order before anything else; the first that matches decides."`
+
+	Digest    Digest        `toml:"digest" doc:"Who is told of absorbed mail, and when."`
+	Retention fileRetention `toml:"retention" doc:"How long absorbed mail is kept, and can be released."`
+}
+
+// scope is what holds for a domain, and what may be otherwise for a mailbox or a sender.
+type scope struct {
+	Mode   Mode                   `toml:"mode" doc:"enforce carries decisions out; observe only logs and counts them, and delivers everything."`
+	Action map[className]Action   `toml:"action" doc:"What happens to mail that is in no storm, by its class."`
+	Limit  map[kindName]fileLimit `toml:"limit" doc:"When copies are a storm, by what they have in common."`
+}
+
+type fileLimit struct {
+	limitValues
+	Class map[className]limitValues `toml:",rest" doc:"Other values for mail of this class."`
+}
+
+type limitValues struct {
+	Copies int           `toml:"copies" min:"1" max:"1000000" doc:"So many arrive at each mailbox before the rest is a storm."`
+	Window time.Duration `toml:"window" doc:"Copies are forgotten at the pace of copies in this time."`
+	Calm   time.Duration `toml:"calm" doc:"A storm ends when nothing more has come for this time; longer than window."`
+	Action Action        `toml:"action" doc:"What happens to the rest of the storm; deliver: it is only shown."`
+}
+
+type fileRule struct {
+	Name   string `toml:"name" need:"true" doc:"What logs, digests and tests call the rule."`
+	When   string `toml:"when" need:"true" doc:"The condition, over the facts that the README lists."`
+	Action Action `toml:"action" need:"true" doc:"What happens to mail that matches."`
+	Text   string `toml:"text" doc:"For reject and tempfail, what the sending server is told."`
+}
+
+// className is a class in a rule file.
+type className classify.Class
+
+// Values are the classes.
+func (className) Values() []string { return texts(classify.Classes) }
+
+// kindName is a kind of key in a rule file.
+type kindName string
+
+// Values are the kinds.
+func (kindName) Values() []string {
+	var names []string
+	for _, k := range storm.Kinds {
+		names = append(names, k.String())
+	}
+	return names
+}
+
+func texts[T ~string](of []T) []string {
+	all := make([]string, len(of))
+	for i, v := range of {
+		all[i] = string(v)
+	}
+	return all
+}
+
+// builtIn holds where default.toml says nothing. What it leaves out default.toml must say.
+const builtIn = `
+[digest]
+to = "mailbox"
+language = "en"
+wait = "15m"
+interval = "6h"
+
+[retention]
+keep = "30d"
+`
+
+// builtInName is what sources call it.
+const builtInName = "built in"
+
+// Schema is the JSON Schema of rule files.
+func Schema() map[string]any { return tomlfile.Schema(settings{}, "Rules of breakwater for a domain") }
