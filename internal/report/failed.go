@@ -57,21 +57,7 @@ func (f *failed) find(told string) {
 	}
 }
 
-// others are beginnings of lines whose addresses are those of somebody else.
-var others = []string{
-	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "envelope-from",
-	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
-}
-
-// helpers tell that an address is the one to ask for help.
-var helpers = []string{"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt", "contato", "обратит", "联系", "聯絡", "連絡"}
-
-// labels are what stands before the address of somebody who failed.
-var labels = []string{
-	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
-	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址", "送信先", "受信者", "받는 사람",
-}
-
+// line takes the addresses and the code of a line.
 func (f *failed) line(line string) {
 	low := lower(line)
 	code, coded := codeOf(line)
@@ -176,6 +162,11 @@ func (f *failed) best(action Action) []Recipient {
 // sure reports whether somebody failed for certain.
 func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
+}
+
+// coded reports whether a code is in the text.
+func (f *failed) coded() bool {
+	return f.said != "" || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 }
 
 // forGood reports whether a code says that somebody failed for good.
