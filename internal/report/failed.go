@@ -125,15 +125,20 @@ func (f *failed) add(addr string, r rank) {
 	f.rcpts, f.ranks = append(f.rcpts, Recipient{Final: addr}), append(f.ranks, r)
 }
 
-// reason takes a code for that of those before it who have none, or of all.
+// reason takes a code for that of the one whose address is in its line, or else of the one
+// before it, or else of all.
 func (f *failed) reason(code, line string) {
-	found := false
-	for i := range f.rcpts {
-		if f.ranks[i] > named && f.rcpts[i].Diagnostic == "" {
-			f.rcpts[i].Status, f.rcpts[i].Diagnostic, found = code, line, true
+	for i := len(f.rcpts) - 1; i >= 0; i-- {
+		r := &f.rcpts[i]
+		if f.ranks[i] <= named || !strings.Contains(line, r.Final) && (i < len(f.rcpts)-1 || r.Diagnostic != "") {
+			continue
 		}
+		if r.Diagnostic == "" {
+			r.Status, r.Diagnostic = code, line
+		}
+		return
 	}
-	if !found && f.said == "" {
+	if f.said == "" {
 		f.code, f.said = code, line
 	}
 }
@@ -179,7 +184,7 @@ func (f *failed) forGood() bool {
 func codeOf(line string) (string, bool) {
 	reply := ""
 	for i := 0; i+4 < len(line); i++ {
-		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) {
+		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) && !(i > 1 && line[i-1] == '-' && isDigit(line[i-2])) {
 			continue
 		}
 		if line[i+1] == '.' {
@@ -195,6 +200,8 @@ func codeOf(line string) (string, bool) {
 	return reply, reply != ""
 }
 
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
 // partOfWord reports whether a code can not begin behind c: it is within a word, a number, an
 // IP address or a version.
 func partOfWord(c byte) bool {
@@ -207,10 +214,10 @@ func statusAt(s string) string {
 		return ""
 	}
 	end := 4
-	for end < len(s) && '0' <= s[end] && s[end] <= '9' {
+	for end < len(s) && isDigit(s[end]) {
 		end++
 	}
-	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9' {
+	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && isDigit(s[end+1]) {
 		return ""
 	}
 	return s[:end]

@@ -182,7 +182,7 @@ func (b *bounce) ofSystem() []string {
 		return []string{b.who, "text: " + b.said}
 	case b.answers && !certain:
 		return nil
-	case b.about != "" && (b.returns() || b.coded || b.names()):
+	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (certain || b.why != "" || b.said != "")):
 		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
 	case b.why != "" && (b.returns() || b.failed.early):
 		return []string{b.who, "text: " + b.why}

@@ -42,7 +42,7 @@ var failures = []string{
 	// Portuguese
 	"não entregue", "falha na entrega", "falha de entrega", "falha no envio", "erro na entrega", "erro de entrega", "erro no envio",
 	"não é possível entregar", "não foi possível entregar", "não pôde ser entregue", "não pode ser entregue",
-	"mensagem devolvida", "e-mail devolvido", "email devolvido", "status de entrega", "estado de entrega", "mensagem rejeitada", "mensagem recusada", "retorno de mensagem",
+	"mensagem devolvida", "e-mail devolvido", "email devolvido", "status de entrega", "mensagem rejeitada", "mensagem recusada", "retorno de mensagem",
 	// Dutch
 	"onbestelbaar", "niet afgeleverd", "niet bezorgd", "niet besteld", "bezorging mislukt", "bezorgen mislukt", "aflevering mislukt",
 	"afleveren mislukt", "afleverstatus", "bezorgstatus", "kon niet worden", "geweigerd", "retour afzender", "verzenden mislukt",
