@@ -29,6 +29,8 @@ var layers = map[string]string{
 	"internal/config":          "rules tomlfile",
 	"internal/mailfile":        "message",
 	"internal/setup":           "",
+	"internal/sweep":           "message storm store rules engine sweep/session",
+	"internal/sweep/session":   "",
 	"internal/store/badgerdb":  "storm store",
 	"internal/store/storetest": "storm store",
 	"internal/stormgen":        "message",
@@ -53,7 +55,7 @@ var impure = []string{"net", "os", "log", "log/slog", "syscall", "net/http", "os
 // homes of modules that one room alone knows.
 var homes = map[string][]string{
 	"github.com/emersion/go-milter":       {"internal/milterd", "internal/milterd/client"},
-	"github.com/emersion/go-imap":         {"internal/sweep"},
+	"github.com/emersion/go-imap":         {"internal/sweep/session"},
 	"github.com/jhillyerd/enmime":         {"internal/message"},
 	"github.com/dgraph-io/badger":         {"internal/store/badgerdb"},
 	"github.com/pelletier/go-toml":        {"internal/tomlfile"},

@@ -20,6 +20,7 @@ type file struct {
 	Mode   *Mode                     `toml:"mode"`
 	Action map[classify.Class]Action `toml:"action"`
 	Limit  map[string]fileLimit      `toml:"limit"`
+	Sweep  fileSweep                 `toml:"sweep"`
 }
 
 type fileLimit struct {
@@ -93,6 +94,7 @@ func (f *file) apply(d *Domain) error {
 		}
 		d.limits[k] = merged
 	}
+	wrong = append(wrong, f.applySweep(&d.sweep))
 	if err := errors.Join(wrong...); err != nil {
 		return err
 	}

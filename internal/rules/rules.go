@@ -45,6 +45,7 @@ type Domain struct {
 	actions map[classify.Class]Action
 	rules   map[classify.Class]Source // where actions come from
 	limits  map[storm.Kind]limit
+	sweep   Sweep
 }
 
 // Set is the rules of a host.
@@ -109,7 +110,7 @@ func load(fsys fs.FS, name string, def *Domain) (*Domain, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Domain{actions: map[classify.Class]Action{}, rules: map[classify.Class]Source{}, limits: map[storm.Kind]limit{}}
+	d := &Domain{actions: map[classify.Class]Action{}, rules: map[classify.Class]Source{}, limits: map[storm.Kind]limit{}, sweep: shippedSweep}
 	if def != nil {
 		d = def.clone(fingerprint.Domain(strings.TrimSuffix(path.Base(name), ".toml")))
 	}
