@@ -139,6 +139,38 @@ func subject(raw []byte) string {
 	return s
 }
 
+// absorbed is the server's name of the folder for what is absorbed.
+func (b *mailbox) absorbed() string {
+	s := b.session()
+	defer s.Close()
+	if _, err := s.List(context.Background()); err != nil {
+		b.t.Fatal(err)
+	}
+	return s.Name("Breakwater/Absorbed")
+}
+
+// same fails the test where the mailbox is not as it was, apart from empty folders.
+func (b *mailbox) same(before map[string][]string) {
+	b.t.Helper()
+	now := b.contents()
+	for name := range now {
+		if len(now[name]) == 0 && len(before[name]) == 0 {
+			delete(now, name)
+		}
+	}
+	for name, list := range before {
+		if len(list) > 0 && !slices.Equal(list, now[name]) {
+			b.t.Errorf("%s has %d messages, not the %d it had\n%s\nbefore:\n%s", name, len(now[name]), len(list), some(now[name]), some(list))
+		}
+		delete(now, name)
+	}
+	for name, list := range now {
+		b.t.Errorf("%s has %d messages left", name, len(list))
+	}
+}
+
+func some(list []string) string { return strings.Join(list[:min(len(list), 8)], "\n") }
+
 // count is how many messages there are in all folders.
 func count(contents map[string][]string) (n int) {
 	for _, list := range contents {

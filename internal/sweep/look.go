@@ -121,16 +121,8 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 	if v.scratch.lost != nil {
 		s.Log.Warn("what the daemon knows is left out", "err", v.scratch.lost)
 	}
-	back := map[uint32]bool{}
-	restored, err := session.ParseUIDs(had.Restored)
-	if err != nil {
-		return fmt.Errorf("read state: %w", err)
-	}
-	for _, uid := range restored {
-		back[uid] = true
-	}
-	fp.Looked, fp.Young, fp.Observed = len(v.all), len(v.young), v.observed
-	fp.draw(v.all, v.possible(local), back)
+	fp.Looked, fp.Young, fp.Restored, fp.Observed = len(v.all), len(v.young), v.restored, v.observed
+	fp.draw(v.all, v.possible(local))
 	for i := range fp.batches {
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}
@@ -154,6 +146,7 @@ type view struct {
 	next     uint32 // UIDs from here on are not looked at
 	migrated bool   // all INTERNALDATEs are one day
 	all      []*candidate
+	restored int
 	observed int
 	latest   time.Time
 }
@@ -171,16 +164,24 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 	if err != nil {
 		return err
 	}
+	restored, err := session.ParseUIDs(had.Restored)
+	if err != nil {
+		return err
+	}
 	err = v.link.with(ctx, func(in *session.Session) error {
-		v.todo, v.young, v.next, v.marking = nil, nil, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
+		v.todo, v.young, v.restored, v.next, v.marking = nil, nil, 0, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
 		if err := v.enter(ctx, in); err != nil {
 			return err
 		}
 		add := func(m session.Message) error {
 			v.next = max(v.next, m.UID+1)
-			if v.Now().Sub(m.InternalDate) < minAge {
+			_, back := slices.BinarySearch(restored, m.UID)
+			switch {
+			case back:
+				v.restored++
+			case v.Now().Sub(m.InternalDate) < minAge:
 				v.young = append(v.young, m.UID)
-			} else {
+			default:
 				v.todo = append(v.todo, meta{m.UID, m.InternalDate, m.Size})
 			}
 			return nil

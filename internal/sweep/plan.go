@@ -142,6 +142,7 @@ type FolderPlan struct {
 	Mark      int            `json:"mark"`                // with a keyword
 	Protected map[string]int `json:"protected,omitempty"` // copies that stay, by reason
 	Young     int            `json:"young,omitempty"`     // left for the next sweep
+	Restored  int            `json:"restored,omitempty"`  // brought back by an undo, and left alone since
 	Observed  int            `json:"observed,omitempty"`  // would go, were the rules not in observe mode
 	Groups    []Group        `json:"groups,omitempty"`    // what goes, most first
 
@@ -181,10 +182,9 @@ func target(a rules.Action, r rules.Sweep) (to, keyword string) {
 	return to, keyword
 }
 
-// draw makes the plan of a folder out of its messages: those that have a decision go, save what
-// an undo has brought back.
-func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, back map[uint32]bool) {
-	exchange(slices.DeleteFunc(slices.Clone(all), func(c *candidate) bool { return back[c.uid] }))
+// draw makes the plan of a folder out of its messages: those that have a decision go.
+func (p *FolderPlan) draw(all []*candidate, r rules.Sweep) {
+	exchange(all)
 	type place struct{ to, keyword string }
 	type group struct{ storm, reason, rule, to string }
 	groups := map[group]*Group{}
@@ -195,9 +195,6 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, back map[uint32]bool)
 			continue
 		}
 		to, keyword := target(c.decision.Action, r)
-		if back[c.uid] {
-			c.protected = "brought back by undo"
-		}
 		if c.protected != "" {
 			if p.Protected == nil {
 				p.Protected = map[string]int{}
