@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"breakwater/internal/store"
+	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
 )
 
@@ -34,6 +35,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /incidents", s.incidents)
+	mux.Handle("/store/", remote.Handler(s.Store))
 	return mux
 }
 
