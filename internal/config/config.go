@@ -35,6 +35,7 @@ type Config struct {
 	Log          Log               `toml:"log"`
 	Milter       Milter            `toml:"milter"`
 	Site         Site              `toml:"site"`
+	Sweep        Sweep             `toml:"sweep"`
 }
 
 // Log says how to log.
@@ -106,7 +107,8 @@ func Default() Config {
 			SocketMode: "0660", MaxConnections: 500, MaxMessage: 64 << 20,
 			JudgeTimeout: tomlfile.Duration(3 * time.Second), IdleTimeout: tomlfile.Duration(time.Hour),
 		},
-		Site: Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+		Site:  Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}},
+		Sweep: Sweep{State: "/var/lib/breakwater/sweep", Connections: 4},
 	}
 }
 
@@ -164,7 +166,7 @@ func (c *Config) check() (key string, err error) {
 			return v.key, fmt.Errorf("%s %s", v.key, v.why)
 		}
 	}
-	return "", nil
+	return c.Sweep.check()
 }
 
 // StoreFolder is the folder of the Badger store.

@@ -62,6 +62,10 @@ func TestErrors(t *testing.T) {
 		{"[milter]\nsocket_mode = \"0999\"", "milter.socket_mode must be octal"},
 		{"[site]\nrelays = [\"localhost\"]", "breakwater.toml:2:11: "},
 		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:1: log.level must be"},
+		{"[[sweep.account]]\nuser = \"a\"", "sweep.account 1 names no server"},
+		{"[[sweep.account]]\nserver = \"imaps://a\"\nuser = \"a\"", "needs one of password_file"},
+		{"[[sweep.account]]\nserver = \"imaps://a\"\npassword_file = \"/p\"\nusers = [\"a\"]", "need a master"},
+		{"[sweep]\nconnections = 0", "breakwater.toml:2:1: sweep.connections must be"},
 	}
 	for _, tt := range tests {
 		if _, err := load(t, tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -173,34 +173,45 @@ func (j *journal) plan(plan *Plan) error {
 // openJournal reads a journal and goes on with it. A last line that was cut off is dropped:
 // what it would have told has not begun.
 func openJournal(name string) (*journal, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
+	j, whole, err := readJournal(name, os.O_RDWR|os.O_APPEND)
 	if err != nil {
-		return nil, fmt.Errorf("open journal: %w", err)
+		return nil, err
 	}
-	j := &journal{name: name, f: f}
-	if err := j.read(); err != nil {
-		return nil, errors.Join(fmt.Errorf("read journal %s: %w", name, err), f.Close())
+	if err := j.f.Truncate(whole); err != nil {
+		return nil, errors.Join(fmt.Errorf("open journal: %w", err), j.Close())
 	}
 	return j, nil
 }
 
-func (j *journal) read() error {
+// readJournal reads a journal, and tells how long it is without a last line that was cut off.
+func readJournal(name string, mode int) (j *journal, whole int64, err error) {
+	f, err := os.OpenFile(name, mode, 0)
+	if err != nil {
+		return nil, 0, fmt.Errorf("open journal: %w", err)
+	}
+	j = &journal{name: name, f: f}
+	if whole, err = j.read(); err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("read journal %s: %w", name, err), f.Close())
+	}
+	return j, whole, nil
+}
+
+func (j *journal) read() (whole int64, err error) {
 	r := bufio.NewReaderSize(j.f, 1<<20)
-	var whole int64
 	for line := 1; ; line++ {
 		b, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return j.f.Truncate(whole)
+			return whole, nil
 		}
 		if err != nil {
-			return err
+			return 0, err
 		}
 		var rec record
 		if err := json.Unmarshal(b, &rec); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
+			return 0, fmt.Errorf("line %d: %w", line, err)
 		}
 		if err := j.take(rec); err != nil {
-			return fmt.Errorf("line %d: %w", line, err)
+			return 0, fmt.Errorf("line %d: %w", line, err)
 		}
 		whole += int64(len(b))
 	}

@@ -391,3 +391,45 @@ func (s *Sweep) nextPath(run string) string {
 
 // NewRun names a run by its time.
 func NewRun(at time.Time) string { return at.UTC().Format("20060102T150405.000Z") }
+
+// Journal is a run at an account, in short.
+type Journal struct {
+	Run     string    `json:"run"`
+	Account string    `json:"account"`
+	At      time.Time `json:"at"`
+	State   string    `json:"state"`   // applied, undone, or cut off
+	Planned int       `json:"planned"` // messages
+	Moved   int       `json:"moved"`
+	Back    int       `json:"back"`
+}
+
+// Journals lists those in a folder, oldest first.
+func Journals(folder string) ([]Journal, error) {
+	names, err := filepath.Glob(filepath.Join(folder, "*", "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	list := []Journal{}
+	for _, name := range names {
+		j, _, err := readJournal(name, os.O_RDONLY) // it may be under way
+		if err != nil {
+			return nil, err
+		}
+		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
+		if j.undone {
+			v.State = "undone"
+		} else if j.applied {
+			v.State = "applied"
+		}
+		for _, p := range j.batches {
+			v.Planned += len(p.Messages)
+			v.Moved += len(p.forth.moved)
+			v.Back += len(p.back.moved)
+		}
+		list = append(list, v)
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
