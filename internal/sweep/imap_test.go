@@ -122,7 +122,7 @@ func (b *mailbox) contents() map[string][]string {
 			flags := slices.DeleteFunc(m.Flags, func(f string) bool { return f == `\Recent` })
 			slices.Sort(flags)
 			sum := sha256.Sum256(m.Raw)
-			all[f.Name] = append(all[f.Name], fmt.Sprint(hex.EncodeToString(sum[:8]), " ", m.InternalDate.Unix(), " ", flags, " ", subject(m.Raw)))
+			all[f.Name] = append(all[f.Name], fmt.Sprint(hex.EncodeToString(sum[:8]), " ", m.InternalDate.Unix(), " ", flags, " ", queueID(m.Raw)))
 			return nil
 		})
 		if err != nil {
@@ -131,12 +131,6 @@ func (b *mailbox) contents() map[string][]string {
 		slices.Sort(all[f.Name])
 	}
 	return all
-}
-
-func subject(raw []byte) string {
-	_, after, _ := strings.Cut(string(raw), "Subject: ")
-	s, _, _ := strings.Cut(after, "\r\n")
-	return s
 }
 
 // absorbed is the server's name of the folder for what is absorbed.
