@@ -16,8 +16,8 @@ type carrier struct {
 	back    bool   // it is an undo
 	keyword string // ours
 	log     *slog.Logger
-	full    map[string]error // folders that take no more, and what the server said
-	made    map[string]bool  // folders that are there for certain
+	full    map[string]error         // folders that take no more, and what the server said
+	ends    map[string]session.State // folders that are there for certain, as far as they are known
 }
 
 // load is what is to be moved now, out of the selected folder.
@@ -67,6 +67,7 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) er
 	}
 	if err = c.move(ctx, s, p, l); session.Refused(err) {
 		c.full[l.to] = err
+		delete(c.ends, l.to) // it may be gone
 		c.log.Error("the server refuses", "folder", l.to, "err", err)
 		return c.settle(ctx, s, p, l) // it may have moved some
 	}
@@ -80,7 +81,7 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 	if len(l.list) == 0 {
 		return nil
 	}
-	st, err := s.Select(ctx, l.from, false)
+	st, err := s.Enter(ctx, l.from, false)
 	if session.Refused(err) {
 		return errAway
 	}
@@ -166,13 +167,7 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if !s.Move && !s.UIDPlus {
 		return errors.New("the server has neither MOVE nor UIDPLUS: messages can not be moved one by one; plan again to mark them instead")
 	}
-	if !c.made[l.to] {
-		if err := s.Create(ctx, l.to); err != nil {
-			return err
-		}
-		c.made[l.to] = true
-	}
-	st, err := s.Status(ctx, l.to)
+	st, err := c.end(ctx, s, l.to)
 	if err != nil {
 		return err
 	}
@@ -188,6 +183,9 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	}
 	if err != nil {
 		return err
+	}
+	if n := len(at.Dest); n > 0 {
+		c.ends[l.to] = session.State{UIDValidity: at.UIDValidity, UIDNext: slices.Max(at.Dest) + 1}
 	}
 	if at.UIDValidity == 0 { // the server does not say: what is not here is there
 		at.UIDValidity = st.UIDValidity
@@ -208,6 +206,22 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 		return c.flags(ctx, s, l, at)
 	}
 	return nil
+}
+
+// end is the state of a folder that messages go to, which is made if it is missing. What is
+// moved there gets its UIDNEXT or a later UID.
+func (c *carrier) end(ctx context.Context, s *session.Session, folder string) (session.State, error) {
+	if st, ok := c.ends[folder]; ok {
+		return st, nil
+	}
+	if err := s.Create(ctx, folder); err != nil {
+		return session.State{}, err
+	}
+	st, err := s.Status(ctx, folder)
+	if err == nil {
+		c.ends[folder] = st
+	}
+	return st, err
 }
 
 // of are the UIDs that entries have in their batch.
@@ -286,7 +300,7 @@ func unchanged(after, before []string) bool {
 
 // removeCopies takes copies away of messages that are where they were.
 func removeCopies(ctx context.Context, s *session.Session, folder string, copies []uint32) error {
-	if _, err := s.Select(ctx, folder, false); err != nil {
+	if _, err := s.Enter(ctx, folder, false); err != nil {
 		return err
 	}
 	if err := s.Store(ctx, copies, session.Add, 0, `\Deleted`); err != nil {
@@ -300,7 +314,7 @@ func (c *carrier) flags(ctx context.Context, s *session.Session, l load, at sess
 	if len(at.Dest) == 0 {
 		return nil
 	}
-	if _, err := s.Select(ctx, l.to, false); err != nil {
+	if _, err := s.Enter(ctx, l.to, false); err != nil {
 		return err
 	}
 	now, err := flagsOf(ctx, s, at.Dest)
@@ -331,7 +345,7 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 		return nil
 	}
 	l := load{from: p.Folder, list: list}
-	st, err := s.Select(ctx, p.Folder, false)
+	st, err := s.Enter(ctx, p.Folder, false)
 	if session.Refused(err) || err == nil && st.UIDValidity != p.UIDValidity {
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", p.Folder, errAway)})
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // batchSize is how many messages one command moves at most: what is in doubt after a cut.
-const batchSize = 500
+const batchSize = 2000
 
 // batch is messages of one folder that go to one place.
 type batch struct {

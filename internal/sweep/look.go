@@ -202,7 +202,7 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 
 // enter selects the folder for reading, and makes sure that it is still the same.
 func (v *view) enter(ctx context.Context, in *session.Session) error {
-	st, err := in.Select(ctx, v.folder, true)
+	st, err := in.Enter(ctx, v.folder, true)
 	if session.Refused(err) || err == nil && st.UIDValidity != v.state.UIDValidity {
 		return errAway
 	}

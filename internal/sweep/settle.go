@@ -24,7 +24,7 @@ func (c *carrier) settle(ctx context.Context, s *session.Session, p *progress, l
 	if err != nil {
 		return err
 	}
-	st, err := s.Select(ctx, l.to, false)
+	st, err := s.Enter(ctx, l.to, false)
 	if session.Refused(err) { // it was not even made
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Of: begun.Of, Why: "cut off before it began"})
 	}
@@ -111,7 +111,7 @@ func whole(ctx context.Context, s *session.Session, l load, twice, marked []uint
 	if len(marked) == 0 {
 		return nil
 	}
-	if _, err := s.Select(ctx, l.from, false); err != nil {
+	if _, err := s.Enter(ctx, l.from, false); err != nil {
 		return err
 	}
 	return s.Store(ctx, marked, session.Remove, 0, `\Deleted`)
@@ -119,7 +119,7 @@ func whole(ctx context.Context, s *session.Session, l load, twice, marked []uint
 
 // present returns the flags of what is still in the folder that it was to leave.
 func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, l load) (map[uint32][]string, error) {
-	st, err := s.Select(ctx, l.from, false)
+	st, err := s.Enter(ctx, l.from, false)
 	if session.Refused(err) || err == nil && st.UIDValidity != p.validity(c.back) {
 		return nil, nil
 	}

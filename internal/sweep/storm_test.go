@@ -48,8 +48,8 @@ func (h *hit) add(it stormgen.Item) {
 	h.items[id] = it
 	flags := [][]string{nil, {`\Seen`}, {`\Seen`, "$NotJunk"}}[len(h.mails)%3]
 	h.mails = append(h.mails, mail{
-		raw: fmt.Sprintf("Return-Path: <%s>\r\nDelivered-To: u1@example.test\r\nReceived: from %s by mx.example.test with ESMTP id %s; %s\r\n%s",
-			it.Envelope.ReversePath, it.Envelope.Helo, id, it.At.Format(time.RFC1123Z), it.Raw),
+		raw: fmt.Sprintf("Return-Path: <%s>\r\nX-Original-To: %s\r\nDelivered-To: u1@example.test\r\nReceived: from %s by mx.example.test with ESMTP id %s; %s\r\n%s",
+			it.Envelope.ReversePath, it.Envelope.Recipients[0].Addr, it.Envelope.Helo, id, it.At.Format(time.RFC1123Z), it.Raw),
 		internal: it.At, flags: flags,
 	})
 }
@@ -182,7 +182,11 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 			wanted[it.Group] = true
 		}
 	}
-	t.Logf("%d messages, %d moved, in %v", len(h.mails), plan.Move(), took)
+	bytes := 0
+	for _, m := range h.mails {
+		bytes += len(m.raw)
+	}
+	t.Logf("%d messages, %d MiB, %d moved, in %v", len(h.mails), bytes>>20, plan.Move(), took)
 	for _, k := range stormgen.Kinds {
 		t.Logf("%12s: %6d, of these %6d stay", k, total[k], stay[k])
 		if stay[k]+gone[k] != total[k] {
@@ -194,6 +198,11 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 	}
 	if share := float64(gone[stormgen.Copy]) / float64(total[stormgen.Copy]); share < 0.99 {
 		t.Errorf("%.2f%% of the copies moved", 100*share)
+	}
+	for _, line := range after[b.absorbed()] {
+		if it := h.items[line[strings.LastIndexByte(line, ' ')+1:]]; it.Kind == stormgen.Ordinary {
+			t.Errorf("moved: %s\n%.1500s", it.At, it.Raw)
+		}
 	}
 	for g := range wanted {
 		if n := groups[g]; n < 1 || n > 3 {

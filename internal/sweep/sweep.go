@@ -196,7 +196,7 @@ func (s *Sweep) forsake(j *journal) error {
 
 // carryOut carries out what of a journal is not done.
 func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
-	c := &carrier{j: j, keyword: s.Rules.Keyword, log: s.Log, full: map[string]error{}, made: map[string]bool{}}
+	c := &carrier{j: j, keyword: s.Rules.Keyword, log: s.Log, full: map[string]error{}, ends: map[string]session.State{}}
 	if err := s.each(ctx, l, c); err != nil {
 		return &ErrIncomplete{j.head.Run, err}
 	}
@@ -285,7 +285,7 @@ func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
 			return u, err
 		}
 	}
-	back := &carrier{j: j, back: true, keyword: s.Rules.Keyword, log: log, full: map[string]error{}, made: map[string]bool{}}
+	back := &carrier{j: j, back: true, keyword: s.Rules.Keyword, log: log, full: map[string]error{}, ends: map[string]session.State{}}
 	err = s.each(ctx, l, back)
 	for _, p := range j.batches {
 		u.Moved += len(p.forth.moved)

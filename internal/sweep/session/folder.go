@@ -92,8 +92,25 @@ func (s *Session) Name(path string) string {
 	return prefix + path
 }
 
+// Enter is Select, but for a folder that is selected already, which may cost a server a second.
+// The state is then that of when it was selected.
+func (s *Session) Enter(ctx context.Context, name string, readOnly bool) (State, error) {
+	if s.in.name == name && s.in.readOnly == readOnly {
+		return s.in.state, nil
+	}
+	return s.Select(ctx, name, readOnly)
+}
+
+// selected is the folder that is selected; it has no name where none is.
+type selected struct {
+	name     string
+	readOnly bool
+	state    State
+}
+
 // Select selects a folder; readOnly leaves even \Recent as it is.
 func (s *Session) Select(ctx context.Context, name string, readOnly bool) (State, error) {
+	s.in = selected{} // whether it works or not, RFC 3501 §6.3.1
 	var st State
 	err := s.do(ctx, func() error {
 		d, err := s.c.Select(name, &imap.SelectOptions{ReadOnly: readOnly, CondStore: s.CondStore}).Wait()
@@ -102,6 +119,7 @@ func (s *Session) Select(ctx context.Context, name string, readOnly bool) (State
 		}
 		st = State{UIDValidity: d.UIDValidity, UIDNext: uint32(d.UIDNext), Messages: d.NumMessages, HighestModSeq: d.HighestModSeq}
 		st.Keywords = slices.Contains(d.PermanentFlags, imap.FlagWildcard)
+		s.in = selected{name, readOnly, st}
 		return nil
 	})
 	return st, wrap("select "+name, err)

@@ -52,6 +52,7 @@ type Session struct {
 	traffic   *Traffic
 	namespace *imap.NamespaceData
 	delim     rune
+	in        selected
 }
 
 // errTimeout is what ends a command whose server is silent.
