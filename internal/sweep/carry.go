@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
+	"time"
 
 	"breakwater/internal/sweep/session"
 )
@@ -18,6 +20,7 @@ type carrier struct {
 	log     *slog.Logger
 	full    map[string]error         // folders that take no more, and what the server said
 	ends    map[string]session.State // folders that are there for certain, as far as they are known
+	pause   time.Duration            // for a server to end what it was at when a connection was lost
 }
 
 // load is what is to be moved now, out of the selected folder.
@@ -99,6 +102,11 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 	}
 	if l.flags, err = flagsOf(ctx, s, l.uids()); err != nil {
 		return err
+	}
+	if p.leg(c.back).cut != nil && !s.Move {
+		if err := unmark(ctx, s, l.list, l.flags); err != nil {
+			return err
+		}
 	}
 	l.list = slices.DeleteFunc(l.list, func(e entry) bool {
 		flags, there := l.flags[e.now]
@@ -234,6 +242,17 @@ func of(list []entry) string {
 }
 
 func (c *carrier) done(p *progress, list []entry, at session.Copied) error {
+	return c.j.write(c.record(p, list, at))
+}
+
+// settled is done for what was found out later.
+func (c *carrier) settled(p *progress, list []entry, at session.Copied) error {
+	r := c.record(p, list, at)
+	r.Settled = true
+	return c.j.write(r)
+}
+
+func (c *carrier) record(p *progress, list []entry, at session.Copied) record {
 	batch := map[uint32]uint32{}
 	for _, e := range list {
 		batch[e.now] = e.UID
@@ -242,7 +261,22 @@ func (c *carrier) done(p *progress, list []entry, at session.Copied) error {
 	for i, uid := range at.Source {
 		ours[i] = batch[uid]
 	}
-	return c.j.write(record{Op: opDone, N: p.N, Back: c.back, Of: session.FormatUIDs(ours), UIDs: session.FormatUIDs(at.Dest), UIDValidity: at.UIDValidity})
+	return record{Op: opDone, N: p.N, Back: c.back, Of: session.FormatUIDs(ours), UIDs: session.FormatUIDs(at.Dest), UIDValidity: at.UIDValidity}
+}
+
+// unmark takes away the marks that were to let messages be expunged, and changes flags so.
+func unmark(ctx context.Context, s *session.Session, list []entry, flags map[uint32][]string) error {
+	var marked []uint32
+	for _, e := range list {
+		if has(flags[e.now], `\Deleted`) && !has(e.Flags, `\Deleted`) {
+			marked = append(marked, e.now)
+			flags[e.now] = slices.DeleteFunc(flags[e.now], func(f string) bool { return strings.EqualFold(f, `\Deleted`) })
+		}
+	}
+	if len(marked) == 0 {
+		return nil
+	}
+	return s.Store(ctx, marked, session.Remove, 0, `\Deleted`)
 }
 
 // copyAndExpunge is MOVE for servers without it: COPY; when the server has said where the

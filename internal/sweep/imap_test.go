@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
@@ -194,7 +196,7 @@ func (b *mailbox) sweep(lines string) *Sweep {
 		Engine: func(s store.Store) *engine.Engine {
 			return &engine.Engine{Store: s, Rules: func() *rules.Set { return set }, Hasher: hasher}
 		},
-		Rules: set.For("example.test").Sweep(), Backoff: time.Millisecond, Log: log,
+		Rules: set.For("example.test").Sweep(), Backoff: time.Millisecond, Pause: 100 * time.Millisecond, Log: log,
 	}
 }
 
@@ -224,4 +226,17 @@ func planned(t testing.TB, s *Sweep) *Plan {
 		t.Fatal(err)
 	}
 	return plan
+}
+
+// rename gives a folder another name, which no sweep does.
+func (b *mailbox) rename(from, to string) {
+	b.t.Helper()
+	c, err := imapclient.DialInsecure(strings.TrimPrefix(b.options.Server, "imap+plain://"), nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer c.Close()
+	if err := errors.Join(c.Login(b.options.User, b.options.Password).Wait(), c.Rename(from, to, nil).Wait()); err != nil {
+		b.t.Error(err)
+	}
 }

@@ -122,7 +122,7 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		s.Log.Warn("what the daemon knows is left out", "err", v.scratch.lost)
 	}
 	fp.Looked, fp.Young, fp.Restored, fp.Observed = len(v.all), len(v.young), v.restored, v.observed
-	fp.draw(v.all, v.possible(local))
+	fp.draw(v.all, v.possible(local), s.Batch)
 	for i := range fp.batches {
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}

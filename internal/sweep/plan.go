@@ -183,7 +183,8 @@ func target(a rules.Action, r rules.Sweep) (to, keyword string) {
 }
 
 // draw makes the plan of a folder out of its messages: those that have a decision go.
-func (p *FolderPlan) draw(all []*candidate, r rules.Sweep) {
+// One batch has size of them at most.
+func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, size int) {
 	exchange(all)
 	type place struct{ to, keyword string }
 	type group struct{ storm, reason, rule, to string }
@@ -229,7 +230,7 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep) {
 		} else {
 			p.Move += len(list)
 		}
-		for part := range slices.Chunk(list, batchSize) {
+		for part := range slices.Chunk(list, size) {
 			p.batches = append(p.batches, batch{Folder: p.Folder, To: to.to, Keyword: to.keyword, Messages: entries(part)})
 		}
 	}

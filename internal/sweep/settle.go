@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"slices"
+	"time"
 
 	"breakwater/internal/sweep/session"
 )
@@ -11,22 +12,76 @@ import (
 // half: each message is then either where it was, or where it was to go. What is in both
 // places stays where it was.
 func (c *carrier) settle(ctx context.Context, s *session.Session, p *progress, l load) error {
-	begun := p.leg(c.back).pending
-	if begun == nil {
+	leg := p.leg(c.back)
+	if leg.pending == nil {
 		return nil
 	}
-	list, err := p.begun(begun, c.back)
+	list, err := p.begun(leg.pending, c.back)
 	if err != nil {
 		return err
 	}
-	l.list = list
+	if l.list = list; s.Move || s.UIDPlus {
+		if err := c.calm(ctx, s, p, l); err != nil {
+			return err
+		}
+	}
+	return c.reconcile(ctx, s, p, l, leg.pending)
+}
+
+// found looks once more, at the end, at a batch that was cut off: a server may have gone on
+// with a command long after the connection was gone.
+func (c *carrier) found(ctx context.Context, s *session.Session, p *progress) error {
+	if p.Keyword != "" {
+		return nil
+	}
+	l := load{from: p.Folder, to: p.To, list: p.all(c.back)}
+	if c.back {
+		l.from, l.to = l.to, l.from
+	}
+	leg := p.leg(c.back)
+	if err := c.settle(ctx, s, p, l); err != nil || leg.cut == nil {
+		return err
+	}
+	return c.reconcile(ctx, s, p, l, leg.cut)
+}
+
+// calm waits until a server changes nothing any more where a command was cut off.
+func (c *carrier) calm(ctx context.Context, s *session.Session, p *progress, l load) error {
+	for before := -1; ; {
+		if c.pause > 0 {
+			select {
+			case <-time.After(c.pause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		here, err := c.present(ctx, s, p, l)
+		if err != nil {
+			return err
+		}
+		now := 0
+		for _, flags := range here {
+			now += 1 + len(flags)
+		}
+		if now == before {
+			return nil
+		}
+		before = now
+	}
+}
+
+// reconcile compares what the journal has of the messages in l with what is here and there,
+// since a command was begun, and puts right what differs. A server may still be at a command of
+// a lost connection: so what is in both places is brought to where it was to go, which is what
+// that command wants, too; and no copy is removed unless another one is there to stay.
+func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress, l load, begun *record) error {
 	here, err := c.present(ctx, s, p, l)
 	if err != nil {
 		return err
 	}
 	st, err := s.Enter(ctx, l.to, false)
 	if session.Refused(err) { // it was not even made
-		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Of: begun.Of, Why: "cut off before it began"})
+		return c.left(p, l.list)
 	}
 	if err != nil {
 		return err
@@ -39,45 +94,140 @@ func (c *carrier) settle(ctx context.Context, s *session.Session, p *progress, l
 	if err != nil {
 		return err
 	}
-	at := session.Copied{UIDValidity: st.UIDValidity}
-	var left []entry
-	for _, e := range list { // what is not here any more has the first claim to what is there
-		if _, stays := here[e.now]; stays {
-			continue
-		}
-		if uid := there.take(e); uid != 0 {
-			at.Source, at.Dest = append(at.Source, e.now), append(at.Dest, uid)
-		} else {
-			left = append(left, e) // somebody else took it away
-		}
+	f := p.compare(c, l, here, there, st.UIDValidity)
+	if first == 0 || !s.UIDPlus {
+		f.extra = nil
 	}
-	var twice, marked []uint32
-	for _, e := range list {
-		flags, stays := here[e.now]
-		if !stays {
-			continue
-		}
-		left = append(left, e)
-		if uid := there.take(e); uid != 0 && first != 0 {
-			twice = append(twice, uid)
-		}
-		if has(flags, `\Deleted`) && !has(e.Flags, `\Deleted`) && !s.Move {
-			marked = append(marked, e.now)
-		}
-	}
-	if err := whole(ctx, s, l, twice, marked); err != nil {
-		return err
-	}
-	c.log.Info("settled what was cut off", "folder", l.from, "moved", len(at.Source), "stay", len(left))
-	if len(at.Source) > 0 {
-		if err := c.done(p, list, at); err != nil {
+	if len(f.extra) > 0 {
+		if err := removeCopies(ctx, s, l.to, f.extra); err != nil {
 			return err
 		}
 	}
-	if len(left) == 0 {
+	if err := c.finish(ctx, s, l, &f, here); err != nil {
+		return err
+	}
+	if len(f.moved)+len(f.extra) > 0 || p.leg(c.back).pending != nil {
+		c.log.Info("settled what was cut off", "folder", l.from, "moved", len(f.moved), "stay", len(f.stay), "twice", len(f.extra))
+	}
+	if len(f.moved) > 0 {
+		at := session.Copied{UIDValidity: st.UIDValidity}
+		for _, e := range f.moved {
+			at.Source, at.Dest = append(at.Source, e.now), append(at.Dest, f.uid[e.UID])
+		}
+		if err := c.settled(p, f.moved, at); err != nil {
+			return err
+		}
+	}
+	return c.left(p, f.stay)
+}
+
+// findings is where the messages of a batch are.
+type findings struct {
+	moved []entry           // there, and not known to be
+	both  []entry           // here and there
+	stay  []entry           // here alone
+	uid   map[uint32]uint32 // of moved and both, there, by the UID in the batch
+	extra []uint32          // copies there that are one too many
+}
+
+// compare finds out where the messages of l are. What is not here any more has the first
+// claim to what is there.
+func (p *progress) compare(c *carrier, l load, here map[uint32][]string, there index, validity uint32) findings {
+	f := findings{uid: map[uint32]uint32{}}
+	known := c.accounted(l.to, validity)
+	free := there.without(known)
+	done := map[uint32]uint32{}
+	for _, m := range p.leg(c.back).moved {
+		done[m.of] = m.uid
+	}
+	for _, stays := range []bool{false, true} {
+		for _, e := range l.list {
+			_, is := here[e.now]
+			if _, ok := done[e.UID]; ok || is != stays {
+				continue
+			}
+			uid := free.take(e)
+			switch {
+			case uid != 0:
+				f.uid[e.UID] = uid
+				if stays {
+					f.both = append(f.both, e)
+				} else {
+					f.moved = append(f.moved, e)
+				}
+			case stays:
+				f.stay = append(f.stay, e)
+			}
+		}
+	}
+	for _, e := range l.list {
+		_, stays := here[e.now]
+		if uid, ok := done[e.UID]; f.uid[e.UID] != 0 || ok && there.has(uid) || stays && !ok {
+			f.extra = append(f.extra, free.rest(e)...)
+		}
+	}
+	return f
+}
+
+// finish takes away here what is there already, and the marks from what is not.
+func (c *carrier) finish(ctx context.Context, s *session.Session, l load, f *findings, here map[uint32][]string) error {
+	if len(f.both) == 0 && (s.Move || len(f.stay) == 0) {
 		return nil
 	}
-	return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Of: of(left), Why: "cut off"})
+	if _, err := s.Enter(ctx, l.from, false); err != nil {
+		return err
+	}
+	if !s.UIDPlus { // it stays in both places: nothing can be expunged alone
+		f.stay = append(f.stay, f.both...)
+		f.both = nil
+	}
+	if len(f.both) > 0 {
+		both := load{list: f.both}
+		if err := s.Store(ctx, both.uids(), session.Add, 0, `\Deleted`); err != nil {
+			return err
+		}
+		if err := s.Expunge(ctx, both.uids()); err != nil {
+			return err
+		}
+		f.moved = append(f.moved, f.both...)
+	}
+	if s.Move {
+		return nil
+	}
+	return unmark(ctx, s, f.stay, here)
+}
+
+// left ends what is pending, of which these messages are still where they were.
+func (c *carrier) left(p *progress, list []entry) error {
+	leg := p.leg(c.back)
+	if leg.pending == nil {
+		return nil
+	}
+	which := of(list)
+	if which == "" {
+		which = leg.pending.Of // none is here, and none there: somebody else took them away
+	}
+	return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Of: which, Why: "cut off", Settled: true})
+}
+
+// accounted are the UIDs that the journal knows in a folder, of all that went there.
+func (c *carrier) accounted(folder string, validity uint32) map[uint32]bool {
+	known := map[uint32]bool{}
+	for _, p := range c.j.batches {
+		to := p.To
+		if c.back {
+			to = p.Folder
+		}
+		if to != folder {
+			continue
+		}
+		for _, m := range p.leg(c.back).moved {
+			if m.validity == validity {
+				known[m.uid] = true
+			}
+		}
+	}
+	return known
 }
 
 // begun is the messages that a command was for, with their UIDs of then.
@@ -90,31 +240,18 @@ func (p *progress) begun(r *record, back bool) ([]entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	now := map[uint32]uint32{}
+	for i, uid := range ours[:min(len(ours), len(then))] {
+		now[uid] = then[i]
+	}
 	var list []entry
 	for _, e := range p.all(back) {
-		if i := slices.Index(ours, e.UID); i >= 0 && i < len(then) {
-			e.now = then[i]
+		if uid, ok := now[e.UID]; ok {
+			e.now = uid
 			list = append(list, e)
 		}
 	}
 	return list, nil
-}
-
-// whole takes away the copies of what is still where it was, and the marks that were to let
-// it be expunged.
-func whole(ctx context.Context, s *session.Session, l load, twice, marked []uint32) error {
-	if len(twice) > 0 && s.UIDPlus {
-		if err := removeCopies(ctx, s, l.to, twice); err != nil {
-			return err
-		}
-	}
-	if len(marked) == 0 {
-		return nil
-	}
-	if _, err := s.Enter(ctx, l.from, false); err != nil {
-		return err
-	}
-	return s.Store(ctx, marked, session.Remove, 0, `\Deleted`)
 }
 
 // present returns the flags of what is still in the folder that it was to leave.
@@ -130,11 +267,17 @@ func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, 
 }
 
 // index is the messages of a folder by their headers.
-type index map[identity][]uint32
+type index map[identity][]copied
 
 type identity struct {
 	hash hash
 	size int64
+}
+
+// copied is a message that may be a copy.
+type copied struct {
+	uid     uint32
+	deleted bool // it is marked to be expunged, perhaps at this moment
 }
 
 // newIndex reads the headers of the selected folder from a UID on.
@@ -142,19 +285,50 @@ func newIndex(ctx context.Context, s *session.Session, first uint32) (index, err
 	x := index{}
 	err := s.FetchFrom(ctx, first, session.Whole, hashed, func(m session.Message) error {
 		id := identity{headerHash(m.Raw), m.Size}
-		x[id] = append(x[id], m.UID)
+		x[id] = append(x[id], copied{m.UID, has(m.Flags, `\Deleted`)})
 		return nil
 	})
 	return x, err
 }
 
-// take returns the UID of a message that is like e, and takes it out; 0 if there is none.
+// take returns the UID of a message that is like e, and that is to stay, and takes it out; 0 if
+// there is none.
 func (x index) take(e entry) uint32 {
 	id := identity{e.Hash, e.Size}
-	if len(x[id]) == 0 {
-		return 0
+	for i, m := range x[id] {
+		if !m.deleted {
+			x[id] = slices.Delete(x[id], i, i+1)
+			return m.uid
+		}
 	}
-	uid := x[id][0]
-	x[id] = x[id][1:]
-	return uid
+	return 0
+}
+
+// rest takes out all that are like e.
+func (x index) rest(e entry) (uids []uint32) {
+	id := identity{e.Hash, e.Size}
+	for _, m := range x[id] {
+		uids = append(uids, m.uid)
+	}
+	delete(x, id)
+	return uids
+}
+
+// has reports whether a message is there, and is to stay.
+func (x index) has(uid uint32) bool {
+	for _, list := range x {
+		if slices.Contains(list, copied{uid, false}) {
+			return true
+		}
+	}
+	return false
+}
+
+// without is x without some UIDs.
+func (x index) without(uids map[uint32]bool) index {
+	y := index{}
+	for id, list := range x {
+		y[id] = slices.DeleteFunc(slices.Clone(list), func(m copied) bool { return uids[m.uid] })
+	}
+	return y
 }

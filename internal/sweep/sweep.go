@@ -36,9 +36,11 @@ type Sweep struct {
 	Folders    []string // none: all that are not exempt
 	Full       bool     // look at all messages, not only at new ones
 	MaxMessage int64    // what is longer is left alone; 0: 32 MiB
+	Batch      int      // messages that one command moves; 0: 2,000
 
 	Now      func() time.Time
 	Backoff  time.Duration // before a lost connection is made again, at first; 0: one second
+	Pause    time.Duration // for a server to end what it was at when a connection was lost; 0: two seconds
 	Log      *slog.Logger
 	Progress func(Progress) // nil: not told
 }
@@ -73,8 +75,14 @@ func (s *Sweep) defaults() {
 	if s.MaxMessage <= 0 {
 		s.MaxMessage = 32 << 20
 	}
+	if s.Batch <= 0 {
+		s.Batch = batchSize
+	}
 	if s.Backoff <= 0 {
 		s.Backoff = time.Second
+	}
+	if s.Pause <= 0 {
+		s.Pause = 2 * time.Second
 	}
 	if s.Limiter == nil {
 		s.Limiter = &session.Limiter{}
@@ -196,7 +204,7 @@ func (s *Sweep) forsake(j *journal) error {
 
 // carryOut carries out what of a journal is not done.
 func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
-	c := &carrier{j: j, keyword: s.Rules.Keyword, log: s.Log, full: map[string]error{}, ends: map[string]session.State{}}
+	c := s.carrier(j, false)
 	if err := s.each(ctx, l, c); err != nil {
 		return &ErrIncomplete{j.head.Run, err}
 	}
@@ -209,6 +217,13 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 		return err
 	}
 	return j.write(record{Op: opApplied})
+}
+
+func (s *Sweep) carrier(j *journal, back bool) *carrier {
+	return &carrier{
+		j: j, back: back, keyword: s.Rules.Keyword, log: s.Log.With("run", j.head.Run),
+		full: map[string]error{}, ends: map[string]session.State{}, pause: s.Pause,
+	}
 }
 
 // advance makes the state of a run that of the account.
@@ -241,6 +256,11 @@ func (s *Sweep) each(ctx context.Context, l *link, c *carrier) error {
 		}
 		done += len(p.all(c.back))
 		s.Progress(Progress{s.Account, p.Folder, stage, done, total})
+	}
+	for _, p := range batches {
+		if err := l.with(ctx, func(in *session.Session) error { return c.found(ctx, in, p) }); err != nil {
+			return err
+		}
 	}
 	var all []error
 	for _, err := range c.full {
@@ -275,17 +295,13 @@ func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
 	defer j.Close()
 	l := s.link()
 	defer l.close()
-	log := s.Log.With("run", run)
-	forth := &carrier{j: j, keyword: s.Rules.Keyword, log: log}
+	forth := s.carrier(j, false)
 	for _, p := range j.batches { // what was cut off is either here or there first
-		if p.forth.pending == nil || p.Keyword != "" {
-			continue
-		}
-		if err := l.with(ctx, func(in *session.Session) error { return forth.settle(ctx, in, p, load{from: p.Folder, to: p.To}) }); err != nil {
+		if err := l.with(ctx, func(in *session.Session) error { return forth.found(ctx, in, p) }); err != nil {
 			return u, err
 		}
 	}
-	back := &carrier{j: j, back: true, keyword: s.Rules.Keyword, log: log, full: map[string]error{}, ends: map[string]session.State{}}
+	back := s.carrier(j, true)
 	err = s.each(ctx, l, back)
 	for _, p := range j.batches {
 		u.Moved += len(p.forth.moved)
