@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/engine"
@@ -149,6 +150,8 @@ type view struct {
 	restored int
 	observed int
 	latest   time.Time
+
+	decisions map[rules.Decision]*rules.Decision // of all, each once
 }
 
 // meta is a message to be looked at.
@@ -301,12 +304,26 @@ func (v *view) candidate(f session.Message, m *message.Message, d rules.Decision
 		keys: slices.Clone(v.scratch.keys), protected: protected(f.Flags, v.Rules.Keyword),
 	}
 	if to, keyword := target(d.Action, v.Rules); to != "" || keyword != "" {
-		c.decision = &d
-		c.about = &sample{UID: f.UID, At: m.At, From: m.From, Subject: clip(m.Subject)}
+		c.decision = v.shared(d)
+		// What is kept must not hold the whole header, of which the fields are parts.
+		c.about = &sample{UID: f.UID, At: m.At, From: strings.Clone(m.From), Subject: strings.Clone(clip(m.Subject))}
 	} else if d.Wanted != "" && v.wants(d) {
 		v.observed++
 	}
 	return c
+}
+
+// shared returns d without what differs between the messages of a storm, once for all of them.
+func (v *view) shared(d rules.Decision) *rules.Decision {
+	d.Recipient = message.Recipient{}
+	d.Reason, _, _ = strings.Cut(d.Reason, ", copy ")
+	if v.decisions == nil {
+		v.decisions = map[rules.Decision]*rules.Decision{}
+	}
+	if v.decisions[d] == nil {
+		v.decisions[d] = &d
+	}
+	return v.decisions[d]
 }
 
 // wants reports whether d would take a message away, were the rules enforced.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"breakwater/internal/rules"
@@ -207,11 +206,10 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, size int) {
 			continue
 		}
 		going[place{to, keyword}] = append(going[place{to, keyword}], c)
-		reason, _, _ := strings.Cut(c.decision.Reason, ", copy ")
-		key := group{c.decision.Storm, reason, c.decision.Rule.String(), to + keyword}
+		key := group{c.decision.Storm, c.decision.Reason, c.decision.Rule.String(), to + keyword}
 		g := groups[key]
 		if g == nil {
-			g = &Group{To: to, Keyword: keyword, Class: string(c.decision.Class), Reason: reason, Rule: key.rule, Storm: key.storm}
+			g = &Group{To: to, Keyword: keyword, Class: string(c.decision.Class), Reason: key.reason, Rule: key.rule, Storm: key.storm}
 			groups[key] = g
 		}
 		if g.Count++; len(g.Samples) < samples {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,7 +27,7 @@ type child struct {
 	Options session.Options
 	Dir     string
 	Batch   int
-	Do      string // apply, resume or undo
+	Do      string // plan, apply, resume or undo
 }
 
 const childEnv = "SWEEP_CHILD"
@@ -53,8 +55,13 @@ func beChild(spec string) int {
 	}
 	s := (&mailbox{childT{dir: c.Dir}, c.Options}).sweep("")
 	s.Batch = c.Batch
+	traffic := &session.Traffic{}
+	s.Server.Traffic = traffic
+	debug.SetMemoryLimit(128 << 20) // as the command has it
 	var err error
 	switch c.Do {
+	case "plan":
+		err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return false, nil })
 	case "apply":
 		err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
 	case "resume":
@@ -66,11 +73,24 @@ func beChild(spec string) int {
 		os.Stderr.WriteString(err.Error() + "\n")
 		return 1
 	}
+	fmt.Println(traffic.Commands.Load(), traffic.Read.Load(), traffic.Written.Load(), peak())
 	return 0
 }
 
-// start begins a sweep in another process.
-func (c child) start(t testing.TB, do string) *exec.Cmd {
+// peak is the most memory that this process ever had, in KiB. What getrusage says of a child
+// begins with the memory of its parent.
+func peak() (kib int) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(b), "VmHWM:")
+	fmt.Sscan(after, &kib)
+	return kib
+}
+
+// command is a sweep in another process.
+func (c child) command(t testing.TB, do string) *exec.Cmd {
 	t.Helper()
 	c.Do = do
 	spec, err := json.Marshal(c)
@@ -80,6 +100,13 @@ func (c child) start(t testing.TB, do string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(spec))
 	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// start begins one.
+func (c child) start(t testing.TB, do string) *exec.Cmd {
+	t.Helper()
+	cmd := c.command(t, do)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,7 @@ func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally
 			s.keys = append(s.keys, c.Key)
 		}
 		t := storm.Add(before, sg, c)
+		t.Transfers = nil // they would tell retries
 		s.tallies[c.Key] = t
 		tallies[i] = s.known(ctx, t, sg.At)
 	}
