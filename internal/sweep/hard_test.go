@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/storm"
 	"breakwater/internal/sweep/session"
 )
 
@@ -67,7 +68,7 @@ func TestCopies(t *testing.T) {
 			return "From: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <" + fmt.Sprint(n) + "@relay.example.com>\nContent-Type: text/plain\nContent-Transfer-Encoding: quoted-printable", "Good=20day."
 		},
 		"a disclaimer more each time": func(n int) (string, string) {
-			return "From: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <offer@example.net>", "Good day." + strings.Repeat("\nThis mail is confidential.", n)
+			return "Received: from pc by mail.example.net with ESMTP id 4Fq7Xz2s1Tz; Mon, 2 Mar 2026 07:59:10 +0000\nFrom: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <offer@example.net>", "Good day." + strings.Repeat("\nThis mail is confidential.", n)
 		},
 	}
 	for name, make := range tests {
@@ -265,5 +266,26 @@ func TestGuard(t *testing.T) {
 		if err := p.Guard(tt.share); (err != nil) != tt.refused {
 			t.Errorf("%+v: %v", tt, err)
 		}
+	}
+}
+
+// TestRewritten has copies of which Message-ID, Date and Subject are all rewritten. Only a key of
+// the text can tell them; where there is none, all stay.
+func TestRewritten(t *testing.T) {
+	want := 100
+	for _, k := range storm.Kinds {
+		if k.String() == "near" {
+			want = 3
+		}
+	}
+	var mails []mail
+	for n := range 100 {
+		header := fmt.Sprintf("Received: from pc by mail.example.net with ESMTP id 4Fq7Xz2s1Tz; Mon, 2 Mar 2026 07:59:10 +0000\nFrom: ann@example.net\nSubject: %sOffer for the summer\nDate: %s\nMessage-ID: <%d@relay.example.com>",
+			[]string{"", "[EXT] ", "WG: ", "[SPAM?] "}[n%4], monday.Add(time.Duration(n)*time.Second).Format(time.RFC1123Z), n)
+		mails = append(mails, letter(n, header, "Dear customers,\nthe summer is coming, and with it our new list of prices for garden furniture,\n"+
+			"parasols and everything else that you need to spend a long evening outside.\nWe are looking forward to your orders, which we deliver within three days.\nYours, Ann"))
+	}
+	if n := staying(t, mails); n != want {
+		t.Errorf("%d of 100 stay, not %d", n, want)
 	}
 }

@@ -24,8 +24,12 @@ type storms []stormgen.Options
 // halves are two storms: one changes Message-IDs, one adds disclaimers and changes encodings.
 var halves = storms{{MessageID: stormgen.Change}, {Body: stormgen.Change}}
 
-// hard is a storm of which no two copies have the Message-ID or the content.
-var hard = storms{{MessageID: stormgen.Change, Body: stormgen.Change}}
+// others are storms that the keys of a message alone do not tell: of the first no two copies
+// have the Message-ID or the content; of the second a part has neither.
+var others = map[string]storms{
+	"both changed": {{MessageID: stormgen.Change, Body: stormgen.Change}},
+	"by server":    {{MessageID: stormgen.Mixed, Body: stormgen.Mixed}},
+}
 
 // hitBy makes a mailbox of so many messages, of which a fiftieth is ordinary mail.
 func hitBy(all storms, messages, mailshots int) *hit {
@@ -213,4 +217,36 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 		t.Errorf("undo: %+v, %v", u, err)
 	}
 	b.same(before)
+}
+
+// TestOtherStorms tells what goes of storms that are harder to know: never anything ordinary, and
+// of each mailshot something stays.
+func TestOtherStorms(t *testing.T) {
+	messages, mailshots := size()
+	for name, o := range others {
+		t.Run(name, func(t *testing.T) {
+			h := hitBy(o, messages, mailshots)
+			b := memory(t, withMove)
+			b.fill("INBOX", h.mails)
+			before := b.contents()
+			s := b.sweep("")
+			applied(t, s, "run1")
+			after := b.contents()
+			stay, groups := h.kinds(t, after["INBOX"])
+			gone, _ := h.kinds(t, after["Breakwater/Absorbed"])
+			t.Logf("of %d copies %d go, of %d bounces %d, of %d auto-replies %d", stay[stormgen.Copy]+gone[stormgen.Copy], gone[stormgen.Copy],
+				stay[stormgen.Bounce]+gone[stormgen.Bounce], gone[stormgen.Bounce], stay[stormgen.AutoReply]+gone[stormgen.AutoReply], gone[stormgen.AutoReply])
+			if gone[stormgen.Ordinary] > 0 {
+				t.Errorf("%d ordinary messages went", gone[stormgen.Ordinary])
+			}
+			for _, it := range h.items {
+				if it.Kind == stormgen.Original && groups[it.Group] == 0 {
+					t.Errorf("nothing stays of %s", it.Group)
+				}
+			}
+			if count(after) != count(before) {
+				t.Errorf("%d messages became %d", count(before), count(after))
+			}
+		})
+	}
 }

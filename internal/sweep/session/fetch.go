@@ -168,6 +168,9 @@ func FormatUIDs(uids []uint32) string {
 	return string(b)
 }
 
+// maxUIDs bounds what a short text can stand for.
+const maxUIDs = 10_000_000
+
 // ParseUIDs reads what FormatUIDs wrote.
 func ParseUIDs(s string) ([]uint32, error) {
 	var uids []uint32
@@ -180,6 +183,9 @@ func ParseUIDs(s string) ([]uint32, error) {
 			last = first
 		} else if err != nil || last < first {
 			return nil, fmt.Errorf("%q is no set of UIDs", s)
+		}
+		if last-first > maxUIDs || len(uids) > maxUIDs {
+			return nil, fmt.Errorf("%.40q has too many UIDs", s)
 		}
 		for uid := uint64(first); uid <= uint64(last); uid++ {
 			uids = append(uids, uint32(uid))
