@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -44,10 +43,6 @@ var (
 	withMoveOnly = imap.CapSet{imap.CapIMAP4rev1: {}, imap.CapMove: {}}
 	withNothing  = imap.CapSet{imap.CapIMAP4rev1: {}}
 )
-
-type literal struct{ *bytes.Reader }
-
-func (l literal) Size() int64 { return l.Reader.Size() }
 
 // memory is a memory server with some capabilities.
 func memory(t testing.TB, caps imap.CapSet) *mailbox {
