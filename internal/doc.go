@@ -3,8 +3,9 @@
 // # The flow
 //
 //	milter events ─► milterd ───┐                                      ┌─► archive, if absorbed ─► milter response
-//	mail files    ─► mailfile ──┴─► message.Parse ─► engine.Judge ─────┴─► what classify shows
-//	                                   *Message        │     Decisions
+//	IMAP FETCH    ─► sweep ─────┼─► message.Parse ─► engine.Judge ─────┼─► plan ─► journal ─► apply
+//	mail files    ─► mailfile ──┘      *Message        │               └─► what classify shows
+//	                                                   │     Decisions
 //	                                                   │
 //	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
@@ -23,7 +24,7 @@
 // where one is named behind the other:
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  control  mailfile  config  submit  digest  store/badgerdb
+//	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
 //	keep       archive, and release above it and submit
 //	engine     engine
 //	decision   rules
@@ -43,5 +44,5 @@
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules, and the files in the top-level folder rules
-//   - how mail servers are spoken to: milterd
+//   - how mail servers are spoken to: milterd; and IMAP servers: sweep, sweep/session
 package internal

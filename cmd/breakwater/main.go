@@ -68,10 +68,11 @@ configuration or a rule file is wrong.`,
 		Example: `  breakwater demo                      see it work, no mail server needed
   breakwater setup postfix             show what Postfix needs
   breakwater milter                    run the daemon
-  breakwater storms                    what is going on`,
+  breakwater storms                    what is going on
+  breakwater sweep                     what of it is in mailboxes already`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), replayCommand(), demoCommand(), setupCommand(), versionCommand())
+	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), versionCommand())
 	return root
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Retention    Retention         `toml:"retention"`
 	Digest       Digest            `toml:"digest"`
 	Release      Release           `toml:"release"`
+	Sweep        Sweep             `toml:"sweep"`
 }
 
 // Retention bounds the archive. How long mail is kept is for the rule files to say.
@@ -134,6 +135,7 @@ func Default() Config {
 		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
 		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
 		Release:   Release{Submit: "smtp://127.0.0.1:25"},
+		Sweep:     Sweep{State: "/var/lib/breakwater/sweep", Connections: 4},
 	}
 }
 
@@ -196,7 +198,7 @@ func (c *Config) check() (key string, err error) {
 			return v.key, fmt.Errorf("%s %s", v.key, v.why)
 		}
 	}
-	return "", nil
+	return c.Sweep.check()
 }
 
 // StoreFolder is the folder of the Badger store.

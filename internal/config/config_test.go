@@ -63,6 +63,11 @@ func TestErrors(t *testing.T) {
 		{"[site]\nrelays = [\"localhost\"]", "breakwater.toml:2:11: "},
 		{"[site]\nmax_loops = -1", "breakwater.toml:2:1: site.max_loops must be at least 0"},
 		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:9: level can not be"},
+		{"[log]\nlevel = \"loud\"", "breakwater.toml:2:1: log.level must be"},
+		{"[[sweep.account]]\nuser = \"a\"", "sweep.account 1 names no server"},
+		{"[[sweep.account]]\nserver = \"imaps://a\"\nuser = \"a\"", "needs one of password_file"},
+		{"[[sweep.account]]\nserver = \"imaps://a\"\npassword_file = \"/p\"\nusers = [\"a\"]", "need a master"},
+		{"[sweep]\nconnections = 0", "breakwater.toml:2:1: sweep.connections must be"},
 	}
 	for _, tt := range tests {
 		if _, err := load(t, tt.text); err == nil || !strings.Contains(err.Error(), tt.want) {

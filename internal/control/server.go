@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"breakwater/internal/store"
+	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
 )
 
@@ -38,6 +39,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /incidents", s.incidents)
 	mux.HandleFunc("POST /expire", s.expire)
 	mux.HandleFunc("POST /rules/reload", s.reload)
+	mux.Handle("/store/", remote.Handler(s.Store))
 	return mux
 }
 

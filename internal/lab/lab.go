@@ -1,5 +1,5 @@
-// Package lab runs real mail servers for tests: private instances of Postfix and Sendmail,
-// with their whole state in a folder, and the peers that tests need around them.
+// Package lab runs real mail servers for tests: private instances of Postfix, Sendmail, Dovecot
+// and Cyrus, with their whole state in a folder, and the peers that tests need around them.
 //
 // The servers come from Debian's packages; lab.sh says how.
 package lab
@@ -39,12 +39,19 @@ func Need(t testing.TB, servers ...string) {
 
 func run(t testing.TB, args ...string) {
 	t.Helper()
+	output(t, args...)
+}
+
+// output runs lab.sh and returns what it writes.
+func output(t testing.TB, args ...string) string {
+	t.Helper()
 	cmd := exec.Command("bash", append([]string{filepath.Join(dir(), "lab.sh")}, args...)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("lab.sh %s: %v\n%s", strings.Join(args, " "), err, out.Bytes())
 	}
+	return out.String()
 }
 
 // Options of a server. What is for one kind of server only says so.
@@ -59,9 +66,9 @@ type Options struct {
 
 // Server is a running mail server.
 type Server struct {
-	Kind string // postfix or sendmail
+	Kind string // postfix, sendmail, dovecot or cyrus
 	Dir  string
-	Port int // of SMTP on loopback; of submission is the next one
+	Port int // of SMTP on loopback; of submission is the next one; or of IMAP
 }
 
 // Addr is where the server takes mail from others.
@@ -196,7 +203,7 @@ func Ports(t testing.TB, n int) int {
 
 // Log is the last of what the server logged.
 func (s *Server) Log() string {
-	name := map[string]string{"postfix": "maillog", "sendmail": "log"}[s.Kind]
+	name := map[string]string{"postfix": "maillog", "sendmail": "log", "dovecot": "log", "cyrus": "log"}[s.Kind]
 	b, err := os.ReadFile(filepath.Join(s.Dir, name))
 	if err != nil {
 		return err.Error()

@@ -10,8 +10,8 @@
 #
 # SERVER is a file in servers/. Each instance keeps config, spool, logs, sockets and
 # pid files under DIR; nothing is written to /etc, /var or /run of the machine, save by
-# the package manager for the packages that do not conflict (postfix).
-# Servers whose packages conflict with postfix live in an "image": the
+# the package manager for the packages that do not conflict (postfix, dovecot).
+# Servers whose packages conflict with these live in an "image": the
 # upper layers of overlay mounts over /usr, /etc and /var, filled by apt-get inside a
 # mount namespace of its own. Needs root and unshare(1), no init system, no container
 # engine.

@@ -43,6 +43,7 @@ type Domain struct {
 
 	digest    Digest
 	retention Retention
+	sweep     Sweep
 }
 
 // Rules are those of the domain, in the order in which they are tried.

@@ -49,7 +49,7 @@ func TestSchema(t *testing.T) {
 		}
 	}
 	// What these have wrong is no matter of form.
-	meant := []string{"alias.toml", "calm.toml", "condition.toml", "condition-denied.toml", "condition-long.toml", "exception-twice.toml", "keep.toml", "text.toml"}
+	meant := []string{"alias.toml", "calm.toml", "condition.toml", "condition-denied.toml", "condition-long.toml", "exception-twice.toml", "keep.toml", "sweep.toml", "text.toml"}
 	files, _ := filepath.Glob("testdata/*.toml")
 	for _, name := range files {
 		b, err := os.ReadFile(name)

@@ -19,6 +19,7 @@ type settings struct {
 
 	Digest    Digest        `toml:"digest" doc:"Who is told of absorbed mail, and when."`
 	Retention fileRetention `toml:"retention" doc:"How long absorbed mail is kept, and can be released."`
+	Sweep     Sweep         `toml:"sweep" doc:"What breakwater sweep does at mailboxes that were hit."`
 }
 
 // scope is what holds for a domain, and what may be otherwise for a mailbox or a sender.
@@ -83,6 +84,13 @@ interval = "6h"
 
 [retention]
 keep = "30d"
+
+[sweep]
+absorb = "Breakwater/Absorbed"
+quarantine = "Breakwater/Quarantine"
+keyword = "$Breakwater"
+min_age = "1h"
+max_share = 0.5
 `
 
 // builtInName is what sources call it.

@@ -95,6 +95,13 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 		if n, ok := d.is(key, in, out.Kind()).(int64); ok {
 			out.SetInt(n)
 		}
+	case reflect.Float64:
+		if n, ok := in.(int64); ok {
+			in = float64(n)
+		}
+		if f, ok := d.is(key, in, out.Kind()).(float64); ok {
+			out.SetFloat(f)
+		}
 	default:
 		panic("tomlfile: no files have a " + out.Type().String())
 	}
@@ -104,6 +111,7 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 var wanted = map[reflect.Kind]string{
 	reflect.Struct: "a table", reflect.Map: "a table", reflect.Slice: "a list", reflect.String: "a string",
 	reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Int64: "a whole number",
+	reflect.Float64: "a number",
 }
 
 func found(in any) string {
@@ -119,7 +127,7 @@ func found(in any) string {
 	case int64:
 		return "a whole number"
 	case float64:
-		return "a number with a fraction"
+		return "a number"
 	}
 	return "a date or time"
 }

@@ -54,6 +54,8 @@ func (s schemas) of(t reflect.Type) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return map[string]any{"type": "integer"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
 	}
 	text := map[string]any{"type": "string"}
 	if all := allowed(t); all != nil {

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"breakwater/internal/sweep"
+)
+
+func printLine(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
+
+// shownGroups is how many groups of a folder are shown.
+const shownGroups = 10
+
+// printSweep shows a plan to a person.
+func printSweep(w io.Writer, p *sweep.Plan) {
+	fmt.Fprintf(w, "%s\n", p.Account)
+	messages := 0
+	for _, f := range p.Folders {
+		messages += f.Messages
+		if f.Skipped != "" {
+			fmt.Fprintf(w, "  %s: left alone (%s)\n", clip(f.Folder, 60), clip(f.Skipped, 80))
+			continue
+		}
+		printFolder(w, f)
+	}
+	fmt.Fprintf(w, "  in all %d messages: %d move, %d get a keyword\n", messages, p.Move(), p.Mark())
+}
+
+func printFolder(w io.Writer, f sweep.FolderPlan) {
+	fmt.Fprintf(w, "  %s: %d messages, %d looked at, %d stay\n", clip(f.Folder, 60), f.Messages, f.Looked, f.Keep)
+	rest, left := 0, 0
+	for i, g := range f.Groups {
+		if i >= shownGroups {
+			rest++
+			left += g.Count
+			continue
+		}
+		what := "to " + g.To
+		if g.Keyword != "" {
+			what = "marked " + g.Keyword
+		}
+		s := g.Samples[0]
+		fmt.Fprintf(w, "    %6d %s: %s, %s (%s)\n           %s  %s  %s\n", g.Count, what, g.Class, g.Reason, g.Rule,
+			s.At.Local().Format("2006-01-02 15:04"), clip(s.From, 40), clip(s.Subject, 60))
+	}
+	if rest > 0 {
+		fmt.Fprintf(w, "    %6d more in %d groups (--json has all)\n", left, rest)
+	}
+	for _, why := range slices.Sorted(maps.Keys(f.Protected)) {
+		fmt.Fprintf(w, "    %6d copies stay: %s\n", f.Protected[why], clip(why, 60))
+	}
+	for _, v := range []struct {
+		n    int
+		what string
+	}{
+		{f.Young, "are too young, and left for the next sweep"},
+		{f.Restored, "were brought back by undo, and are left alone"},
+		{f.Observed, "would go, were the rules not in observe mode"},
+	} {
+		if v.n > 0 {
+			fmt.Fprintf(w, "    %6d %s\n", v.n, v.what)
+		}
+	}
+}
+
+func printRuns(w io.Writer, all []sweep.Journal, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, all)
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(w, "no runs")
+		return err
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "RUN\tACCOUNT\tSTATE\tPLANNED\tMOVED\tBACK")
+	for _, j := range all {
+		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\n", j.Run, clip(j.Account, 50), j.State, j.Planned, j.Moved, j.Back)
+	}
+	return t.Flush()
+}
+
+// bar shows on a terminal how far sweeps are. What is logged goes around it.
+type bar struct {
+	w    io.Writer
+	tty  bool
+	mu   sync.Mutex
+	line string
+	last time.Time
+}
+
+func newBar(w io.Writer) *bar {
+	f, ok := w.(*os.File)
+	return &bar{w: w, tty: ok && term.IsTerminal(int(f.Fd()))}
+}
+
+func (b *bar) progress(p sweep.Progress) {
+	if !b.tty || p.Of == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.Done < p.Of && time.Since(b.last) < 100*time.Millisecond {
+		return
+	}
+	b.last = time.Now()
+	full := barWidth * p.Done / p.Of
+	b.clear()
+	b.line = fmt.Sprintf("%s %s %s%s %d/%d", p.Stage, clip(p.Account+" "+p.Folder, 40), strings.Repeat("█", full), strings.Repeat("░", barWidth-full), p.Done, p.Of)
+	if p.Done >= p.Of {
+		b.line = ""
+		return
+	}
+	fmt.Fprint(b.w, b.line)
+}
+
+func (b *bar) clear() {
+	if b.line != "" {
+		fmt.Fprint(b.w, "\r\x1b[K")
+	}
+}
+
+// Write writes what is no progress.
+func (b *bar) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clear()
+	n, err := b.w.Write(text)
+	fmt.Fprint(b.w, b.line)
+	return n, err
+}

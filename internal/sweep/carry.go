@@ -1,0 +1,410 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"breakwater/internal/sweep/session"
+)
+
+// carrier carries out the batches of a journal, forth or back.
+type carrier struct {
+	j       *journal
+	back    bool   // it is an undo
+	keyword string // ours
+	log     *slog.Logger
+	full    map[string]error         // folders that take no more, and what the server said
+	ends    map[string]session.State // folders that are there for certain, as far as they are known
+	pause   time.Duration            // for a server to end what it was at when a connection was lost
+}
+
+// load is what is to be moved now, out of the selected folder.
+type load struct {
+	from, to string
+	list     []entry
+	flags    map[uint32][]string // by UIDs of now
+	since    uint64              // the HIGHESTMODSEQ from before flags
+}
+
+// uids are those of now.
+func (l *load) uids() []uint32 {
+	all := make([]uint32, len(l.list))
+	for i, e := range l.list {
+		all[i] = e.now
+	}
+	return all
+}
+
+// errAway is that the folder a batch is for is not what it was.
+var errAway = errors.New("is gone, or another one has its name")
+
+// carry brings a batch to its end. It can be called again after an error: what a lost
+// connection left open is settled first.
+func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) error {
+	leg := p.leg(c.back)
+	if leg.closed {
+		return nil
+	}
+	if p.Keyword != "" {
+		return c.mark(ctx, s, p, leg)
+	}
+	l := load{from: p.Folder, to: p.To}
+	if c.back {
+		l.from, l.to = l.to, l.from
+	}
+	if err := c.settle(ctx, s, p, l); err != nil {
+		return err
+	}
+	err := c.take(ctx, s, p, &l)
+	if errors.Is(err, errAway) {
+		c.log.Warn("messages stay where they are", "folder", l.from, "why", err)
+		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", l.from, err)})
+	}
+	if err != nil || len(l.list) == 0 || c.full[l.to] != nil {
+		return err
+	}
+	if err = c.move(ctx, s, p, l); session.Refused(err) {
+		c.full[l.to] = err
+		delete(c.ends, l.to) // it may be gone
+		c.log.Error("the server refuses", "folder", l.to, "err", err)
+		return c.settle(ctx, s, p, l) // it may have moved some
+	}
+	return err
+}
+
+// take selects the folder, and finds what is still to be moved: forth, what nobody has touched
+// since it was planned; back, all that went.
+func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *load) error {
+	l.list = p.rest(c.back)
+	if len(l.list) == 0 {
+		return nil
+	}
+	st, err := s.Enter(ctx, l.from, false)
+	if session.Refused(err) {
+		return errAway
+	}
+	if err != nil {
+		return err
+	}
+	l.since = st.HighestModSeq
+	switch unknown := slices.ContainsFunc(l.list, func(e entry) bool { return e.now == 0 }); {
+	case c.back && (unknown || st.UIDValidity != p.validity(true)):
+		if err := find(ctx, s, l); err != nil {
+			return err
+		}
+	case st.UIDValidity != p.validity(c.back):
+		return errAway
+	}
+	if l.flags, err = flagsOf(ctx, s, l.uids()); err != nil {
+		return err
+	}
+	if p.leg(c.back).cut != nil && !s.Move {
+		if err := unmark(ctx, s, l.list, l.flags); err != nil {
+			return err
+		}
+	}
+	l.list = slices.DeleteFunc(l.list, func(e entry) bool {
+		flags, there := l.flags[e.now]
+		return !there || !c.back && protected(flags, c.keyword) != ""
+	})
+	return nil
+}
+
+// rest is what of a batch is not moved yet, in one direction.
+func (p *progress) rest(back bool) []entry {
+	list := p.all(back)
+	for _, m := range p.leg(back).moved {
+		list = slices.DeleteFunc(list, func(e entry) bool { return e.UID == m.of })
+	}
+	return list
+}
+
+// all is what of a batch is moved in a direction, with the UIDs of before: back, what went.
+func (p *progress) all(back bool) []entry {
+	now := map[uint32]uint32{}
+	for _, m := range p.forth.moved {
+		now[m.of] = m.uid
+	}
+	var list []entry
+	for _, e := range p.Messages {
+		uid, went := now[e.UID]
+		switch {
+		case !back:
+			e.now = e.UID
+		case went:
+			e.now = uid
+		default:
+			continue
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+// validity is that of the UIDs in all; 0 where there are none.
+func (p *progress) validity(back bool) uint32 {
+	switch {
+	case !back:
+		return p.UIDValidity
+	case len(p.forth.moved) == 0:
+		return 0
+	}
+	return p.forth.moved[0].validity
+}
+
+// find looks in the selected folder for messages whose UIDs are not known, by their headers.
+func find(ctx context.Context, s *session.Session, l *load) error {
+	there, err := newIndex(ctx, s, 0)
+	if err != nil {
+		return err
+	}
+	for i := range l.list {
+		l.list[i].now = there.take(l.list[i])
+	}
+	l.list = slices.DeleteFunc(l.list, func(e entry) bool { return e.now == 0 })
+	return nil
+}
+
+// move takes what is in l to another folder, by MOVE or by what replaces it.
+func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l load) error {
+	if !s.Move && !s.UIDPlus {
+		return errors.New("the server has neither MOVE nor UIDPLUS: messages can not be moved one by one; plan again to mark them instead")
+	}
+	st, err := c.end(ctx, s, l.to)
+	if err != nil {
+		return err
+	}
+	begin := record{Op: opBegin, N: p.N, Back: c.back, Of: of(l.list), UIDs: session.FormatUIDs(l.uids()), UIDValidity: st.UIDValidity, UIDNext: st.UIDNext}
+	if err := c.j.write(begin); err != nil {
+		return err
+	}
+	var at session.Copied
+	if s.Move {
+		at, err = s.MoveTo(ctx, l.uids(), l.to)
+	} else {
+		at, err = c.copyAndExpunge(ctx, s, l)
+	}
+	if err != nil {
+		return err
+	}
+	if n := len(at.Dest); n > 0 {
+		c.ends[l.to] = session.State{UIDValidity: at.UIDValidity, UIDNext: slices.Max(at.Dest) + 1}
+	}
+	if at.UIDValidity == 0 { // the server does not say: what is not here is there
+		at.UIDValidity = st.UIDValidity
+		left, err := flagsOf(ctx, s, l.uids())
+		if err != nil {
+			return err
+		}
+		for _, e := range l.list {
+			if _, here := left[e.now]; !here {
+				at.Source = append(at.Source, e.now)
+			}
+		}
+	}
+	if err := c.done(p, l.list, at); err != nil {
+		return err
+	}
+	if c.back {
+		return c.flags(ctx, s, l, at)
+	}
+	return nil
+}
+
+// end is the state of a folder that messages go to, which is made if it is missing. What is
+// moved there gets its UIDNEXT or a later UID.
+func (c *carrier) end(ctx context.Context, s *session.Session, folder string) (session.State, error) {
+	if st, ok := c.ends[folder]; ok {
+		return st, nil
+	}
+	if err := s.Create(ctx, folder); err != nil {
+		return session.State{}, err
+	}
+	st, err := s.Status(ctx, folder)
+	if err == nil {
+		c.ends[folder] = st
+	}
+	return st, err
+}
+
+// of are the UIDs that entries have in their batch.
+func of(list []entry) string {
+	all := make([]uint32, len(list))
+	for i, e := range list {
+		all[i] = e.UID
+	}
+	return session.FormatUIDs(all)
+}
+
+func (c *carrier) done(p *progress, list []entry, at session.Copied) error {
+	return c.j.write(c.record(p, list, at))
+}
+
+// settled is done for what was found out later.
+func (c *carrier) settled(p *progress, list []entry, at session.Copied) error {
+	r := c.record(p, list, at)
+	r.Settled = true
+	return c.j.write(r)
+}
+
+func (c *carrier) record(p *progress, list []entry, at session.Copied) record {
+	batch := map[uint32]uint32{}
+	for _, e := range list {
+		batch[e.now] = e.UID
+	}
+	ours := make([]uint32, len(at.Source))
+	for i, uid := range at.Source {
+		ours[i] = batch[uid]
+	}
+	return record{Op: opDone, N: p.N, Back: c.back, Of: session.FormatUIDs(ours), UIDs: session.FormatUIDs(at.Dest), UIDValidity: at.UIDValidity}
+}
+
+// unmark takes away the marks that were to let messages be expunged, and changes flags so.
+func unmark(ctx context.Context, s *session.Session, list []entry, flags map[uint32][]string) error {
+	var marked []uint32
+	for _, e := range list {
+		if has(flags[e.now], `\Deleted`) && !has(e.Flags, `\Deleted`) {
+			marked = append(marked, e.now)
+			flags[e.now] = slices.DeleteFunc(flags[e.now], func(f string) bool { return strings.EqualFold(f, `\Deleted`) })
+		}
+	}
+	if len(marked) == 0 {
+		return nil
+	}
+	return s.Store(ctx, marked, session.Remove, 0, `\Deleted`)
+}
+
+// copyAndExpunge is MOVE for servers without it: COPY; when the server has said where the
+// copies are, mark the originals, save those that were changed meanwhile; expunge exactly
+// those; and of those that stay, take the copies away again.
+func (c *carrier) copyAndExpunge(ctx context.Context, s *session.Session, l load) (moved session.Copied, err error) {
+	at, err := s.CopyTo(ctx, l.uids(), l.to)
+	if err != nil {
+		return moved, err
+	}
+	if at.UIDValidity == 0 {
+		return moved, errors.New("the server says that it has UIDPLUS, but not where copies are: nothing is expunged")
+	}
+	if err := s.Store(ctx, at.Source, session.Add, l.since, `\Deleted`); err != nil {
+		return moved, err
+	}
+	after, err := flagsOf(ctx, s, at.Source)
+	if err != nil {
+		return moved, err
+	}
+	var copies, unmark []uint32
+	moved.UIDValidity = at.UIDValidity
+	for i, uid := range at.Source {
+		marked := has(after[uid], `\Deleted`)
+		if marked && unchanged(after[uid], l.flags[uid]) {
+			moved.Source, moved.Dest = append(moved.Source, uid), append(moved.Dest, at.Dest[i])
+			continue
+		}
+		copies = append(copies, at.Dest[i])
+		if marked {
+			unmark = append(unmark, uid)
+		}
+	}
+	if len(unmark) > 0 {
+		if err := s.Store(ctx, unmark, session.Remove, 0, `\Deleted`); err != nil {
+			return moved, err
+		}
+	}
+	if len(moved.Source) > 0 {
+		if err := s.Expunge(ctx, moved.Source); err != nil {
+			return moved, err
+		}
+	}
+	if len(copies) == 0 {
+		return moved, nil
+	}
+	c.log.Info("messages that were changed meanwhile stay", "folder", l.from, "messages", len(copies))
+	return moved, removeCopies(ctx, s, l.to, copies)
+}
+
+// unchanged reports whether nothing was set but \Deleted.
+func unchanged(after, before []string) bool {
+	return !slices.ContainsFunc(after, func(f string) bool { return f != `\Deleted` && f != `\Recent` && !has(before, f) })
+}
+
+// removeCopies takes copies away of messages that are where they were.
+func removeCopies(ctx context.Context, s *session.Session, folder string, copies []uint32) error {
+	if _, err := s.Enter(ctx, folder, false); err != nil {
+		return err
+	}
+	if err := s.Store(ctx, copies, session.Add, 0, `\Deleted`); err != nil {
+		return err
+	}
+	return s.Expunge(ctx, copies)
+}
+
+// flags gives messages that came back the flags that they had, where the server lost some.
+func (c *carrier) flags(ctx context.Context, s *session.Session, l load, at session.Copied) error {
+	if len(at.Dest) == 0 {
+		return nil
+	}
+	if _, err := s.Enter(ctx, l.to, false); err != nil {
+		return err
+	}
+	now, err := flagsOf(ctx, s, at.Dest)
+	if err != nil {
+		return err
+	}
+	was := map[uint32][]string{}
+	for _, e := range l.list {
+		was[e.now] = e.Flags
+	}
+	for i, uid := range at.Dest {
+		lost := slices.DeleteFunc(slices.Clone(was[at.Source[i]]), func(f string) bool { return has(now[uid], f) })
+		if len(lost) == 0 {
+			continue
+		}
+		if err := s.Store(ctx, []uint32{uid}, session.Add, 0, lost...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark adds our keyword, or takes it away again. Twice does no harm, so that there is nothing
+// to settle.
+func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg *leg) error {
+	list := p.rest(c.back)
+	if len(list) == 0 || len(leg.moved) > 0 {
+		return nil
+	}
+	l := load{from: p.Folder, list: list}
+	st, err := s.Enter(ctx, p.Folder, false)
+	if session.Refused(err) || err == nil && st.UIDValidity != p.UIDValidity {
+		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", p.Folder, errAway)})
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.j.write(record{Op: opBegin, N: p.N, Back: c.back, Of: of(list), UIDs: session.FormatUIDs(l.uids())}); err != nil {
+		return err
+	}
+	change := session.Add
+	if c.back {
+		change = session.Remove
+	}
+	if err := s.Store(ctx, l.uids(), change, 0, p.Keyword); err != nil {
+		return err
+	}
+	return c.done(p, list, session.Copied{UIDValidity: st.UIDValidity, Source: l.uids(), Dest: l.uids()})
+}
+
+// flagsOf are the flags of messages of the selected folder, of those that there are.
+func flagsOf(ctx context.Context, s *session.Session, of []uint32) (map[uint32][]string, error) {
+	flags := map[uint32][]string{}
+	err := s.Fetch(ctx, of, session.Nothing, 0, func(m session.Message) error {
+		flags[m.UID] = m.Flags
+		return nil
+	})
+	return flags, err
+}

@@ -1,0 +1,132 @@
+package sweep
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"slices"
+	"strings"
+	"time"
+
+	"breakwater/internal/message"
+	"breakwater/internal/sweep/session"
+)
+
+// earliest is the year before which no date of a message is believed.
+var earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// arrived is when a message came: the newest Received field with a date that can be, since its
+// clock is that of the mailbox's own server. Without one it is the INTERNALDATE, and ok is
+// false where that is no time of the message's own: after a migration all are one day.
+func arrived(m *message.Message, internal, now time.Time, migrated bool) (at time.Time, ok bool) {
+	for _, field := range m.Received {
+		stamp := field[strings.LastIndexByte(field, ';')+1:] // RFC 5321 §4.4
+		if t := message.ParseDate(stamp); t.After(earliest) && t.Before(now.Add(24*time.Hour)) {
+			return t, true
+		}
+	}
+	return internal, !migrated
+}
+
+// rebuild puts together what the header tells of the envelope. Only what stands above the
+// first Received field is from the server that delivered: the rest is others'. mailbox is
+// whose it is where nothing says so.
+func rebuild(h message.Header, mailbox string) message.Envelope {
+	env := message.Envelope{Rebuilt: true}
+	if i := slices.IndexFunc(h, func(f message.Field) bool { return strings.EqualFold(f.Name, "Received") }); i >= 0 {
+		h = h[:i]
+	}
+	env.ReversePath = strings.Trim(h.Get("Return-Path"), "<> ")
+	for _, name := range []string{"X-Original-To", "Envelope-To", "Delivered-To"} {
+		if to := message.Addresses(h.Get(name)); len(to) > 0 {
+			env.Recipients = []message.Recipient{{Addr: to[0]}}
+			return env
+		}
+	}
+	env.Recipients = []message.Recipient{{Addr: mailbox}}
+	return env
+}
+
+// parse makes of a fetched message one that can be judged.
+func parse(f session.Message, mailbox string) *message.Message {
+	m := message.Parse(message.Envelope{Truncated: f.Truncated}, time.Time{}, f.Raw)
+	m.Envelope = rebuild(m.Header, mailbox)
+	m.Truncated = f.Truncated
+	return m
+}
+
+// hashed is how much of a message its hash is made from, at most: where it does not end
+// before, its header up to there.
+const hashed = 4 << 10
+
+// headerHash tells a message from others when it is looked for again. It is cut out here, since
+// servers do not agree on where a broken header ends.
+func headerHash(raw []byte) (h [16]byte) {
+	raw = raw[:min(len(raw), hashed)]
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(raw, []byte(end)); i >= 0 {
+			raw = raw[:i]
+		}
+	}
+	sum := sha256.Sum256(raw)
+	copy(h[:], sum[:])
+	return h
+}
+
+// harmless keywords say nothing of a message that would make it dear: programs set them.
+var harmless = []string{"$junk", "$notjunk", "junk", "nonjunk", "$mdnsent"}
+
+// protected says why a message is left alone, by what somebody did to it; "" if nobody did.
+// ours is our own keyword.
+func protected(flags []string, ours string) string {
+	for _, flag := range flags {
+		switch f := strings.ToLower(flag); {
+		case f == `\flagged`, f == `\answered`, f == `\draft`, f == `\deleted`:
+			return f
+		case strings.HasPrefix(f, `\`), strings.EqualFold(f, ours), slices.Contains(harmless, f):
+		default:
+			return "keyword " + flag
+		}
+	}
+	return ""
+}
+
+func has(flags []string, flag string) bool {
+	return slices.ContainsFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
+}
+
+// exemptUses are the special uses of folders that are left alone (RFC 6154): \All and \Flagged
+// are views of other folders.
+var exemptUses = []string{`\sent`, `\drafts`, `\trash`, `\junk`, `\archive`, `\all`, `\flagged`}
+
+// exemptNames are what such folders are called where the server does not say.
+var exemptNames = []string{
+	"sent", "sent items", "sent messages", "drafts", "trash", "deleted items", "deleted messages", "junk", "spam", "junk e-mail", "archive",
+}
+
+// exempt says why a folder is left alone; "" if it is not. ours are our own folders and those
+// that the rules name, as the server has their names. The folders below one are exempt with it.
+func exempt(f session.Folder, all []session.Folder, ours []string) string {
+	for _, up := range all {
+		below := f.Delim != "" && strings.HasPrefix(f.Name, up.Name+f.Delim) && session.Canonical(up.Name) != "INBOX"
+		if up.Name != f.Name && !below {
+			continue
+		}
+		if i := slices.IndexFunc(up.Uses, func(use string) bool { return slices.Contains(exemptUses, use) }); i >= 0 {
+			return up.Uses[i]
+		}
+	}
+	for _, name := range ours {
+		if f.Name == name || f.Delim != "" && strings.HasPrefix(f.Name, name+f.Delim) {
+			return "exempt by rule"
+		}
+	}
+	path := strings.ToLower(f.Name)
+	if f.Delim != "" {
+		path = strings.TrimPrefix(path, "inbox"+f.Delim) // where all folders are below INBOX
+		path, _, _ = strings.Cut(path, f.Delim)
+	}
+	if slices.Contains(exemptNames, path) {
+		return "called " + path
+	}
+	return ""
+}

@@ -1,0 +1,291 @@
+package sweep
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"breakwater/internal/storm"
+	"breakwater/internal/sweep/session"
+)
+
+// staying is how many messages a sweep leaves in INBOX of a memory server.
+func staying(t *testing.T, mails []mail) int {
+	t.Helper()
+	b := memory(t, withMove)
+	b.fill("INBOX", mails)
+	before := b.contents()
+	applied(t, b.sweep(""), "run1")
+	after := b.contents()
+	if count(after) != count(before) {
+		t.Errorf("%d messages became %d", count(before), count(after))
+	}
+	return len(after["INBOX"])
+}
+
+// TestLookAlikes has mails that other tools take for copies: all stay.
+func TestLookAlikes(t *testing.T) {
+	tests := map[string]func(n int) (header, body string){
+		"cron: From, To, Subject and Date are the same": func(n int) (string, string) {
+			return "From: root@db1.example.org\nTo: u1@example.test\nSubject: Cron report\nDate: Mon, 2 Mar 2026 07:00:00 +0000\nMessage-ID: <" + fmt.Sprint(n) + "@db1.example.org>", fmt.Sprintf("job %d done", n)
+		},
+		"one Message-ID, all else differs": func(n int) (string, string) {
+			return fmt.Sprintf("From: app@example.org\nSubject: Order %d\nDate: %s\nMessage-ID: <same@example.org>", n, monday.Add(time.Duration(n)*time.Second).Format(time.RFC1123Z)), fmt.Sprintf("Order %d", n)
+		},
+		"one Message-ID, no Date": func(n int) (string, string) {
+			return fmt.Sprintf("From: app@example.org\nSubject: Order %d\nMessage-ID: <same@example.org>", n), fmt.Sprintf("Order %d", n)
+		},
+		"no Message-ID": func(n int) (string, string) {
+			return fmt.Sprintf("From: scan@example.org\nSubject: Scan\nDate: %s", monday.Add(time.Duration(n)*time.Second).Format(time.RFC1123Z)), fmt.Sprintf("page %d", n)
+		},
+	}
+	for name, make := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mails []mail
+			for n := range 100 {
+				header, body := make(n)
+				mails = append(mails, letter(n, header, body))
+			}
+			if n := staying(t, mails); n != 100 {
+				t.Errorf("%d of 100 stay", n)
+			}
+		})
+	}
+}
+
+// TestCopies has copies that other tools do not know again: as many stay as the rules say.
+func TestCopies(t *testing.T) {
+	tests := map[string]func(n int) (header, body string){
+		"another Message-ID": func(n int) (string, string) {
+			return "From: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <" + fmt.Sprint(n) + "@relay.example.com>", "Good day."
+		},
+		"another encoding, and a Message-ID of its own": func(n int) (string, string) {
+			if n%2 == 0 {
+				return "From: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <" + fmt.Sprint(n) + "@relay.example.com>\nContent-Type: text/plain\nContent-Transfer-Encoding: base64", "R29vZCBkYXku"
+			}
+			return "From: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <" + fmt.Sprint(n) + "@relay.example.com>\nContent-Type: text/plain\nContent-Transfer-Encoding: quoted-printable", "Good=20day."
+		},
+		"a disclaimer more each time": func(n int) (string, string) {
+			return "Received: from pc by mail.example.net with ESMTP id 4Fq7Xz2s1Tz; Mon, 2 Mar 2026 07:59:10 +0000\nFrom: ann@example.net\nSubject: Offer\nDate: Mon, 2 Mar 2026 07:59:00 +0000\nMessage-ID: <offer@example.net>", "Good day." + strings.Repeat("\nThis mail is confidential.", n)
+		},
+	}
+	for name, make := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var mails []mail
+			for n := range 100 {
+				header, body := make(n)
+				mails = append(mails, letter(n, header, body))
+			}
+			if n := staying(t, mails); n != 3 {
+				t.Errorf("%d of 100 stay, not 3", n)
+			}
+		})
+	}
+}
+
+// TestPlaces sweeps messages that are in several places.
+func TestPlaces(t *testing.T) {
+	b := memory(t, withMove)
+	// One message under a label each: no folder has more copies than may be.
+	for n := range 5 {
+		b.fill(fmt.Sprint("Label", n), copies(2))
+	}
+	b.fill("Trash", copies(50)) // none of it counts
+	b.fill("INBOX", copies(10))
+	s := b.sweep("")
+	s.Folders = []string{"INBOX", "Label1", "inbox", "INBOX", "Label1"}
+	if p := planned(t, s); len(p.Folders) != 2 || p.Move() != 7 {
+		t.Errorf("folders given twice: %+v", p.Folders)
+	}
+	s.Folders = nil
+	p := applied(t, s, "run1")
+	got := b.contents()
+	if p.Move() != 7 || len(got["INBOX"]) != 3 || len(got["Trash"]) != 50 || len(got["Label0"]) != 2 {
+		t.Errorf("moved %d; INBOX %d, Trash %d, Label0 %d", p.Move(), len(got["INBOX"]), len(got["Trash"]), len(got["Label0"]))
+	}
+}
+
+// TestWhichStay has copies that people have done something with.
+func TestWhichStay(t *testing.T) {
+	b := memory(t, withMove)
+	mails := copies(40)
+	flags := map[int][]string{
+		10: {`\Flagged`}, 11: {`\Answered`, `\Seen`}, 12: {`\Draft`}, 13: {"important"}, 14: {`\Deleted`}, // protected
+		20: {"$NotJunk"}, 21: {"Junk"}, 22: {"$MDNSent"}, 23: {"$Breakwater"}, // say nothing
+	}
+	for n, f := range flags {
+		mails[n].flags = f
+	}
+	b.fill("INBOX", mails)
+	s := b.sweep("")
+	p := applied(t, s, "run1")
+	inbox := strings.Join(b.contents()["INBOX"], "\n")
+	f := p.Folders[slicesIndex(p.Folders, "INBOX")]
+	if f.Move != 35 || f.Protected[`\flagged`] != 1 && !strings.Contains(inbox, `\Flagged`) {
+		t.Errorf("%+v\n%s", f, inbox)
+	}
+	for _, want := range []string{`\Flagged`, `\Answered`, `\Draft`, "important", `\Deleted`} {
+		if !strings.Contains(strings.ToLower(inbox), strings.ToLower(want)) {
+			t.Errorf("the one with %s went:\n%s", want, inbox)
+		}
+	}
+}
+
+func slicesIndex(folders []FolderPlan, name string) int {
+	for i, f := range folders {
+		if f.Folder == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// TestSeenStays has a copy that was read: it stays, and the oldest of the others.
+func TestSeenStays(t *testing.T) {
+	b := memory(t, withMove)
+	mails := copies(20)
+	mails[15].flags = []string{`\Seen`}
+	b.fill("INBOX", mails)
+	applied(t, b.sweep(""), "run1")
+	s := b.session()
+	defer s.Close()
+	if _, err := s.Select(t.Context(), "INBOX", true); err != nil {
+		t.Fatal(err)
+	}
+	uids, err := s.UIDs(t.Context(), 1)
+	if got := session.FormatUIDs(uids); err != nil || got != "1:2,16" {
+		t.Errorf("%s stay, %v", got, err)
+	}
+}
+
+// TestLater sweeps again when more has come.
+func TestLater(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", append(copies(20), plainMail(20)...))
+	s := b.sweep("[sweep]\nmin_age = \"1h\"")
+	s.Now = func() time.Time { return monday.Add(10 * time.Hour) }
+	applied(t, s, "run1")
+	late := copies(30)[20:]
+	for i := range late {
+		late[i].internal = monday.Add(10*time.Hour + time.Duration(i)*time.Minute)
+	}
+	b.fill("INBOX", late)
+	p := planned(t, s)
+	if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Young != 10 || f.Move != 0 || f.Looked != 0 {
+		t.Errorf("too young: %+v", f)
+	}
+	applied(t, s, "run2")
+	s.Now = func() time.Time { return monday.Add(12 * time.Hour) }
+	// The storm still rages: none of the new copies stays, though the old ones are gone.
+	p = applied(t, s, "run3")
+	if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Looked != 10 || f.Move != 10 {
+		t.Errorf("later: %+v", f)
+	}
+	if n := len(b.contents()["INBOX"]); n != 23 {
+		t.Errorf("%d in INBOX", n)
+	}
+}
+
+// TestMigrated has a mailbox whose INTERNALDATEs are one day, without Received fields: what
+// says the same each day is no storm.
+func TestMigrated(t *testing.T) {
+	var mails []mail
+	for n := range 200 {
+		m := mail{internal: monday.Add(time.Duration(n) * time.Second)}
+		m.raw = fmt.Sprintf("From: root@db1.example.org\r\nSubject: Cron report\r\nDate: %s\r\nMessage-ID: <%d@db1.example.org>\r\n\r\nnothing to do\r\n",
+			monday.AddDate(0, 0, n-300).Format(time.RFC1123Z), n)
+		mails = append(mails, m)
+	}
+	if n := staying(t, mails); n != 200 {
+		t.Errorf("%d of 200 stay", n)
+	}
+}
+
+// TestMark tags what the rules tag.
+func TestMark(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(10))
+	before := b.contents()
+	s := b.sweep("[limit.id]\naction = \"tag\"\n[limit.text]\naction = \"tag\"")
+	if p := applied(t, s, "run1"); p.Mark() != 7 || p.Move() != 0 {
+		t.Errorf("%+v", p)
+	}
+	if n := strings.Count(strings.ToLower(strings.Join(b.contents()["INBOX"], "\n")), "$breakwater"); n != 7 {
+		t.Errorf("%d are marked", n)
+	}
+	if _, err := s.Undo(t.Context(), "run1"); err != nil {
+		t.Fatal(err)
+	}
+	b.same(before)
+}
+
+// TestObserve changes nothing where rules only observe.
+func TestObserve(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(10))
+	p := applied(t, b.sweep("mode = \"observe\""), "run1")
+	if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Observed != 7 || p.Move() != 0 {
+		t.Errorf("%+v", f)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(10))
+	applied(t, b.sweep("[sweep]\ndigest = true"), "run1")
+	s := b.session()
+	defer s.Close()
+	if _, err := s.Select(t.Context(), "INBOX", true); err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	err := s.FetchFrom(t.Context(), 1, session.Whole, 1<<20, func(m session.Message) error {
+		raw := string(m.Raw)
+		found = found || strings.Contains(raw, "Auto-Submitted: auto-generated") && strings.Contains(raw, "7 messages from INBOX are in Breakwater/Absorbed") && strings.Contains(raw, "breakwater undo run1")
+		return nil
+	})
+	if err != nil || !found {
+		t.Errorf("no digest: %v", err)
+	}
+}
+
+func TestGuard(t *testing.T) {
+	tests := []struct {
+		move, messages int
+		share          float64
+		refused        bool
+	}{
+		{0, 0, 0.5, false}, {10, 100, 0.5, false}, {60, 100, 0.5, true}, {60, 100, 0.7, false},
+		{5, 5, 0.5, true}, {5, 6, 0.5, false}, {100, 100, 0.99, true}, {100, 100, 1, false},
+	}
+	for _, tt := range tests {
+		p := &Plan{Folders: []FolderPlan{{Folder: "INBOX", Messages: tt.messages, Move: tt.move}}}
+		if err := p.Guard(tt.share); (err != nil) != tt.refused {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}
+
+// TestRewritten has copies of which Message-ID, Date and Subject are all rewritten. Only a key of
+// the text can tell them; where there is none, all stay.
+func TestRewritten(t *testing.T) {
+	want := 100
+	for _, k := range storm.Kinds {
+		if k.String() == "near" {
+			want = 3
+		}
+	}
+	var mails []mail
+	for n := range 100 {
+		header := fmt.Sprintf("Received: from pc by mail.example.net with ESMTP id 4Fq7Xz2s1Tz; Mon, 2 Mar 2026 07:59:10 +0000\nFrom: ann@example.net\nSubject: %sOffer for the summer\nDate: %s\nMessage-ID: <%d@relay.example.com>",
+			[]string{"", "[EXT] ", "WG: ", "[SPAM?] "}[n%4], monday.Add(time.Duration(n)*time.Second).Format(time.RFC1123Z), n)
+		mails = append(mails, letter(n, header, "Dear customers,\nthe summer is coming, and with it our new list of prices for garden furniture,\n"+
+			"parasols and everything else that you need to spend a long evening outside.\nWe are looking forward to your orders, which we deliver within three days.\nYours, Ann"))
+	}
+	if n := staying(t, mails); n != want {
+		t.Errorf("%d of 100 stay, not %d", n, want)
+	}
+}

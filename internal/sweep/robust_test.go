@@ -1,0 +1,432 @@
+package sweep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"breakwater/internal/lab"
+	"breakwater/internal/sweep/session"
+)
+
+// child is a sweep in a process of its own, to be killed.
+type child struct {
+	Options session.Options
+	Dir     string
+	Batch   int
+	Do      string // plan, apply, resume or undo
+}
+
+const childEnv = "SWEEP_CHILD"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		os.Exit(beChild(spec))
+	}
+	os.Exit(m.Run())
+}
+
+// childT is what beChild has for a testing.TB: only a folder.
+type childT struct {
+	testing.TB
+	dir string
+}
+
+func (childT) Helper()           {}
+func (c childT) TempDir() string { return c.dir }
+
+func beChild(spec string) int {
+	var c child
+	if err := json.Unmarshal([]byte(spec), &c); err != nil {
+		return 3
+	}
+	s := (&mailbox{childT{dir: c.Dir}, c.Options}).sweep("")
+	s.Batch = c.Batch
+	traffic := &session.Traffic{}
+	s.Server.Traffic = traffic
+	debug.SetMemoryLimit(128 << 20) // as the command has it
+	var err error
+	switch c.Do {
+	case "plan":
+		err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return false, nil })
+	case "apply":
+		err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
+	case "resume":
+		_, err = s.Resume(context.Background(), "")
+	case "undo":
+		_, err = s.Undo(context.Background(), "run1")
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		return 1
+	}
+	fmt.Println(traffic.Commands.Load(), traffic.Read.Load(), traffic.Written.Load(), peak())
+	return 0
+}
+
+// peak is the most memory that this process ever had, in KiB. What getrusage says of a child
+// begins with the memory of its parent.
+func peak() (kib int) {
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(b), "VmHWM:")
+	fmt.Sscan(after, &kib)
+	return kib
+}
+
+// command is a sweep in another process.
+func (c child) command(t testing.TB, do string) *exec.Cmd {
+	t.Helper()
+	c.Do = do
+	spec, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"="+string(spec))
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// start begins one.
+func (c child) start(t testing.TB, do string) *exec.Cmd {
+	t.Helper()
+	cmd := c.command(t, do)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// begun waits until a sweep has written so many lines of its journal, or has ended.
+func begun(dir string, op string, n int, ended <-chan error) {
+	for {
+		select {
+		case <-ended:
+			return
+		case <-time.After(time.Millisecond):
+		}
+		names, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "*.jsonl"))
+		for _, name := range names {
+			if b, err := os.ReadFile(name); err == nil && strings.Count(string(b), `"op":"`+op+`"`) >= n {
+				return
+			}
+		}
+	}
+}
+
+// TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
+func TestKilled(t *testing.T) {
+	kills := 3
+	if os.Getenv("BREAKWATER_SOAK") != "" {
+		kills = 10
+	}
+	messages, mailshots := 3_000, 4
+	h := hitBy(halves, messages, mailshots)
+	lab.Need(t, "dovecot")
+	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+		t.Run(name, func(t *testing.T) {
+			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps, Accounts: []lab.Account{{User: "u1@example.test", Password: "pw"}}})
+			maildir(t, srv, "u1@example.test", h.mails)
+			b := real(t, srv)
+			before := b.contents()
+			expected := b.outcome(t, before)
+			for i := range kills {
+				c := child{Options: b.options, Dir: t.TempDir(), Batch: 40}
+				killAt(t, c, "apply", "begin", 1+rand.IntN(20))
+				b.whole(before)
+				if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
+					killAt(t, c, "resume", "begin", 1+rand.IntN(40))
+					b.whole(before)
+					if err := c.start(t, "resume").Wait(); err != nil {
+						t.Fatal("resume:", err)
+					}
+					b.whole(before)
+					if got := b.contents(); !slices.Equal(got["INBOX"], expected) {
+						t.Errorf("resumed: %d messages in INBOX, not %d", len(got["INBOX"]), len(expected))
+					}
+				}
+				killAt(t, c, "undo", "done", 1+rand.IntN(20))
+				b.whole(before)
+				if err := c.start(t, "undo").Wait(); err != nil {
+					t.Fatal("undo:", err)
+				}
+				b.same(before)
+			}
+		})
+	}
+}
+
+// killAt kills a sweep a random moment after it has written a record for the nth time.
+func killAt(t testing.TB, c child, do, op string, n int) {
+	t.Helper()
+	cmd := c.start(t, do)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	begun(c.Dir, op, n, ended)
+	time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
+	cmd.Process.Kill()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+	}
+}
+
+// outcome is what INBOX has after a sweep that nothing disturbs; it is undone again.
+func (b *mailbox) outcome(t testing.TB, before map[string][]string) []string {
+	t.Helper()
+	s := b.sweep("")
+	applied(t, s, "run0")
+	after := b.contents()
+	if _, err := s.Undo(context.Background(), "run0"); err != nil {
+		t.Fatal(err)
+	}
+	b.same(before)
+	return after["INBOX"]
+}
+
+// whole fails the test where messages are lost or doubled, counting those marked \Deleted by a
+// move that was cut off as one with their copies.
+func (b *mailbox) whole(before map[string][]string) {
+	b.t.Helper()
+	want, got := map[string]int{}, map[string]int{}
+	for _, list := range before {
+		for _, line := range list {
+			want[ident(line)]++
+		}
+	}
+	for _, list := range b.contents() {
+		for _, line := range list {
+			got[ident(line)]++
+		}
+	}
+	for id, n := range want {
+		if got[id] < n {
+			b.t.Errorf("%s is there %d times, not %d", id, got[id], n)
+		}
+	}
+}
+
+func ident(line string) string {
+	return line[:strings.IndexByte(line, ' ')] + line[strings.LastIndexByte(line, ' '):]
+}
+
+// cutter is a proxy that cuts connections after some bytes in either direction.
+type cutter struct {
+	net.Listener
+	to   string
+	mu   sync.Mutex
+	cuts int // still to be made
+	rng  *rand.Rand
+	made int
+}
+
+func newCutter(t testing.TB, to string, cuts int) *cutter {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := rand.Uint64()
+	t.Logf("cut by seed %d", seed)
+	c := &cutter{Listener: ln, to: to, cuts: cuts, rng: rand.New(rand.NewPCG(seed, 0))}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go c.pass(conn)
+		}
+	}()
+	return c
+}
+
+func (c *cutter) pass(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", c.to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	down, up := int64(1<<62), int64(1<<62)
+	c.mu.Lock()
+	if c.cuts > 0 {
+		c.cuts--
+		c.made++
+		if c.rng.IntN(2) == 0 {
+			down = 500 + c.rng.Int64N(300_000) // of answers
+		} else {
+			up = 200 + c.rng.Int64N(3_000) // of commands
+		}
+	}
+	c.mu.Unlock()
+	done := make(chan struct{}, 2)
+	forward := func(to, from net.Conn, n int64) {
+		io.CopyN(to, from, n)
+		done <- struct{}{}
+	}
+	go forward(server, client, up)
+	go forward(client, server, down)
+	<-done
+}
+
+// TestCut cuts the connection again and again, in all phases.
+func TestCut(t *testing.T) {
+	lab.Need(t, "dovecot", "cyrus")
+	h := hitBy(halves, 1_000, 4)
+	for name, start := range servers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.fill("INBOX", h.mails)
+			before := b.contents()
+			expected := b.outcome(t, before)
+			c := newCutter(t, strings.TrimPrefix(b.options.Server, "imap+plain://"), 25)
+			s := b.sweep("")
+			s.Batch = 30
+			s.Server.Server = "imap+plain://" + c.Addr().String()
+			run(t, s, c)
+			got := b.contents()
+			if !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
+				t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+			}
+			c.mu.Lock()
+			c.cuts = 12
+			c.mu.Unlock()
+			for range 10 {
+				_, err := s.Undo(context.Background(), "run1")
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, session.ErrLost) {
+					t.Fatal(err)
+				}
+			}
+			b.same(before)
+			t.Logf("%d cuts", c.made)
+		})
+	}
+}
+
+// run applies, and resumes as often as it takes.
+func run(t testing.TB, s *Sweep, c *cutter) {
+	t.Helper()
+	err := s.Run(context.Background(), "run1", func(*Plan) (bool, error) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cuts = max(c.cuts, 12) // some are left for the moving
+		return true, nil
+	})
+	for try := 0; err != nil && try < 20; try++ {
+		if !errors.Is(err, session.ErrLost) {
+			t.Fatal(err)
+		}
+		var more bool
+		if more, err = s.Resume(context.Background(), "run1"); err == nil && !more {
+			err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestQuota sweeps a mailbox that is full, on a server that has to copy: nothing can go.
+func TestQuota(t *testing.T) {
+	lab.Need(t, "dovecot")
+	h := hitBy(halves, 1_000, 4)
+	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps, Accounts: []lab.Account{{User: "u1@example.test", Password: "pw", Quota: "1M"}}})
+			maildir(t, srv, "u1@example.test", h.mails)
+			b := real(t, srv)
+			before := b.contents()
+			s := b.sweep("")
+			err := s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
+			after := b.contents()
+			if count(after) != count(before) {
+				t.Errorf("%d messages became %d", count(before), count(after))
+			}
+			var incomplete *ErrIncomplete
+			switch {
+			case name == "MOVE" && err != nil:
+				t.Error(err) // a move takes no room
+			case name != "MOVE" && (!errors.As(err, &incomplete) || !session.OverQuota(err)):
+				t.Errorf("got %v", err)
+			}
+			if _, err := s.Undo(context.Background(), "run1"); err != nil {
+				t.Error(err)
+			}
+			b.same(before)
+		})
+	}
+}
+
+// TestMeanwhile has a user at work between the plan and its end.
+func TestMeanwhile(t *testing.T) {
+	ctx := context.Background()
+	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, "dovecot")
+			b := real(t, lab.Dovecot(t, lab.Mailboxes{Capability: caps}))
+			b.fill("INBOX", copies(40))
+			b.fill("Work", copies(40))
+			b.fill("Old", copies(40))
+			s := b.sweep("")
+			err := s.Run(ctx, "run1", func(p *Plan) (bool, error) {
+				if p.Move() != 3*37 {
+					t.Errorf("plan moves %d", p.Move())
+				}
+				user := b.session()
+				defer user.Close()
+				// One is flagged, one is expunged.
+				if _, err := user.Select(ctx, "INBOX", false); err != nil {
+					t.Error(err)
+				}
+				if err := errors.Join(user.Store(ctx, []uint32{20}, session.Add, 0, `\Flagged`), user.Store(ctx, []uint32{21}, session.Add, 0, `\Deleted`), user.Expunge(ctx, []uint32{21})); err != nil {
+					t.Error(err)
+				}
+				// A folder gets another name; and a new one has that of an old one.
+				b.rename("Work", "Labour")
+				b.rename("Old", "Older")
+				b.fill("Old", copies(40))
+				return true, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := b.contents()
+			if len(got["INBOX"]) != 4 || len(got["Labour"]) != 40 || len(got["Old"]) != 40 || len(got["Older"]) != 40 || len(got["Breakwater/Absorbed"]) != 35 {
+				t.Errorf("INBOX %d, Labour %d, Old %d, Older %d, absorbed %d", len(got["INBOX"]), len(got["Labour"]), len(got["Old"]), len(got["Older"]), len(got["Breakwater/Absorbed"]))
+			}
+			if !strings.Contains(strings.Join(got["INBOX"], "\n"), `\Flagged`) {
+				t.Error("the flagged message went")
+			}
+			if u, err := s.Undo(ctx, "run1"); err != nil || u.Back != 35 {
+				t.Errorf("%+v, %v", u, err)
+			}
+			if got := b.contents(); len(got["INBOX"]) != 39 || len(got["Breakwater/Absorbed"]) != 0 {
+				t.Errorf("undone: INBOX %d, absorbed %d", len(got["INBOX"]), len(got["Breakwater/Absorbed"]))
+			}
+		})
+	}
+}

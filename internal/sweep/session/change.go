@@ -1,0 +1,120 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// Copied is where messages are now (RFC 4315, COPYUID). It is empty where the server does not
+// say.
+type Copied struct {
+	UIDValidity  uint32
+	Source, Dest []uint32 // in one order
+}
+
+var errNoMove = errors.New("the server has no MOVE")
+var errNoUIDPlus = errors.New("the server has no UIDPLUS: a message cannot be expunged without expunging others")
+
+// MoveTo moves messages of the selected folder in one step (RFC 6851). It fails where the
+// server has no MOVE: see the package comment.
+func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
+	if !s.Move {
+		return Copied{}, errNoMove
+	}
+	var c Copied
+	err := s.do(ctx, func() error {
+		d, err := s.c.Move(set(uids), to).Wait()
+		if err != nil {
+			return err
+		}
+		source, _ := d.SourceUIDs.(imap.UIDSet)
+		dest, _ := d.DestUIDs.(imap.UIDSet)
+		c = copied(d.UIDValidity, source, dest)
+		return nil
+	})
+	return c, wrap("move to "+to, err)
+}
+
+// CopyTo copies messages of the selected folder.
+func (s *Session) CopyTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
+	var c Copied
+	err := s.do(ctx, func() error {
+		d, err := s.c.Copy(set(uids), to).Wait()
+		if err != nil {
+			return err
+		}
+		c = copied(d.UIDValidity, d.SourceUIDs, d.DestUIDs)
+		return nil
+	})
+	return c, wrap("copy to "+to, err)
+}
+
+func copied(validity uint32, source, dest imap.UIDSet) Copied {
+	from, _ := source.Nums()
+	to, _ := dest.Nums()
+	if validity == 0 || len(from) != len(to) {
+		return Copied{}
+	}
+	c := Copied{UIDValidity: validity}
+	for i := range from {
+		c.Source, c.Dest = append(c.Source, uint32(from[i])), append(c.Dest, uint32(to[i]))
+	}
+	return c
+}
+
+// Change says what to do with flags.
+type Change int
+
+// Changes.
+const (
+	Add Change = iota
+	Remove
+	Set
+)
+
+// Store changes flags of messages in the selected folder. With since, messages that were
+// changed after that modification sequence are left alone (RFC 7162). Who wants to know which
+// were looks at the flags afterwards.
+func (s *Session) Store(ctx context.Context, uids []uint32, what Change, since uint64, flags ...string) error {
+	op := map[Change]imap.StoreFlagsOp{Add: imap.StoreFlagsAdd, Remove: imap.StoreFlagsDel, Set: imap.StoreFlagsSet}[what]
+	f := &imap.StoreFlags{Op: op, Silent: true}
+	for _, flag := range flags {
+		f.Flags = append(f.Flags, imap.Flag(flag))
+	}
+	var o *imap.StoreOptions
+	if s.CondStore && since > 0 {
+		o = &imap.StoreOptions{UnchangedSince: since}
+	}
+	return wrap("store flags", s.do(ctx, func() error { return s.c.Store(set(uids), f, o).Close() }))
+}
+
+// Expunge removes messages that are marked \Deleted, of uids and no others (RFC 4315).
+func (s *Session) Expunge(ctx context.Context, uids []uint32) error {
+	if !s.UIDPlus {
+		return errNoUIDPlus
+	}
+	return wrap("expunge", s.do(ctx, func() error { return s.c.UIDExpunge(set(uids)).Close() }))
+}
+
+// Append adds a message to a folder.
+func (s *Session) Append(ctx context.Context, folder string, raw []byte, at time.Time, flags ...string) error {
+	o := &imap.AppendOptions{Time: at}
+	for _, flag := range flags {
+		o.Flags = append(o.Flags, imap.Flag(flag))
+	}
+	return wrap("append to "+folder, s.do(ctx, func() error {
+		cmd := s.c.Append(folder, int64(len(raw)), o)
+		_, werr := cmd.Write(raw)
+		cerr := cmd.Close()
+		_, err := cmd.Wait()
+		return errors.Join(err, werr, cerr)
+	}))
+}
+
+// Noop lets the server tell what has changed.
+func (s *Session) Noop(ctx context.Context) error {
+	return wrap("noop", s.do(ctx, func() error { return s.c.Noop().Wait() }))
+}

@@ -1,0 +1,195 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// Message is what FETCH tells of a message.
+type Message struct {
+	UID          uint32
+	Flags        []string
+	InternalDate time.Time
+	Size         int64
+	Raw          []byte // what was asked for; the callee's to keep
+	Truncated    bool   // Raw is not all of it
+}
+
+// Part is what of a message is fetched besides flags, date and size.
+type Part int
+
+// Parts.
+const (
+	Nothing Part = iota
+	Header
+	Whole
+)
+
+// Fetch calls f with each message of uids that there is, in the server's order. Of each at
+// most limit bytes of part are kept. No flag is changed.
+func (s *Session) Fetch(ctx context.Context, uids []uint32, part Part, limit int64, f func(Message) error) error {
+	if len(uids) == 0 {
+		return nil
+	}
+	return s.fetch(ctx, set(uids), part, limit, f)
+}
+
+// FetchFrom is Fetch of all messages from a UID on.
+func (s *Session) FetchFrom(ctx context.Context, first uint32, part Part, limit int64, f func(Message) error) error {
+	return s.fetch(ctx, imap.UIDSet{{Start: imap.UID(max(first, 1)), Stop: 0}}, part, limit, func(m Message) error {
+		if m.UID < first {
+			return nil // n:* has the last message, whatever n is (RFC 3501 §6.4.8)
+		}
+		return f(m)
+	})
+}
+
+func (s *Session) fetch(ctx context.Context, uids imap.UIDSet, part Part, limit int64, f func(Message) error) error {
+	o := &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true}
+	section := &imap.FetchItemBodySection{Peek: true}
+	switch part {
+	case Header:
+		section.Specifier = imap.PartSpecifierHeader
+	case Whole:
+		section.Partial = &imap.SectionPartial{Size: limit + 1}
+	}
+	if part != Nothing {
+		o.BodySection = []*imap.FetchItemBodySection{section}
+	}
+	var failed error // f's: the answer is read to its end all the same
+	err := s.watch(ctx, func(alive func()) error {
+		cmd := s.c.Fetch(uids, o)
+		for d := cmd.Next(); d != nil; d = cmd.Next() {
+			alive()
+			m, err := read(d, limit)
+			if err != nil {
+				return err
+			}
+			if failed == nil && m.UID != 0 && (part == Nothing || m.Raw != nil) {
+				failed = f(m)
+			}
+		}
+		return cmd.Close()
+	})
+	if failed != nil {
+		return failed
+	}
+	return wrap("fetch", err)
+}
+
+// read takes the items of a message as they come.
+func read(d *imapclient.FetchMessageData, limit int64) (Message, error) {
+	var m Message
+	for item := d.Next(); item != nil; item = d.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			m.UID = uint32(item.UID)
+		case imapclient.FetchItemDataFlags:
+			m.Flags = make([]string, 0, len(item.Flags))
+			for _, flag := range item.Flags {
+				m.Flags = append(m.Flags, string(flag))
+			}
+		case imapclient.FetchItemDataInternalDate:
+			m.InternalDate = item.Time
+		case imapclient.FetchItemDataRFC822Size:
+			m.Size = item.Size
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil {
+				m.Raw = []byte{}
+				continue
+			}
+			// The server says how long it is, and may lie: no more than asked for is kept.
+			want := min(item.Literal.Size(), limit)
+			b := bytes.NewBuffer(make([]byte, 0, min(want, 1<<20)+bytes.MinRead))
+			n, err := io.Copy(b, io.LimitReader(item.Literal, want))
+			if err != nil || n < want {
+				return m, fmt.Errorf("message cut off after %d bytes: %w", n, io.ErrUnexpectedEOF)
+			}
+			m.Raw, m.Truncated = b.Bytes(), item.Literal.Size() > limit
+		}
+	}
+	return m, nil
+}
+
+// UIDs lists the messages of the selected folder from a UID on.
+func (s *Session) UIDs(ctx context.Context, first uint32) ([]uint32, error) {
+	var uids []uint32
+	err := s.do(ctx, func() error {
+		d, err := s.c.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{{{Start: imap.UID(max(first, 1)), Stop: 0}}}}, nil).Wait()
+		if err != nil {
+			return err
+		}
+		for _, uid := range d.AllUIDs() {
+			if uint32(uid) >= first {
+				uids = append(uids, uint32(uid))
+			}
+		}
+		return nil
+	})
+	slices.Sort(uids)
+	return uids, wrap("search", err)
+}
+
+func set(uids []uint32) imap.UIDSet {
+	sorted := slices.Sorted(slices.Values(uids))
+	var s imap.UIDSet
+	for _, uid := range sorted {
+		s.AddNum(imap.UID(uid))
+	}
+	return s
+}
+
+// FormatUIDs writes UIDs as IMAP has it, such as 1:3,7, but in their order.
+func FormatUIDs(uids []uint32) string {
+	var b []byte
+	for i := 0; i < len(uids); {
+		last := i
+		for last+1 < len(uids) && uids[last+1] == uids[last]+1 {
+			last++
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendUint(b, uint64(uids[i]), 10)
+		if last > i {
+			b = strconv.AppendUint(append(b, ':'), uint64(uids[last]), 10)
+		}
+		i = last + 1
+	}
+	return string(b)
+}
+
+// maxUIDs bounds what a short text can stand for.
+const maxUIDs = 10_000_000
+
+// ParseUIDs reads what FormatUIDs wrote.
+func ParseUIDs(s string) ([]uint32, error) {
+	var uids []uint32
+	if s == "" {
+		return nil, nil
+	}
+	for r := range strings.SplitSeq(s, ",") {
+		var first, last uint32
+		if n, err := fmt.Sscanf(r, "%d:%d", &first, &last); n == 1 && err != nil {
+			last = first
+		} else if err != nil || last < first {
+			return nil, fmt.Errorf("%q is no set of UIDs", s)
+		}
+		if last-first > maxUIDs || len(uids) > maxUIDs {
+			return nil, fmt.Errorf("%.40q has too many UIDs", s)
+		}
+		for uid := uint64(first); uid <= uint64(last); uid++ {
+			uids = append(uids, uint32(uid))
+		}
+	}
+	return uids, nil
+}

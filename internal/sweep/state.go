@@ -1,0 +1,135 @@
+package sweep
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"breakwater/internal/storm"
+	"breakwater/internal/sweep/session"
+)
+
+// state is what an account's next sweep begins with, by folder. It is written when a sweep
+// was applied to its end, and what is in it can always be found out anew: without it all
+// messages are looked at again.
+type state map[string]*folderState
+
+type folderState struct {
+	UIDValidity uint32 `json:"uidvalidity"`
+	UIDNext     uint32 `json:"uidnext"`            // what has this UID or a later one is new
+	Young       string `json:"young,omitempty"`    // UIDs that were too young
+	Restored    string `json:"restored,omitempty"` // UIDs of what was undone: left alone ever after
+	Tallies     []byte `json:"tallies,omitempty"`  // those that still count, each with its length before it
+}
+
+func readState(name string) (state, error) {
+	b, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read state: %w", err)
+	}
+	s := state{}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("read state %s: %w; remove the file to look at all messages again", name, err)
+	}
+	return s, nil
+}
+
+// write replaces the file in one step.
+func (s state) write(name string) error {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return syncFolder(filepath.Dir(name))
+}
+
+// of is the state of a folder as the server has it now; empty where it is another folder.
+func (s state) of(name string, now session.State) folderState {
+	if f := s[name]; f != nil && f.UIDValidity == now.UIDValidity {
+		return *f
+	}
+	return folderState{UIDValidity: now.UIDValidity}
+}
+
+// unchanged reports whether nothing is to be looked at.
+func (f *folderState) unchanged(now session.State) bool {
+	return f.UIDNext != 0 && f.UIDNext == now.UIDNext && f.Young == ""
+}
+
+// keep takes over the tallies that can still count at a time.
+func (f *folderState) keep(tallies map[storm.Key]storm.Tally, at time.Time) error {
+	f.Tallies = nil
+	for _, t := range tallies {
+		if t.Forgotten(at) {
+			continue
+		}
+		b, err := t.AppendBinary(nil)
+		if err != nil {
+			return err
+		}
+		f.Tallies = append(binary.AppendUvarint(f.Tallies, uint64(len(b))), b...)
+	}
+	return nil
+}
+
+// restore gives back what keep took.
+func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
+	tallies := map[storm.Key]storm.Tally{}
+	for b := f.Tallies; len(b) > 0; {
+		n, w := binary.Uvarint(b)
+		if w <= 0 || n > uint64(len(b)-w) {
+			return nil, errors.New("tallies are cut off")
+		}
+		var t storm.Tally
+		if err := t.UnmarshalBinary(b[w : w+int(n)]); err != nil {
+			return nil, err
+		}
+		tallies[t.Key] = t
+		b = b[w+int(n):]
+	}
+	return tallies, nil
+}
+
+// restored adds UIDs of messages that were brought back.
+func (s state) restored(folder string, validity uint32, uids []uint32) error {
+	f := s[folder]
+	if f == nil || f.UIDValidity != validity {
+		f = &folderState{UIDValidity: validity}
+		s[folder] = f
+	}
+	known, err := session.ParseUIDs(f.Restored)
+	if err != nil {
+		return err
+	}
+	all := map[uint32]bool{}
+	for _, uid := range append(known, uids...) {
+		all[uid] = true
+	}
+	f.Restored = session.FormatUIDs(slices.Sorted(maps.Keys(all)))
+	return nil
+}

@@ -1,0 +1,451 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"breakwater/internal/engine"
+	"breakwater/internal/rules"
+	"breakwater/internal/store"
+	"breakwater/internal/sweep/session"
+)
+
+// Sweep is a sweep of one account.
+type Sweep struct {
+	Account string          // its name, unique in Dir
+	Mailbox string          // its address: whose rules, and whose copies
+	Server  session.Options // where it is
+	Limiter *session.Limiter
+	Dir     string // folder for journals and state
+
+	Engine func(store.Store) *engine.Engine // judges, and counts in the store given
+	Daemon store.Store                      // what the daemon knows, only read; nil: nothing
+	Rules  rules.Sweep
+
+	Folders    []string // none: all that are not exempt
+	Full       bool     // look at all messages, not only at new ones
+	MaxMessage int64    // what is longer is left alone; 0: 32 MiB
+	Batch      int      // messages that one command moves; 0: 2,000
+
+	Now      func() time.Time
+	Backoff  time.Duration // before a lost connection is made again, at first; 0: one second
+	Pause    time.Duration // for a server to end what it was at when a connection was lost; 0: two seconds
+	Log      *slog.Logger
+	Progress func(Progress) // nil: not told
+}
+
+// Progress is how far a sweep is.
+type Progress struct {
+	Account, Folder string
+	Stage           string // look, apply or undo
+	Done, Of        int    // messages
+}
+
+// ErrUnfinished is a run at an account that was cut off.
+type ErrUnfinished struct{ Run, Account string }
+
+func (e *ErrUnfinished) Error() string {
+	return fmt.Sprintf("run %s at %s was cut off: finish it with `breakwater sweep --resume`, or take it back with `breakwater undo %s`", e.Run, e.Account, e.Run)
+}
+
+// ErrIncomplete is a run that could not do all.
+type ErrIncomplete struct {
+	Run string
+	Err error
+}
+
+func (e *ErrIncomplete) Error() string {
+	return fmt.Sprintf("run %s is not complete: %v; `breakwater sweep --resume` tries again, `breakwater undo %s` takes it back", e.Run, e.Err, e.Run)
+}
+
+func (e *ErrIncomplete) Unwrap() error { return e.Err }
+
+func (s *Sweep) defaults() {
+	if s.MaxMessage <= 0 {
+		s.MaxMessage = 32 << 20
+	}
+	if s.Batch <= 0 {
+		s.Batch = batchSize
+	}
+	if s.Backoff <= 0 {
+		s.Backoff = time.Second
+	}
+	if s.Pause <= 0 {
+		s.Pause = 2 * time.Second
+	}
+	if s.Limiter == nil {
+		s.Limiter = &session.Limiter{}
+	}
+	if s.Log == nil {
+		s.Log = slog.New(slog.DiscardHandler)
+	}
+	s.Log = s.Log.With("account", s.Account)
+	if s.Progress == nil {
+		s.Progress = func(Progress) {}
+	}
+	if s.Now == nil {
+		s.Now = time.Now
+	}
+}
+
+// Run plans, hands the plan to show, and applies it if show says so. The plan has the run's
+// name where it is applied.
+func (s *Sweep) Run(ctx context.Context, run string, show func(*Plan) (apply bool, err error)) error {
+	s.defaults()
+	unlock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	open, err := s.unfinished()
+	if err != nil {
+		return err
+	}
+	if open != "" {
+		return &ErrUnfinished{open, s.Account}
+	}
+	l := s.link()
+	defer l.close()
+	plan, err := s.plan(ctx, l)
+	if err != nil {
+		return err
+	}
+	apply, err := show(plan)
+	if err != nil || !apply {
+		return err
+	}
+	return s.apply(ctx, l, plan, run)
+}
+
+// Guard tells what in a plan should make a person look first. share is what may go of a folder.
+func (p *Plan) Guard(share float64) error { return p.guard(share) }
+
+func (s *Sweep) link() *link {
+	return &link{options: s.Server, limiter: s.Limiter, log: s.Log, backoff: s.Backoff}
+}
+
+// apply makes a plan a journal, and carries it out.
+func (s *Sweep) apply(ctx context.Context, l *link, plan *Plan, run string) error {
+	next, err := readState(s.statePath())
+	if err != nil {
+		return err
+	}
+	for _, f := range plan.Folders {
+		if f.next != nil {
+			next[f.Folder] = f.next
+		}
+	}
+	if plan.Move()+plan.Mark() == 0 {
+		return next.write(s.statePath())
+	}
+	plan.Run = run
+	if err := next.write(s.nextPath(run)); err != nil {
+		return err
+	}
+	j, err := createJournal(s.journalPath(run), record{Run: run, Account: s.Account, Server: s.Server.Server, User: s.Server.User})
+	if err != nil {
+		return err
+	}
+	defer j.Close()
+	if err := j.plan(plan); err != nil {
+		return err
+	}
+	return s.carryOut(ctx, l, j)
+}
+
+// Resume finishes a run that was cut off; done is false where there was nothing to finish.
+func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
+	s.defaults()
+	unlock, err := s.lock()
+	if err != nil {
+		return false, err
+	}
+	defer unlock()
+	if run == "" {
+		if run, err = s.unfinished(); err != nil || run == "" {
+			return false, err
+		}
+	}
+	j, err := openJournal(s.journalPath(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer j.Close()
+	if j.applied || j.undone {
+		return false, nil
+	}
+	if !j.planned { // nothing was begun
+		return true, s.forsake(j)
+	}
+	l := s.link()
+	defer l.close()
+	return true, s.carryOut(ctx, l, j)
+}
+
+// forsake ends a journal whose plan was never whole.
+func (s *Sweep) forsake(j *journal) error {
+	s.Log.Info("the run was cut off before it began: sweep again", "run", j.head.Run)
+	return j.write(record{Op: opUndone})
+}
+
+// carryOut carries out what of a journal is not done.
+func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
+	c := s.carrier(j, false)
+	if err := s.each(ctx, l, c); err != nil {
+		return &ErrIncomplete{j.head.Run, err}
+	}
+	if s.Rules.Digest {
+		if err := l.with(ctx, func(in *session.Session) error { return s.digest(ctx, in, j) }); err != nil {
+			s.Log.Error("the digest could not be put into INBOX", "err", err)
+		}
+	}
+	if err := s.advance(j.head.Run); err != nil {
+		return err
+	}
+	return j.write(record{Op: opApplied})
+}
+
+func (s *Sweep) carrier(j *journal, back bool) *carrier {
+	return &carrier{
+		j: j, back: back, keyword: s.Rules.Keyword, log: s.Log.With("run", j.head.Run),
+		full: map[string]error{}, ends: map[string]session.State{}, pause: s.Pause,
+	}
+}
+
+// advance makes the state of a run that of the account.
+func (s *Sweep) advance(run string) error {
+	err := os.Rename(s.nextPath(run), s.statePath())
+	if errors.Is(err, fs.ErrNotExist) { // done before it was cut off
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return syncFolder(s.Dir)
+}
+
+// each carries all batches, and returns what hindered it.
+func (s *Sweep) each(ctx context.Context, l *link, c *carrier) error {
+	stage, total, done := "apply", 0, 0
+	batches := c.j.batches
+	if c.back {
+		stage = "undo"
+		batches = slices.Clone(batches)
+		slices.Reverse(batches)
+	}
+	for _, p := range batches {
+		total += len(p.all(c.back))
+	}
+	for _, p := range batches {
+		if err := l.with(ctx, func(in *session.Session) error { return c.carry(ctx, in, p) }); err != nil {
+			return err
+		}
+		done += len(p.all(c.back))
+		s.Progress(Progress{s.Account, p.Folder, stage, done, total})
+	}
+	for _, p := range batches {
+		if err := l.with(ctx, func(in *session.Session) error { return c.found(ctx, in, p) }); err != nil {
+			return err
+		}
+	}
+	var all []error
+	for _, err := range c.full {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// Undone is what an undo brought back.
+type Undone struct {
+	Account string `json:"account"`
+	Run     string `json:"run"`
+	Moved   int    `json:"moved"`   // messages that the run had moved or marked
+	Back    int    `json:"back"`    // of these, where they were
+	Missing int    `json:"missing"` // gone from where the run had put them
+}
+
+// Undo puts back all that a run moved or marked, as far as it is still there. It can be
+// called again, and after a run that was cut off.
+func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
+	s.defaults()
+	u := Undone{Account: s.Account, Run: run}
+	unlock, err := s.lock()
+	if err != nil {
+		return u, err
+	}
+	defer unlock()
+	j, err := openJournal(s.journalPath(run))
+	if err != nil {
+		return u, err
+	}
+	defer j.Close()
+	l := s.link()
+	defer l.close()
+	forth := s.carrier(j, false)
+	for _, p := range j.batches { // what was cut off is either here or there first
+		if err := l.with(ctx, func(in *session.Session) error { return forth.found(ctx, in, p) }); err != nil {
+			return u, err
+		}
+	}
+	back := s.carrier(j, true)
+	err = s.each(ctx, l, back)
+	for _, p := range j.batches {
+		u.Moved += len(p.forth.moved)
+		u.Back += len(p.back.moved)
+	}
+	if err != nil {
+		return u, fmt.Errorf("undo %s: %w; run it again", run, err)
+	}
+	u.Missing = u.Moved - u.Back
+	if err := s.remember(j); err != nil {
+		return u, err
+	}
+	return u, j.write(record{Op: opUndone})
+}
+
+// remember keeps later sweeps from taking again what was brought back.
+func (s *Sweep) remember(j *journal) error {
+	st, err := readState(s.statePath())
+	if err != nil {
+		return err
+	}
+	for _, p := range j.batches {
+		var uids []uint32
+		for _, m := range p.back.moved {
+			if m.uid != 0 {
+				uids = append(uids, m.uid)
+			}
+		}
+		if len(uids) == 0 {
+			continue
+		}
+		if err := st.restored(p.Folder, p.back.moved[0].validity, uids); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(s.nextPath(j.head.Run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return st.write(s.statePath())
+}
+
+// Runs lists the runs at the account that have a journal, oldest first.
+func (s *Sweep) Runs() ([]string, error) {
+	names, err := filepath.Glob(s.journalPath("*"))
+	var runs []string
+	for _, name := range names {
+		runs = append(runs, filepath.Base(filepath.Dir(name)))
+	}
+	slices.Sort(runs)
+	return runs, err
+}
+
+// unfinished is the run that was cut off, if there is one. Only the last can be.
+func (s *Sweep) unfinished() (string, error) {
+	runs, err := s.Runs()
+	if err != nil || len(runs) == 0 {
+		return "", err
+	}
+	run := runs[len(runs)-1]
+	j, err := openJournal(s.journalPath(run))
+	if err != nil {
+		return "", err
+	}
+	defer j.Close()
+	if j.applied || j.undone {
+		return "", nil
+	}
+	if !j.planned {
+		return "", s.forsake(j)
+	}
+	return run, nil
+}
+
+// lock keeps two sweeps of one account apart.
+func (s *Sweep) lock() (unlock func(), err error) {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("folder for journals: %w", err)
+	}
+	f, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock account: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("account %s is being swept by another process", s.Account)
+	}
+	return func() { f.Close() }, nil
+}
+
+// RunsFolder is the folder of journals, below Dir: one folder for each run.
+const RunsFolder = "runs"
+
+func (s *Sweep) file() string { return strings.ReplaceAll(url.PathEscape(s.Account), "*", "%2A") }
+
+func (s *Sweep) path(suffix string) string { return filepath.Join(s.Dir, s.file()+"."+suffix) }
+func (s *Sweep) statePath() string         { return s.path("state") }
+func (s *Sweep) journalPath(run string) string {
+	return filepath.Join(s.Dir, RunsFolder, run, s.file()+".jsonl")
+}
+func (s *Sweep) nextPath(run string) string {
+	return filepath.Join(s.Dir, RunsFolder, run, s.file()+".state")
+}
+
+// NewRun names a run by its time.
+func NewRun(at time.Time) string { return at.UTC().Format("20060102T150405.000Z") }
+
+// Journal is a run at an account, in short.
+type Journal struct {
+	Run     string    `json:"run"`
+	Account string    `json:"account"`
+	At      time.Time `json:"at"`
+	State   string    `json:"state"`   // applied, undone, or cut off
+	Planned int       `json:"planned"` // messages
+	Moved   int       `json:"moved"`
+	Back    int       `json:"back"`
+}
+
+// Journals lists those in a folder, oldest first.
+func Journals(folder string) ([]Journal, error) {
+	names, err := filepath.Glob(filepath.Join(folder, "*", "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	list := []Journal{}
+	for _, name := range names {
+		j, _, err := readJournal(name, os.O_RDONLY) // it may be under way
+		if err != nil {
+			return nil, err
+		}
+		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
+		if j.undone {
+			v.State = "undone"
+		} else if j.applied {
+			v.State = "applied"
+		}
+		for _, p := range j.batches {
+			v.Planned += len(p.Messages)
+			v.Moved += len(p.forth.moved)
+			v.Back += len(p.back.moved)
+		}
+		list = append(list, v)
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
