@@ -24,6 +24,7 @@ func real(t testing.TB, s *lab.Server) *mailbox {
 }
 
 func TestRealServers(t *testing.T) {
+	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {

@@ -132,6 +132,7 @@ func begun(dir string, op string, n int, ended <-chan error) {
 
 // TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	kills := 3
 	if os.Getenv("BREAKWATER_SOAK") != "" {
 		kills = 10
@@ -141,6 +142,7 @@ func TestKilled(t *testing.T) {
 	lab.Need(t, "dovecot")
 	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps, Accounts: []lab.Account{{User: "u1@example.test", Password: "pw"}}})
 			maildir(t, srv, "u1@example.test", h.mails)
 			b := real(t, srv)
@@ -289,6 +291,7 @@ func (c *cutter) pass(client net.Conn) {
 
 // TestCut cuts the connection again and again, in all phases.
 func TestCut(t *testing.T) {
+	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
 	h := hitBy(halves, 1_000, 4)
 	for name, start := range servers {
@@ -350,6 +353,7 @@ func run(t testing.TB, s *Sweep, c *cutter) {
 
 // TestQuota sweeps a mailbox that is full, on a server that has to copy: nothing can go.
 func TestQuota(t *testing.T) {
+	t.Parallel()
 	lab.Need(t, "dovecot")
 	h := hitBy(halves, 1_000, 4)
 	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
@@ -382,6 +386,7 @@ func TestQuota(t *testing.T) {
 
 // TestMeanwhile has a user at work between the plan and its end.
 func TestMeanwhile(t *testing.T) {
+	t.Parallel()
 	ctx := context.Background()
 	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
 		t.Run(name, func(t *testing.T) {

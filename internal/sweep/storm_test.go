@@ -154,15 +154,18 @@ func size() (messages, mailshots int) {
 
 // TestStorm sweeps a mailbox that was hit, and takes it back.
 func TestStorm(t *testing.T) {
+	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
 	messages, mailshots := size()
 	h := hitBy(halves, messages, mailshots)
 	t.Run("Dovecot", func(t *testing.T) {
+		t.Parallel()
 		s := lab.Dovecot(t, lab.Mailboxes{})
 		maildir(t, s, "u1@example.test", h.mails)
 		sweepStorm(t, real(t, s), h)
 	})
 	t.Run("Cyrus", func(t *testing.T) {
+		t.Parallel()
 		b := real(t, lab.Cyrus(t, lab.Mailboxes{}))
 		b.fill("INBOX", h.mails)
 		sweepStorm(t, b, h)
@@ -222,6 +225,7 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 // TestOtherStorms tells what goes of storms that are harder to know: never anything ordinary, and
 // of each mailshot something stays.
 func TestOtherStorms(t *testing.T) {
+	t.Parallel()
 	messages, mailshots := size()
 	for name, o := range others {
 		t.Run(name, func(t *testing.T) {

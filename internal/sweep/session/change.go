@@ -113,8 +113,3 @@ func (s *Session) Append(ctx context.Context, folder string, raw []byte, at time
 		return errors.Join(err, werr, cerr)
 	}))
 }
-
-// Noop lets the server tell what has changed.
-func (s *Session) Noop(ctx context.Context) error {
-	return wrap("noop", s.do(ctx, func() error { return s.c.Noop().Wait() }))
-}

@@ -276,12 +276,6 @@ func OverQuota(err error) bool {
 	return errors.As(err, &no) && no.Code == imap.ResponseCodeOverQuota
 }
 
-// Gone reports whether err says that there is no such folder.
-func Gone(err error) bool {
-	var no *imap.Error
-	return errors.As(err, &no) && (no.Code == imap.ResponseCodeNonExistent || no.Code == imap.ResponseCodeTryCreate)
-}
-
 // counted counts what goes over a connection.
 type counted struct {
 	net.Conn

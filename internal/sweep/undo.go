@@ -1,0 +1,141 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"breakwater/internal/sweep/session"
+)
+
+// Undone is what an undo brought back.
+type Undone struct {
+	Account string `json:"account"`
+	Run     string `json:"run"`
+	Moved   int    `json:"moved"`   // messages that the run had moved or marked
+	Back    int    `json:"back"`    // of these, where they were
+	Missing int    `json:"missing"` // gone from where the run had put them
+}
+
+// Undo puts back all that a run moved or marked, as far as it is still there. It can be
+// called again, and after a run that was cut off.
+func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
+	s.defaults()
+	u := Undone{Account: s.Account, Run: run}
+	unlock, err := s.lock()
+	if err != nil {
+		return u, err
+	}
+	defer unlock()
+	j, err := openJournal(s.journalPath(run))
+	if err != nil {
+		return u, err
+	}
+	defer j.Close()
+	l := s.link()
+	defer l.close()
+	forth := s.carrier(j, false)
+	for _, p := range j.batches { // what was cut off is either here or there first
+		if err := l.with(ctx, func(in *session.Session) error { return forth.found(ctx, in, p) }); err != nil {
+			return u, err
+		}
+	}
+	back := s.carrier(j, true)
+	err = s.each(ctx, l, back)
+	for _, p := range j.batches {
+		u.Moved += len(p.forth.moved)
+		u.Back += len(p.back.moved)
+	}
+	if err != nil {
+		return u, fmt.Errorf("undo %s: %w; run it again", run, err)
+	}
+	u.Missing = u.Moved - u.Back
+	if err := s.remember(j); err != nil {
+		return u, err
+	}
+	return u, j.write(record{Op: opUndone})
+}
+
+// remember keeps later sweeps from taking again what was brought back.
+func (s *Sweep) remember(j *journal) error {
+	st, err := readState(s.statePath())
+	if err != nil {
+		return err
+	}
+	for _, p := range j.batches {
+		var uids []uint32
+		for _, m := range p.back.moved {
+			if m.uid != 0 {
+				uids = append(uids, m.uid)
+			}
+		}
+		if len(uids) == 0 {
+			continue
+		}
+		if err := st.restored(p.Folder, p.back.moved[0].validity, uids); err != nil {
+			return err
+		}
+	}
+	if err := os.Remove(s.nextPath(j.head.Run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return st.write(s.statePath())
+}
+
+// Runs lists the runs at the account that have a journal, oldest first.
+func (s *Sweep) Runs() ([]string, error) {
+	names, err := filepath.Glob(s.journalPath("*"))
+	var runs []string
+	for _, name := range names {
+		runs = append(runs, filepath.Base(filepath.Dir(name)))
+	}
+	slices.Sort(runs)
+	return runs, err
+}
+
+// Journal is a run at an account, in short.
+type Journal struct {
+	Run     string    `json:"run"`
+	Account string    `json:"account"`
+	At      time.Time `json:"at"`
+	State   string    `json:"state"`   // applied, undone, or cut off
+	Planned int       `json:"planned"` // messages
+	Moved   int       `json:"moved"`
+	Back    int       `json:"back"`
+}
+
+// Journals lists those in a folder, oldest first.
+func Journals(folder string) ([]Journal, error) {
+	names, err := filepath.Glob(filepath.Join(folder, "*", "*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	list := []Journal{}
+	for _, name := range names {
+		j, _, err := readJournal(name, os.O_RDONLY) // it may be under way
+		if err != nil {
+			return nil, err
+		}
+		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
+		if j.undone {
+			v.State = "undone"
+		} else if j.applied {
+			v.State = "applied"
+		}
+		for _, p := range j.batches {
+			v.Planned += len(p.Messages)
+			v.Moved += len(p.forth.moved)
+			v.Back += len(p.back.moved)
+		}
+		list = append(list, v)
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
