@@ -199,8 +199,8 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 const firstHop = "text and first hop"
 
 // Bears reports whether m bears a print out, whose tally has a link: for that which leaves the
-// text open, whether it is near to the text with which it was seen first, or to one that the same
-// server handed in then.
+// text open, whether it is near to the text with which it was seen first, or to another that
+// had the same first hop.
 func (n *Near) Bears(p Print, link [8]byte) bool {
 	if n == nil || p.Evidence != firstHop {
 		return true
