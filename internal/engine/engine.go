@@ -99,7 +99,7 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 	if link == [8]byte{} && len(k.prints) > 0 {
 		link = k.prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)+len(k.counts))
+	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients))
 	places := make([][]int, len(m.Recipients))
 	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
@@ -122,7 +122,6 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 			places[i] = append(places[i], place)
 		}
 	}
-	s.Counts = append(s.Counts, k.counts...)
 	return s, places
 }
 

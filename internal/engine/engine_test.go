@@ -304,9 +304,6 @@ func BenchmarkKin(b *testing.B) {
 		if err != nil || k.near == nil {
 			b.Fatal("no near key", err)
 		}
-		if _, err := e.Store.Observe(b.Context(), storm.Sighting{At: m.At, Counts: k.counts}); err != nil {
-			b.Fatal(err)
-		}
 		b.StopTimer()
 	}
 	b.Run("memory", func(b *testing.B) {
@@ -324,11 +321,7 @@ func BenchmarkKin(b *testing.B) {
 		}
 	})
 	for n := range texts {
-		k, err := e.kin(b.Context(), letter(n), classify.Verdict{Class: classify.Personal})
-		if err == nil {
-			_, err = s.Observe(b.Context(), storm.Sighting{At: start, Counts: k.counts})
-		}
-		if err != nil {
+		if _, err := e.kin(b.Context(), letter(n), classify.Verdict{Class: classify.Personal}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -24,13 +24,13 @@ type kin struct {
 	signs   storm.Signs
 	near    *fingerprint.Near // nil: the text is too short to tell, as for all that follows
 	cluster [8]byte           // the text that they have in common
-	counts  []storm.Count     // that tell of the text, and of no mailbox
 	tight   bool              // storms of the text are widespread
 	stormy  bool              // the server that sent the message takes part in them
 }
 
-// kin looks up what is known of messages that are near to m. For short texts there is nothing
-// to look up; most longer ones are near to none, and take one call.
+// kin looks up what is known of messages that are near to m, and counts its text. For short
+// texts there is nothing to look up; most longer ones are near to none, and take one call, and
+// one that counts.
 func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (k kin, err error) {
 	k.prints, k.near = e.Hasher.Prints(m, v)
 	k.signs = fingerprint.Signs(m, e.Site.Hosts)
@@ -53,7 +53,14 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
 	}
 	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
-	k.counts = k.near.Counts(k.cluster)
+	if counts := k.near.Counts(k.cluster); len(counts) > 0 && !e.DryRun {
+		tallies, err := e.Store.Observe(ctx, storm.Sighting{At: m.At, Counts: counts})
+		if err != nil {
+			return k, err
+		}
+		k.near.Counted(tallies)
+		k.cluster, _ = k.near.Cluster()
+	}
 	return k, nil
 }
 

@@ -139,6 +139,23 @@ func (n *Near) Counts(cluster [8]byte) []storm.Count {
 	return n.counts
 }
 
+// Counted takes the tallies of what Counts returned: others may have come first meanwhile, and
+// what Cluster says may change.
+func (n *Near) Counted(tallies []storm.Tally) {
+	for _, t := range tallies {
+		if t.Seen == 1 {
+			continue // by m alone
+		}
+		for _, of := range [][]storm.Tally{n.known, n.kept} {
+			for i := range of {
+				if of[i].Key == t.Key {
+					of[i].Link = t.Link
+				}
+			}
+		}
+	}
+}
+
 // Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
 // stormy says that a storm of its text is under way from the server that sent it.
 func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
@@ -182,14 +199,15 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 const firstHop = "text and first hop"
 
 // Bears reports whether m bears a print out, whose tally has a link: for that which leaves the
-// text open, whether it is near to the text with which it was seen first.
+// text open, whether it is near to the text with which it was seen first, or to another that
+// had the same first hop.
 func (n *Near) Bears(p Print, link [8]byte) bool {
 	if n == nil || p.Evidence != firstHop {
 		return true
 	}
 	votes := 0
 	for _, t := range n.known {
-		if t.Link == link {
+		if t.Link == link || t.Link == n.own {
 			votes++
 		}
 	}
