@@ -188,12 +188,17 @@ func (f facts) text(limit int) string {
 		switch {
 		case strings.HasPrefix(line, ">"):
 			continue
-		case b.Len() > 0 && quoting.MatchString(line):
+		case b.Len() > 0 && mayQuote(line) && quoting.MatchString(line):
 			return plain(b.String())
 		}
 		b.WriteString(line + "\n")
 	}
 	return plain(b.String())
+}
+
+// mayQuote spares most lines the slow search for what quotes.
+func mayQuote(line string) bool {
+	return strings.HasPrefix(line, "-") || strings.HasSuffix(line, ":") || strings.IndexByte(line[:min(len(line), 20)], ':') > 0
 }
 
 // plain is a text in lower case, with single blanks and straight apostrophes.
