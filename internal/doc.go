@@ -3,10 +3,11 @@
 // # The flow
 //
 //	milter events ─► milterd ───┐                                      ┌─► archive, if absorbed ─► milter response
-//	mail files    ─► mailfile ──┴─► message.Parse ─► engine.Judge ─────┴─► what classify shows
+//	old mail      ─► replay   ──┤                                      ├─► what replay and rules show
+//	test files    ─► scenario ──┴─► message.Parse ─► engine.Judge ─────┘
 //	                                   *Message        │     Decisions
 //	                                                   │
-//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
+//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Policy ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into
 // facts. Judge classifies them (classify, with report for what other mail systems report),
@@ -24,8 +25,8 @@
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
 //	edges      milterd  control  mailfile  config  submit  digest  store/badgerdb
-//	keep       archive, and release above it and submit
-//	engine     engine
+//	keep       archive, and release above it and submit; replay above it and mailfile
+//	engine     engine  scenario
 //	decision   rules
 //	judgement  fingerprint  store  mark
 //	terms      classify  storm
@@ -41,6 +42,7 @@
 //   - what a message is taken for: classify, and report for what it says
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - when copies are a storm: storm.Add
-//   - what happens then: rules, and the files in the top-level folder rules
+//   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
+//     ask), and the files in the top-level folder rules, with their tests
 //   - how mail servers are spoken to: milterd
 package internal
