@@ -39,7 +39,8 @@
 //
 // # Where to change what
 //
-//   - what a message is taken for: classify, and report for what it says
+//   - what a message is taken for: classify, and report for what it says; the words by which
+//     bounces and automatic replies are known are in the words.go of both
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may

@@ -169,11 +169,21 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		}
 	}()
 	busy.Go(func() { d.watchdog(side) })
-	busy.Go(func() { d.keepHouse(side) })
-	busy.Go(func() { d.tell(side) })
+	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.keepHouse(side) }) })
+	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
 	return d.serve(ctx, listeners)
+}
+
+// guarded runs what mail can do without: a panic in it ends it alone.
+func (d *daemon) guarded(what string, f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			d.log.Error("panic: this does not work any more until the daemon is restarted", "what", what, "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // listen returns the sockets that systemd hands over, or else opens the configured ones.

@@ -90,7 +90,7 @@ func run(w io.Writer, dir string) error {
 	actions(w, results)
 	recipients(w, results)
 	mistakes(w, results)
-	recall(w)
+	recall(w, 40)
 	lookalikes(w)
 	return falsePairs(w, results)
 }

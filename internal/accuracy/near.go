@@ -66,8 +66,8 @@ type seen struct {
 }
 
 // recall says how many changed messages are near to what they were, by change and language,
-// and returns the share of all.
-func recall(w io.Writer) float64 {
+// and returns the share of all. There are n messages in each language.
+func recall(w io.Writer, n int) float64 {
 	x := index{}
 	for c := range stormgen.Changes(2, 12) { // other mail, from which boilerplate is learned
 		if strings.Contains(c.Change, "disclaimers") || c.Change == "all at once" {
@@ -79,7 +79,7 @@ func recall(w io.Writer) float64 {
 	var changes, languages []string
 	var was *seen
 	bases, mistaken, held := 0, 0, map[string]int{}
-	for c := range stormgen.Changes(1, 40) {
+	for c := range stormgen.Changes(1, n) {
 		if c.Change == "" {
 			was = x.look(c.Raw)
 			x.count(was)

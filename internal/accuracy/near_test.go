@@ -7,7 +7,7 @@ import (
 
 func TestRecall(t *testing.T) {
 	var b bytes.Buffer
-	if share := recall(&b); share < 0.99 {
+	if share := recall(&b, 10); share < 0.99 {
 		t.Errorf("%.4f of changed messages are near to what they were:\n%s", share, b.Bytes())
 	}
 }

@@ -127,3 +127,51 @@ func BenchmarkClassify(b *testing.B) {
 		})
 	}
 }
+
+// TestTables holds each table to what the search for phrases needs.
+func TestTables(t *testing.T) {
+	tables := map[string][]string{
+		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
+		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges,
+	}
+	for name, table := range tables {
+		seen := map[string]bool{}
+		for _, p := range table {
+			if len(p) < 3 || seen[p] || strings.TrimSpace(plain(p)) != strings.TrimSpace(p) {
+				t.Errorf("%s: %q is too short, there twice, or not in lower case", name, p)
+			}
+			seen[p] = true
+		}
+	}
+	for _, u := range unmistakable {
+		if begin.Begins(u) == "" && absent.Begins(u) == "" {
+			t.Errorf("%q is unmistakable, but no prefix", u)
+		}
+	}
+}
+
+// TestSubjects says what a subject makes of a message whose text says nothing.
+func TestSubjects(t *testing.T) {
+	tests := []struct {
+		subject, fields string
+		class           Class
+	}{
+		{"Automatic reply: Minutes", "", AutoReply}, {"Re: Automatic reply: Minutes", "", Personal}, {"Automatic reply", "", Personal},
+		{"Vacation: August", "", Personal}, {"Vacation: August", "Return-Path: <>\n", AutoReply}, {"Vacation: August", "Return-Path: <>\nAuto-Submitted: no\n", Personal},
+		{"Bob is out of the office", "In-Reply-To: <x@example.net>\n", AutoReply}, {"Out of office tomorrow", "", Personal},
+		{"[Hikers] Auto-reply: x", "List-Id: <l.example.org>\n", AutoReply}, {"Automatic reply: tips", "List-Unsubscribe: <x>\n", Bulk},
+		{"Minutes (auto-reply)", "X-Auto-Response-Suppress: All\n", AutoReply}, {"AW: Abwesenheitsnotiz: x", "", Personal},
+		{"Thank you for your message", "", Personal}, {"Thank you for your message", "X-PHP-Script: x\n", AutoReply}, {"Re: Thank you for your message", "X-PHP-Script: x\n", Personal},
+		{"Ticket received", "Auto-Submitted: auto-generated\n", AutoReply}, {"Ticket 5", "Auto-Submitted: auto-generated\n", Bulk},
+	}
+	for _, tt := range tests {
+		raw := "From: bob@example.net\nSubject: " + tt.subject + "\n" + tt.fields + "\n.\n"
+		env := message.Envelope{ReversePath: "bob@example.net"}
+		if strings.Contains(tt.fields, "<>") {
+			env.ReversePath = ""
+		}
+		if v := Classify(message.Parse(env, time.Time{}, []byte(raw))); v.Class != tt.class {
+			t.Errorf("%q %q: %+v, want %s", tt.subject, tt.fields, v, tt.class)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,11 +77,40 @@ type bench struct {
 	dir     string
 	archive *archive.Archive
 	office  *office
-	raging  map[string]bool
 	digest  map[string]rules.Digest // by domain, over the usual ones
 	keep    time.Duration
-	said    bytes.Buffer
 	put     int
+
+	mu     sync.Mutex // of what a running Digester uses, too
+	raging map[string]bool
+	log    bytes.Buffer
+}
+
+// Write writes to the log.
+func (b *bench) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.Write(p)
+}
+
+// said is what was logged.
+func (b *bench) said() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.log.String()
+}
+
+func (b *bench) ragingNow(context.Context) (map[string]bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.raging), nil
+}
+
+// calm ends all storms.
+func (b *bench) calm() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.raging)
 }
 
 func newBench(t *testing.T) *bench {
@@ -108,8 +138,8 @@ func (b *bench) digester() *Digester {
 			return g
 		},
 		Retention: func(string) rules.Retention { return rules.Retention{Keep: b.keep} },
-		Raging:    func(context.Context) (map[string]bool, error) { return maps.Clone(b.raging), nil },
-		Log:       slog.New(slog.NewTextHandler(&b.said, nil)),
+		Raging:    b.ragingNow,
+		Log:       slog.New(slog.NewTextHandler(b, nil)),
 	}
 }
 
@@ -126,7 +156,9 @@ func (b *bench) absorb(storm string, n int, mailboxes ...string) {
 			}
 			if storm != "" {
 				c.Recipients[0].Storm = storm + "-" + m
+				b.mu.Lock()
 				b.raging[c.Recipients[0].Storm] = true
+				b.mu.Unlock()
 			}
 			raw := fmt.Appendf(nil, "Subject: Offer\r\n\r\n%d\r\n", b.put)
 			if _, err := b.archive.PutAll(context.Background(), []archive.Entry{{Copy: c, Family: storm}}, raw); err != nil {
@@ -157,8 +189,9 @@ func (b *bench) close() {
 
 func (b *bench) expect(what string, want ...string) {
 	b.t.Helper()
+	synctest.Wait()
 	if got := b.office.take(); !slices.Equal(got, want) {
-		b.t.Errorf("%s: got\n  %s\nwant\n  %s\nlog:\n%s", what, strings.Join(got, "\n  "), strings.Join(want, "\n  "), &b.said)
+		b.t.Errorf("%s: got\n  %s\nwant\n  %s\nlog:\n%s", what, strings.Join(got, "\n  "), strings.Join(want, "\n  "), b.said())
 	}
 }
 
@@ -189,7 +222,7 @@ func TestTimeline(t *testing.T) {
 		b.expect("after the interval", "Ann@example.org: 7 mails more held back for ann@example.org")
 		time.Sleep(24 * time.Hour)
 		b.expect("nothing new")
-		clear(b.raging)
+		b.calm()
 		time.Sleep(askPause + time.Minute)
 		b.expect("the end", "Ann@example.org: Mail storm is over: 14 mails held back for ann@example.org")
 		time.Sleep(48 * time.Hour)
@@ -247,6 +280,7 @@ func TestWho(t *testing.T) {
 				b.absorb("", 1, tt.mailboxes...)
 				defer b.run(b.digester())()
 				time.Sleep(18 * time.Minute)
+				synctest.Wait()
 				got := b.office.take()
 				owners := 0
 				got = slices.DeleteFunc(got, func(s string) bool {
@@ -258,7 +292,7 @@ func TestWho(t *testing.T) {
 					return own
 				})
 				if owners != tt.owners || !slices.Equal(got, tt.want) {
-					t.Errorf("%d owners, want %d, and %q, want %q; log:\n%s", owners, tt.owners, got, tt.want, &b.said)
+					t.Errorf("%d owners, want %d, and %q, want %q; log:\n%s", owners, tt.owners, got, tt.want, b.said())
 				}
 			})
 		})
@@ -305,8 +339,8 @@ func TestServerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		defer b.close()
-		tries := 0
-		b.office.set(func(string) error { tries++; return errors.New("connection refused") })
+		var tries atomic.Int64
+		b.office.set(func(string) error { tries.Add(1); return errors.New("connection refused") })
 		d := b.digester()
 		stop := b.run(d)
 		for i := range 20 {
@@ -314,15 +348,17 @@ func TestServerDown(t *testing.T) {
 		}
 		d.Wake()
 		time.Sleep(8 * time.Hour)
-		if s := d.Stats(); s.Waiting != 20 || s.Failed != uint64(tries) {
-			t.Errorf("%+v after %d tries", s, tries)
+		synctest.Wait()
+		if s := d.Stats(); s.Waiting != 20 || s.Failed != uint64(tries.Load()) {
+			t.Errorf("%+v after %d tries", s, tries.Load())
 		}
-		if tries > 20*(8+7) { // 1, 2, 4 … 32 minutes, then hours
-			t.Errorf("%d tries in 8 hours", tries)
+		if tries.Load() > 20*(8+7) { // 1, 2, 4 … 32 minutes, then hours
+			t.Errorf("%d tries in 8 hours", tries.Load())
 		}
 		b.absorb("id-1", 1, "u0@a.example")
 		d.Wake()
 		time.Sleep(8 * time.Hour)
+		synctest.Wait()
 		if s := d.Stats(); s.Waiting != 20 {
 			t.Errorf("two wait for one mailbox: %+v", s)
 		}
@@ -331,6 +367,7 @@ func TestServerDown(t *testing.T) {
 		stop = b.run(d)
 		b.office.set(nil)
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if got := b.office.take(); len(got) != 21 { // what waited, and what u0 was not told yet
 			t.Errorf("%d came: %q", len(got), got)
 		}
@@ -348,7 +385,7 @@ func TestExpiry(t *testing.T) {
 		defer b.close()
 		b.digest["none.example"] = rules.Digest{To: rules.TellNobody}
 		b.absorb("id-1", 3, "ann@a.example", "bob@a.example", "eve@none.example")
-		clear(b.raging)
+		b.calm()
 		time.Sleep(time.Hour)
 		d := b.digester()
 		stop := b.run(d)
@@ -444,7 +481,7 @@ func TestKilled(t *testing.T) {
 					return nil
 				})
 				b.absorb("id-1", 2, "ann@a.example", "bob@a.example", "cy@a.example")
-				clear(b.raging)
+				b.calm()
 				disk := &killed{left: n, before: before}
 				if !b.turns(disk) {
 					steps = n
@@ -522,15 +559,16 @@ func TestDiskFaults(t *testing.T) {
 		defer b.close()
 		b.absorb("id-1", 2, "ann@a.example", "bob@a.example")
 		d := b.digester()
-		disk := &failing{fail: true}
+		disk := &failing{}
+		disk.fail.Store(true)
 		d.files = disk
 		stop := b.run(d)
 		time.Sleep(time.Hour)
 		b.expect("while the disk fails")
-		if !strings.Contains(b.said.String(), "no space left") {
-			t.Errorf("log: %s", &b.said)
+		if !strings.Contains(b.said(), "no space left") {
+			t.Errorf("log: %s", b.said())
 		}
-		disk.fail = false
+		disk.fail.Store(false)
 		time.Sleep(2 * time.Minute)
 		b.expect("after it", "ann@a.example: 2 mails held back for ann@a.example", "bob@a.example: 2 mails held back for bob@a.example")
 		stop()
@@ -539,11 +577,11 @@ func TestDiskFaults(t *testing.T) {
 
 type failing struct {
 	osFiles
-	fail bool
+	fail atomic.Bool
 }
 
 func (f *failing) Write(path string, data []byte) error {
-	if f.fail {
+	if f.fail.Load() {
 		return errors.New("no space left on device")
 	}
 	return f.osFiles.Write(path, data)

@@ -108,7 +108,7 @@ func TestSubmission(t *testing.T) {
 		d.turn(context.Background(), now)
 	}
 	if s := d.Stats(); s.Sent != 1 || s.Waiting != 0 || s.Failed != uint64(len(l.scripts)-1) {
-		t.Errorf("%+v\n%s", s, &b.said)
+		t.Errorf("%+v\n%s", s, b.said())
 	}
 	select {
 	case got := <-l.took:
@@ -118,7 +118,7 @@ func TestSubmission(t *testing.T) {
 	default:
 		t.Error("nothing came")
 	}
-	if !strings.Contains(b.said.String(), "not now") {
-		t.Error(&b.said)
+	if !strings.Contains(b.said(), "not now") {
+		t.Error(b.said())
 	}
 }

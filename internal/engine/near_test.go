@@ -74,12 +74,12 @@ func TestWitnesses(t *testing.T) {
 		}, ""},
 		{"the words, sender, subject and Date", func(n int) form {
 			return form{subject: "[EXTERN] Re: The quay", text: "> " + strings.ReplaceAll(strings.ToUpper(notice), " ", strings.Repeat("\n> ", n+1))}
-		}, "near storm, copy 6: same words, sender, subject and Date"},
+		}, "near storm, copy 6: same words, subject, sender and Date"},
 		{"the words, sender, subject and Date, with another number", func(n int) form { return form{text: notice + fmt.Sprint(" No. ", n)} }, ""},
 		{"the words, sender and subject", func(n int) form { return form{minute: n} }, ""},
 		{"the words, addressees and Date", func(n int) form {
 			return form{from: fmt.Sprintf("via%d@example.org", n), received: "Received: by sbs for <mspop3connector.office@example.net>; x\n"}
-		}, "near storm, copy 6: same words, addressees and Date; signs: POP3 connector"},
+		}, "near storm, copy 6: same words, subject, addressees and Date; signs: POP3 connector"},
 		{"the words, addressees and Date, without a sign", func(n int) form { return form{from: fmt.Sprintf("via%d@example.org", n)} }, ""},
 	}
 	for _, tt := range tests {

@@ -18,7 +18,7 @@ func TestStorms(t *testing.T) {
 			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
 			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
 		} {
-			o.Seed, o.Messages, o.Ordinary = seed, 4000, 500
+			o.Seed, o.Messages, o.Ordinary = seed, 2000, 250
 			t.Run(fmt.Sprintf("seed %d, %d %d %v", seed, o.MessageID, o.Body, o.Gateways), func(t *testing.T) { stormOf(t, o) })
 		}
 	}
@@ -75,5 +75,26 @@ func TestLookalikes(t *testing.T) {
 		if ds[0].Action != rules.Deliver {
 			t.Errorf("%s: %s", it.Group, ds[0].Reason)
 		}
+	}
+}
+
+// BenchmarkStorm judges the mail of a storm as it comes.
+func BenchmarkStorm(b *testing.B) {
+	for name, o := range map[string]stormgen.Options{"keep": {}, "mixed": {MessageID: stormgen.Mixed, Body: stormgen.Mixed}} {
+		b.Run(name, func(b *testing.B) {
+			e := newEngine(b, nil)
+			var ms []*stormgen.Item
+			o.Messages = 8000
+			for it := range stormgen.Generate(o) {
+				ms = append(ms, &it)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				it := ms[i%len(ms)]
+				if _, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -18,12 +18,12 @@ import (
 //
 //   - the texts are near, and the first server that handled the mail stamped it with the same
 //     Received field: it was handed in once, whatever became of Message-ID, Date, From and text;
-//   - the texts say the same, to the number, however they are laid out and encoded, and Date,
-//     sender and subject are the same; with signs of a storm (see Signs), Date and all
+//   - the texts and subjects say the same, to the number, however they are laid out and encoded,
+//     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts say the same, and sender and subject are, or all addressees, or the original,
-//     and a storm of the text is under way from the same server. Without one this would hold
-//     for an alert that comes again.
+//   - the texts and subjects say the same, and sender or all addressees are the same, and a
+//     storm of the text is under way from the same server. Without one this would hold for an
+//     alert that comes again.
 //
 // In all of these the attachments are the same too, byte for byte, and the mailing list.
 
@@ -151,29 +151,30 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 	if n.trace != "" {
 		add(firstHop, n.rest, n.trace)
 	}
-	same := func(evidence string, fields ...string) { add("words, "+evidence, append(fields, n.said...)...) }
 	subject, date := skeleton(n.m.Subject), date(n.m)
+	same := func(evidence string, fields ...string) {
+		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
+	}
 	if date != "" {
-		same("sender, subject and Date", n.m.From, subject, date)
+		same("sender and Date", n.m.From, date)
 	}
 	if signs == 0 && !stormy {
 		return prints
 	}
-	to, original := addressees(n.m), original(n.m)
-	also := func(what string, fields ...string) {
-		if len(to) > 1 {
-			same("addressees"+what, append(fields, to...)...)
-		}
-		if original != "" {
-			same("original"+what, append(fields, original)...)
-		}
-	}
+	to := addressees(n.m)
 	if signs != 0 && date != "" {
-		also(" and Date", date)
+		if len(to) > 1 {
+			same("addressees and Date", append(to, date)...)
+		}
+		if o := original(n.m); o != "" {
+			same("original and Date", o, date)
+		}
 	}
 	if stormy {
-		also(" and server in a storm")
-		same("sender, subject and server in a storm", n.m.From, subject)
+		same("sender and server in a storm", n.m.From)
+		if len(to) > 1 {
+			same("addressees and server in a storm", to...)
+		}
 	}
 	return prints
 }
@@ -213,18 +214,18 @@ func Trace(m *message.Message) string {
 	return ""
 }
 
-// skeleton is a subject without what gateways and mail programs put in front: tags in
-// brackets, and what marks answers and forwarded mail.
+// skeleton is a subject without what gateways and mail programs put in front: tags that say
+// nothing of the mail's own, and what marks answers and forwarded mail.
 func skeleton(subject string) string {
 	s := strings.ToLower(strings.Join(strings.Fields(subject), " "))
 	for {
 		was := s
-		s = strings.TrimLeft(s, " *-:")
-		if end := strings.IndexByte(s, ']'); strings.HasPrefix(s, "[") && end > 0 && end < 40 {
-			s = s[end+1:]
+		s = strings.TrimLeft(s, " ")
+		for _, t := range tags {
+			s = strings.TrimPrefix(s, t)
 		}
 		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, s[:i]) {
-			s = s[i+1:]
+			s = strings.TrimPrefix(strings.TrimPrefix(s[i:], ":"), "：")
 		}
 		if s == was {
 			return s
@@ -232,26 +233,44 @@ func skeleton(subject string) string {
 	}
 }
 
-// answers are the words before the colon that mail programs put in front of a subject, and
-// some gateways.
+// tags are what gateways put in front of any subject. Those of ticket systems, lists and build
+// servers tell mail apart and stay.
+var tags = []string{"[extern]", "[external]", "[ext]", "[spam]", "[suspected spam]", "[possible spam]", "[bulk]", "[caution]", "***spam***", "*****spam*****", "{spam?}"}
+
+// answers are the words before a colon that mark answers and forwarded mail, and what comes
+// from outside.
 var answers = []string{
-	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "i", "пересл", "回复", "答复", "转发", "返信", "転送",
-	"extern", "external", "spam",
+	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "пересл", "回复", "答复", "转发", "返信", "転送",
+	"extern", "external",
 }
 
-// addressees are the addresses in To and Cc, in order, each once.
+// addressees are the addresses in To and Cc, in order, each once: the words with an "@". That
+// is enough to compare them, and much faster than to parse a field with everybody in it.
 func addressees(m *message.Message) []string {
 	var all []string
-	for _, name := range []string{"To", "Cc"} {
-		for _, field := range m.Header.Values(name) {
-			for _, a := range message.Addresses(field) {
-				all = append(all, strings.ToLower(a))
+	for _, f := range m.Header {
+		if !strings.EqualFold(f.Name, "To") && !strings.EqualFold(f.Name, "Cc") {
+			continue
+		}
+		field := strings.ToLower(f.Value[:min(len(f.Value), maxAddressees)])
+		for at := strings.IndexByte(field, '@'); at >= 0; at = strings.IndexByte(field, '@') {
+			begin := strings.LastIndexAny(field[:at], addressEnds) + 1
+			end := len(field)
+			if i := strings.IndexAny(field[at:], addressEnds); i >= 0 {
+				end = at + i
 			}
+			all = append(all, field[begin:end])
+			field = field[end:]
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
 }
+
+const (
+	addressEnds   = " \t\r\n,;:()<>\""
+	maxAddressees = 16 << 10 // bytes of a field
+)
 
 // original is what the header of m says of the message that m was made of.
 func original(m *message.Message) string {

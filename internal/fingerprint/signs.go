@@ -87,27 +87,22 @@ func hopTwice(received []string) bool {
 // resent reports whether m had arrived at one of those in To and Cc, and was sent from there
 // to others of them.
 func resent(m *message.Message) bool {
-	header := strings.ToLower(m.Header.Get("To") + "," + m.Header.Get("Cc"))
-	got := ""
+	var got []string
 	for _, field := range m.Received {
 		addr := strings.Trim(clause(field, "for"), "<>")
-		if strings.Contains(addr, "@") && strings.Contains(header, addr) &&
-			!slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return strings.EqualFold(r.Addr, addr) }) {
-			got = addr
-			break
+		if strings.Contains(addr, "@") && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return strings.EqualFold(r.Addr, addr) }) {
+			got = append(got, addr)
 		}
 	}
-	if got == "" || len(m.Recipients) == 0 {
+	if len(got) == 0 || len(m.Recipients) == 0 {
 		return false
 	}
 	to := addressees(m)
-	for _, r := range m.Recipients {
-		if _, named := slices.BinarySearch(to, strings.ToLower(r.Addr)); !named {
-			return false
-		}
+	named := func(addr string) bool {
+		_, ok := slices.BinarySearch(to, strings.ToLower(addr))
+		return ok
 	}
-	_, named := slices.BinarySearch(to, got)
-	return named
+	return slices.ContainsFunc(got, named) && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return !named(r.Addr) })
 }
 
 // clause is the word behind another one in a Received field, RFC 5321 §4.4, in lower case; ""

@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"math/bits"
 	"slices"
+	"strings"
 	"sync"
 	"unicode"
 	"unicode/utf8"
@@ -65,7 +66,7 @@ var classes = func() (t [256]byte) {
 		switch {
 		case 'a' <= c|0x20 && c|0x20 <= 'z' && c < 0x80:
 			t[c] = letter
-		case '0' <= c && c <= '9', c == '@', c == '/', c == '_', c == '=':
+		case '0' <= c && c <= '9', strings.IndexByte("@/_=+%$#", byte(c)) >= 0:
 			t[c] = mark
 		case c == '?', c == '\'':
 			t[c] = drop
@@ -121,6 +122,9 @@ func (r *reader) read(text string) {
 			c, class = classOf(c)
 		}
 		i += size
+		if b == '-' && r.word.n == 0 && i < len(text) && text[i]-'0' < 10 {
+			class = mark // a sign
+		}
 		switch class {
 		case letter, mark:
 			bits := 21
@@ -198,6 +202,8 @@ func classOf(r rune) (rune, byte) {
 		return r, letter
 	case 0x4e00 <= r && r < 0xa000, spaceless(r):
 		return r, other
+	case 0x2190 <= r && r < 0x3000, 0x1f000 <= r && r < 0x20000: // arrows, ticks, crosses, emoji
+		return r, mark
 	case 0xff01 <= r && r <= 0xff5e: // ASCII at the width of CJK
 		r -= 0xfee0
 		return unicode.ToLower(r), classes[r]

@@ -57,21 +57,7 @@ func (f *failed) find(told string) {
 	}
 }
 
-// others are beginnings of lines whose addresses are those of somebody else.
-var others = []string{
-	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from", "envelope-from",
-	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-", "with smtp", "by ", "id ",
-}
-
-// helpers tell that an address is the one to ask for help.
-var helpers = []string{"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt", "contato", "обратит", "联系", "聯絡", "連絡"}
-
-// labels are what stands before the address of somebody who failed.
-var labels = []string{
-	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients", "recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
-	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址", "送信先", "受信者", "받는 사람",
-}
-
+// line takes the addresses and the code of a line.
 func (f *failed) line(line string) {
 	low := lower(line)
 	code, coded := codeOf(line)
@@ -139,15 +125,20 @@ func (f *failed) add(addr string, r rank) {
 	f.rcpts, f.ranks = append(f.rcpts, Recipient{Final: addr}), append(f.ranks, r)
 }
 
-// reason takes a code for that of those before it who have none, or of all.
+// reason takes a code for that of the one whose address is in its line, or else of the one
+// before it, or else of all.
 func (f *failed) reason(code, line string) {
-	found := false
-	for i := range f.rcpts {
-		if f.ranks[i] > named && f.rcpts[i].Diagnostic == "" {
-			f.rcpts[i].Status, f.rcpts[i].Diagnostic, found = code, line, true
+	for i := len(f.rcpts) - 1; i >= 0; i-- {
+		r := &f.rcpts[i]
+		if f.ranks[i] <= named || !strings.Contains(line, r.Final) && (i < len(f.rcpts)-1 || r.Diagnostic != "") {
+			continue
 		}
+		if r.Diagnostic == "" {
+			r.Status, r.Diagnostic = code, line
+		}
+		return
 	}
-	if !found && f.said == "" {
+	if f.said == "" {
 		f.code, f.said = code, line
 	}
 }
@@ -178,6 +169,11 @@ func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
 }
 
+// coded reports whether a code is in the text.
+func (f *failed) coded() bool {
+	return f.said != "" || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
+}
+
 // forGood reports whether a code says that somebody failed for good.
 func (f *failed) forGood() bool {
 	return strings.HasPrefix(f.code, "5") || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, "5") })
@@ -188,7 +184,7 @@ func (f *failed) forGood() bool {
 func codeOf(line string) (string, bool) {
 	reply := ""
 	for i := 0; i+4 < len(line); i++ {
-		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) {
+		if c := line[i]; c != '2' && c != '4' && c != '5' || i > 0 && partOfWord(line[i-1]) && !(i > 1 && line[i-1] == '-' && isDigit(line[i-2])) {
 			continue
 		}
 		if line[i+1] == '.' {
@@ -204,6 +200,8 @@ func codeOf(line string) (string, bool) {
 	return reply, reply != ""
 }
 
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
 // partOfWord reports whether a code can not begin behind c: it is within a word, a number, an
 // IP address or a version.
 func partOfWord(c byte) bool {
@@ -216,10 +214,10 @@ func statusAt(s string) string {
 		return ""
 	}
 	end := 4
-	for end < len(s) && '0' <= s[end] && s[end] <= '9' {
+	for end < len(s) && isDigit(s[end]) {
 		end++
 	}
-	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && '0' <= s[end+1] && s[end+1] <= '9' {
+	if end == 4 || end > 7 || end < len(s)-1 && s[end] == '.' && isDigit(s[end+1]) {
 		return ""
 	}
 	return s[:end]

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ type bounce struct {
 	coded   bool           // an SMTP reply or a status is in the text
 	gate    string         // a phrase by which a filter found something in a message of the reader's
 	lures   bool           // it asks to click or to log in
+	answers bool           // its subject is a person's answer
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
 
@@ -59,21 +61,27 @@ func unstructured(m *message.Message) *Report {
 		action = Delayed
 	}
 	if field != "" {
-		b.failed = &failed{}
-		for _, a := range anAddress.FindAllString(message.DecodeWords(field), maxAddresses) {
-			b.failed.add(address(a), confirmed)
-		}
-		for line := range strings.Lines(b.told) {
-			if code, ok := codeOf(line); ok {
-				b.failed.reason(code, strings.TrimSpace(line))
-			}
-		}
+		b.failed = stated(field, b.told)
 	}
 	r.Recipients = recipients(b.failed, b.told, action)
 	if len(r.Recipients) == 0 {
 		r.Recipients = []Recipient{r.somebody(action)}
 	}
 	return r
+}
+
+// stated are those of an X-Failed-Recipients field, with the codes of a text.
+func stated(field, told string) *failed {
+	f := &failed{}
+	for _, a := range anAddress.FindAllString(message.DecodeWords(field), maxAddresses) {
+		f.add(address(a), confirmed)
+	}
+	for line := range strings.Lines(told) {
+		if code, ok := codeOf(line); ok {
+			f.reason(code, strings.TrimSpace(line))
+		}
+	}
+	return f
 }
 
 // somebody failed, although nobody is named: the one that the original was for, if it was for
@@ -111,12 +119,6 @@ var (
 	dashes    = strings.NewReplacer("_", " ", "-", " ")
 )
 
-// subjectOf finds by what a subject is that of a bounce, and of a delay.
-func subjectOf(m *message.Message) (about, delay string) {
-	found := subjects.Find(plain(m.Subject))
-	return found[0], found[1]
-}
-
 // look reads the words of m.
 func look(m *message.Message) *bounce {
 	b := &bounce{}
@@ -124,131 +126,84 @@ func look(m *message.Message) *bounce {
 	if h := returned(m); h != nil {
 		b.header = h
 	}
-	b.about, b.delay = subjectOf(m)
-	if b.about == "" {
-		b.about = b.delay
-	}
-	found := texts.Find(plain(b.told[:min(len(b.told), maxTold)]))
+	found := subjects.Find(plain(m.Subject))
+	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
+	found = texts.Find(plain(b.told[:min(len(b.told), maxTold)]))
 	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
 	if found[3] != "" {
 		b.gate = found[4]
 	}
 	b.failed = failuresOf(m, b.told, b.header)
-	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
+	b.coded = b.failed.coded()
 	if b.delay == "" && !b.failed.forGood() {
 		b.delay = found[5]
 	}
+	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
-	b.coded = b.failed.said != "" || slices.ContainsFunc(b.failed.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 	return b
 }
 
 // evidence says by what m is a bounce; nil if it is none.
 func (b *bounce) evidence(m *message.Message) []string {
-	returns, somebody := b.header != nil, b.failed.sure()
-	answers := answer.MatchString(strings.TrimSpace(m.Subject)) && b.is != program
-	text, subject := []string{b.who, "text: " + b.said}, []string{b.who, "Subject: " + b.about}
 	switch {
-	case armed(m) || b.lures && !returns:
+	case armed(m) || b.lures && !b.returns():
 		return nil
-	case b.gate != "" && !answers && b.about != "" && (returns || len(b.failed.rcpts) > 0) && m.Header.Get("List-Unsubscribe") == "":
-		return append(subject, "text: "+b.gate)
-	case b.is == caller && (answers || b.said == "" && !returns):
-		return nil
-	case b.said != "" && (returns || (b.about != "" || b.coded) && somebody):
-		return text
-	case b.is == caller && b.about != "" && returns && (b.why != "" || b.coded || somebody):
-		return subject
-	case b.is == caller && b.why != "" && returns && somebody:
-		return []string{b.who, "text: " + b.why, "somebody who failed"}
+	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.names()) && m.Header.Get("List-Unsubscribe") == "":
+		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	case b.is == caller:
+		return b.ofCaller()
+	}
+	return b.ofSystem()
+}
+
+// ofCaller is the evidence against a sender that calls itself a mail system, as anybody may.
+// It takes the words of one, and what only one has.
+func (b *bounce) ofCaller() []string {
+	switch {
+	case b.answers:
 		return nil
-	case b.said != "" && (somebody || b.coded && (b.is == program || b.about != "") || b.replies && b.is == program):
-		return text
-	case answers:
+	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" || b.coded)):
+		return []string{b.who, "text: " + b.said}
+	case !b.returns():
 		return nil
-	case b.about != "" && (returns || somebody || b.coded || len(b.failed.rcpts) > 0):
-		return append(subject, "somebody who failed")
-	case b.why != "" && (returns || b.failed.early):
+	case b.about != "" && (b.why != "" || b.coded || b.failed.sure()):
+		return []string{b.who, "Subject: " + b.about}
+	case b.why != "" && b.failed.sure():
+		return []string{b.who, "text: " + b.why, "somebody who failed"}
+	}
+	return nil
+}
+
+// ofSystem is the evidence against the address of a mail system. A postmaster is a person, too.
+func (b *bounce) ofSystem() []string {
+	certain := b.is == program
+	switch {
+	case b.said != "" && (b.returns() && (b.about != "" || !b.answers) || b.failed.sure() || b.coded && (certain || b.about != "") || b.replies && certain):
+		return []string{b.who, "text: " + b.said}
+	case b.answers && !certain:
+		return nil
+	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (certain || b.why != "" || b.said != "")):
+		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
+	case b.why != "" && (b.returns() || b.failed.early):
 		return []string{b.who, "text: " + b.why}
-	case returns && (b.is == program || somebody):
+	case b.returns() && (certain || b.failed.sure()):
 		return []string{b.who}
-	case somebody && b.coded && b.is == program:
+	case certain && b.failed.sure() && b.coded:
 		return []string{b.who, "somebody who failed"}
-	case len(b.failed.rcpts) > 0 && b.replies && b.is == program:
+	case certain && b.names() && b.replies:
 		return []string{b.who, "Auto-Submitted: auto-replied"}
 	}
 	return nil
 }
 
+// returns reports whether the header of the original is there.
+func (b *bounce) returns() bool { return b.header != nil }
+
+// names reports whether addresses are named that are neither the sender's nor the reader's.
+func (b *bounce) names() bool { return len(b.failed.rcpts) > 0 }
+
 // answer is a subject that a person's mail program wrote.
 var answer = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i)\s*(\[\d+\])?[:：]`)
-
-// standing is how surely a sender is a mail system.
-type standing int
-
-const (
-	nobody  standing = iota
-	caller           // it calls itself one, or has no address to answer to
-	master           // its address may be a person's
-	program          // its address is one that only programs have
-)
-
-// sender says by what m comes from a mail system, by its address, its name, or because it
-// has no address to answer to.
-func sender(m *message.Message) (string, standing) {
-	if who, is := system(m); is != nobody {
-		return who, is
-	}
-	from := m.Header.Get("From")
-	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
-		return "From: " + n, caller
-	}
-	switch {
-	case m.From == "":
-		return "From without an address", caller
-	case m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>"):
-		return "null reverse-path", caller
-	}
-	return "", nobody
-}
-
-// system says by what m comes from the address of a mail system. What a list sent under its
-// own address has the sender's in Reply-To.
-func system(m *message.Message) (string, standing) {
-	from := strings.TrimSpace(m.Header.Get("From"))
-	if from == "<>" {
-		return "From: <>", program
-	}
-	addr := m.From
-	if addr == "" {
-		addr = strings.Trim(from, "<>\" ")
-	}
-	if is := standingOf(addr); is != nobody {
-		return "From: " + addr, is
-	}
-	if m.Header.Get("List-Id") != "" {
-		for _, name := range []string{"Reply-To", "X-Original-From"} {
-			if to := message.Addresses(m.Header.Get(name)); len(to) > 0 && standingOf(to[0]) != nobody {
-				return name + ": " + to[0], standingOf(to[0])
-			}
-		}
-	}
-	return "", nobody
-}
-
-// standingOf tells what the local part of an address is.
-func standingOf(addr string) standing {
-	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
-	local, _, _ = strings.Cut(local, "+")
-	switch {
-	case slices.Contains(programs, local) || strings.HasPrefix(local, "mailer-daemon") || strings.HasPrefix(local, "microsoftexchange"):
-		return program
-	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
-		return master
-	}
-	return nobody
-}
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
 func armed(m *message.Message) bool {

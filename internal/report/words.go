@@ -42,7 +42,7 @@ var failures = []string{
 	// Portuguese
 	"não entregue", "falha na entrega", "falha de entrega", "falha no envio", "erro na entrega", "erro de entrega", "erro no envio",
 	"não é possível entregar", "não foi possível entregar", "não pôde ser entregue", "não pode ser entregue",
-	"mensagem devolvida", "e-mail devolvido", "email devolvido", "status de entrega", "estado de entrega", "mensagem rejeitada", "mensagem recusada", "retorno de mensagem",
+	"mensagem devolvida", "e-mail devolvido", "email devolvido", "status de entrega", "mensagem rejeitada", "mensagem recusada", "retorno de mensagem",
 	// Dutch
 	"onbestelbaar", "niet afgeleverd", "niet bezorgd", "niet besteld", "bezorging mislukt", "bezorgen mislukt", "aflevering mislukt",
 	"afleveren mislukt", "afleverstatus", "bezorgstatus", "kon niet worden", "geweigerd", "retour afzender", "verzenden mislukt",
@@ -331,29 +331,24 @@ var fieldNames = map[string]string{
 	"címzett": "To", "konu": "Subject", "kime": "To",
 }
 
-// programs are local parts of addresses from which only mail systems write.
-var programs = []string{
-	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
-	"mail.delivery.system", "mail-delivery-system", "mail_delivery_system", "maildeliverysystem", "mail.delivery.subsystem", "mail-delivery-subsystem",
-	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
+// others are beginnings of lines whose addresses are those of somebody else.
+var others = []string{
+	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from",
+	"envelope-from",
+	"x-a", "x-m", "x-o", "x-s", "cc:", "von:", "de:", "от:", "od:", "发件人", "寄件者", "差出人", "http", "mailto:", "authentication-results", "dkim-",
+	"with smtp", "by ", "id ",
 }
 
-// masters are those from which a person may write as well.
-var masters = []string{
-	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
-	"bounce", "bounces", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
-	"amavisd", "interscan", "scanmail",
+// helpers tell that an address is the one to ask for help.
+var helpers = []string{
+	"contact", "please", "assistance", "unsubscribe", "support", "help", "mailto:", "wenden", "kontakt", "contactez", "contacter", "póngase", "contatt",
+	"contato", "обратит", "联系", "聯絡", "連絡",
 }
 
-// callings are what mail systems call themselves in From, whatever the address.
-var callings = []string{
-	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
-	"delivery system", "mail system", "email system", "mail server", "postmaster", "mail administrator", "system administrator", "returned mail",
-	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
-	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
-	"scanmail", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
-	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
-	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
-	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
-	"システム管理者", "メール配信", "メールシステム",
+// labels are what stands before the address of somebody who failed.
+var labels = []string{
+	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients",
+	"recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址",
+	"送信先", "受信者", "받는 사람",
 }

@@ -96,6 +96,15 @@ var series = func() []alike {
 	report := func(s *alike, i int) (string, []part) {
 		return "Weekly report", plain("%s\n\nVisitors this week: %d\nOrders: %d\nReturned: %d\n%s", s.text, 1000+37*i, 100+i, i%5, shopFoot)
 	}
+	numbered := func(s *alike, i int) (string, []part) {
+		return fmt.Sprintf("Order %d", 500+i), plain("%s%s", s.text, shopFoot)
+	}
+	ticket := func(s *alike, i int) (string, []part) {
+		return fmt.Sprintf("[Ticket#%d] We have your request", 500+i), plain("%s%s", s.text, shopFoot)
+	}
+	project := func(s *alike, i int) (string, []part) {
+		return "[" + firstNames[i] + "] Build failed", plain("%s%s", s.text, shopFoot)
+	}
 	matrix := func(s *alike, i int) (string, []part) {
 		state := []string{"up", "down"}
 		return "State of all hosts", plain("%s\n\nlibrary %s harbour %s bridge %s tower %s\n", s.text, state[i%2], state[i/2%2], state[i/4%2], state[i/8%2])
@@ -154,6 +163,10 @@ var series = func() []alike {
 		{name: "one-time codes in one second", from: shop, write: code, direct: true},
 		{name: "weekly reports", from: shop, write: report, gap: time.Hour},
 		{name: "weekly reports in one second", from: shop, write: report, stale: true, oneID: true},
+		{name: "orders numbered in the subject, in one second", from: shop, write: numbered, stale: true},
+		{name: "orders numbered in the subject, by a connector in one second", from: shop, write: numbered, stale: true, field: parent + "\n" + connector},
+		{name: "tickets numbered in the subject, in one second", from: shop, write: ticket, stale: true},
+		{name: "builds named in the subject, in one second", from: shop, write: project, direct: true},
 		{name: "states of hosts", from: shop, write: matrix, gap: time.Minute},
 		{name: "builds", from: shop, write: build, gap: time.Minute},
 		{name: "builds in one second", from: shop, write: build, stale: true},

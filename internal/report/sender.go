@@ -1,0 +1,101 @@
+package report
+
+import (
+	"slices"
+	"strings"
+
+	"breakwater/internal/message"
+)
+
+// standing is how surely a sender is a mail system.
+type standing int
+
+const (
+	nobody  standing = iota
+	caller           // it calls itself one, or has no address to answer to
+	master           // its address may be a person's
+	program          // its address is one that only programs have
+)
+
+// sender says by what m comes from a mail system, by its address, its name, or because it
+// has no address to answer to.
+func sender(m *message.Message) (string, standing) {
+	if who, is := system(m); is != nobody {
+		return who, is
+	}
+	from := m.Header.Get("From")
+	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
+		return "From: " + n, caller
+	}
+	switch {
+	case m.From == "":
+		return "From without an address", caller
+	case m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>"):
+		return "null reverse-path", caller
+	}
+	return "", nobody
+}
+
+// system says by what m comes from the address of a mail system. What a list sent under its
+// own address has the sender's in Reply-To.
+func system(m *message.Message) (string, standing) {
+	from := strings.TrimSpace(m.Header.Get("From"))
+	if from == "<>" {
+		return "From: <>", program
+	}
+	addr := m.From
+	if addr == "" {
+		addr = strings.Trim(from, "<>\" ")
+	}
+	if is := standingOf(addr); is != nobody {
+		return "From: " + addr, is
+	}
+	if m.Header.Get("List-Id") != "" {
+		for _, name := range []string{"Reply-To", "X-Original-From"} {
+			if to := message.Addresses(m.Header.Get(name)); len(to) > 0 && standingOf(to[0]) != nobody {
+				return name + ": " + to[0], standingOf(to[0])
+			}
+		}
+	}
+	return "", nobody
+}
+
+// standingOf tells what the local part of an address is.
+func standingOf(addr string) standing {
+	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
+	local, _, _ = strings.Cut(local, "+")
+	switch {
+	case slices.Contains(programs, local) || strings.HasPrefix(local, "mailer-daemon") || strings.HasPrefix(local, "microsoftexchange"):
+		return program
+	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
+		return master
+	}
+	return nobody
+}
+
+// programs are local parts of addresses from which only mail systems write.
+var programs = []string{
+	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
+	"mail.delivery.system", "mail-delivery-system", "mail_delivery_system", "maildeliverysystem", "mail.delivery.subsystem", "mail-delivery-subsystem",
+	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
+}
+
+// masters are those from which a person may write as well.
+var masters = []string{
+	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
+	"bounce", "bounces", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
+	"amavisd", "interscan", "scanmail",
+}
+
+// callings are what mail systems call themselves in From, whatever the address.
+var callings = []string{
+	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
+	"delivery system", "mail system", "email system", "mail server", "postmaster", "mail administrator", "system administrator", "returned mail",
+	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
+	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
+	"scanmail", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
+	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
+	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
+	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
+	"システム管理者", "メール配信", "メールシステム",
+}
