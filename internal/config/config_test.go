@@ -80,7 +80,8 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(b), "```toml\n")
+	_, text, _ := strings.Cut(string(b), "## Settings of the host")
+	_, text, _ = strings.Cut(text, "```toml\n")
 	text, _, ok := strings.Cut(text, "```")
 	if !ok {
 		t.Fatal("no settings in the README")
