@@ -3,18 +3,20 @@
 // # The flow
 //
 //	milter events ─► milterd ───┐                                      ┌─► archive, if absorbed ─► milter response
-//	IMAP FETCH    ─► sweep ─────┼─► message.Parse ─► engine.Judge ─────┼─► plan ─► journal ─► apply
-//	mail files    ─► mailfile ──┘      *Message        │               └─► what classify shows
-//	                                                   │     Decisions
+//	IMAP FETCH    ─► sweep    ──┤                                      ├─► plan ─► journal ─► apply
+//	old mail      ─► replay   ──┤                                      ├─► what replay and rules show
+//	test files    ─► scenario ──┴─► message.Parse ─► engine.Judge ─────┘
+//	                                   *Message        │     Decisions
 //	                                                   │
-//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Limit ─► store.Observe ─► rules.Decide ─► rules.Combine
+//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Policy ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into
 // facts. Judge classifies them (classify, with report for what other mail systems report),
 // says what copies of the message share (fingerprint), where it has text enough also with
-// what was nearly the same before (engine/kin.go), counts that for each mailbox (store, by the arithmetic of storm) and decides for each recipient by the rules of its
-// domain. Combine makes the decisions fit one transaction. What is absorbed is in the
-// archive, on disk, before the mail server gets its answer.
+// what was nearly the same before (engine/kin.go), counts that for each mailbox (store, by
+// the arithmetic of storm) and decides for each recipient by the rules of its domain. Combine
+// makes the decisions fit one transaction. What is absorbed is in the archive, on disk,
+// before the mail server gets its answer.
 //
 // Lookup and Observe are the only I/O of Judge. A dry run looks up alone, and adds for itself.
 //
@@ -25,8 +27,8 @@
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
 //	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
-//	keep       archive, and release above it and submit
-//	engine     engine
+//	keep       archive, and release above it and submit; replay above it and mailfile
+//	engine     engine  scenario
 //	decision   rules
 //	judgement  fingerprint  store  mark
 //	terms      classify  storm
@@ -43,6 +45,8 @@
 //     bounces and automatic replies are known are in the words.go of both
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - when copies are a storm: storm.Add
-//   - what happens then: rules, and the files in the top-level folder rules
-//   - how mail servers are spoken to: milterd; and IMAP servers: sweep, sweep/session
+//   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
+//     ask), and the files in the top-level folder rules, with their tests
+//   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
+//   - what is kept of absorbed mail, and how it comes back: archive, release, digest
 package internal

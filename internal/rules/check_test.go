@@ -101,7 +101,7 @@ func TestSettings(t *testing.T) {
 	}
 	fsys[DefaultFile].Data = []byte(strings.Split(string(fsys[DefaultFile].Data), "# Who is told")[0])
 	settings, _, err = Settings(fsys, "unknown.test")
-	if last := settings[len(settings)-1]; err != nil || last.Key != "sweep.max_share" || last.From != builtInName {
+	if last := settings[len(settings)-1]; err != nil || last.Key != "sweep.quarantine" || last.From != builtInName {
 		t.Errorf("%+v, %v", last, err)
 	}
 	if _, _, err := Settings(defaults(t, map[string]string{"x.test.toml": "x = 1"}), "y.test"); err == nil {

@@ -68,6 +68,23 @@ func TestShipped(t *testing.T) {
 	}
 }
 
+// TestReadme loads the rule file that the README shows.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "```toml\n# /etc/breakwater/rules/example.org.toml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("no rule file in the README")
+	}
+	_, warnings, err := Check(defaults(t, map[string]string{"example.org.toml": text}))
+	if err != nil || len(warnings) > 0 {
+		t.Error(err, warnings)
+	}
+}
+
 // TestBadFiles reads each testdata/*.toml over the shipped default; x.want is the error.
 func TestBadFiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.toml")

@@ -77,6 +77,20 @@ func play(t *testing.T, fsys fstest.MapFS) string {
 	return b.String()
 }
 
+// TestReadme loads the test that the README shows.
+func TestReadme(t *testing.T) {
+	b, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "```toml\n[[test]]")
+	text, _, ok := strings.Cut(text, "```")
+	tests, err := Load(fstest.MapFS{"a.toml": {Data: []byte("[[test]]" + text)}})
+	if !ok || err != nil || len(tests) != 1 {
+		t.Error(tests, err)
+	}
+}
+
 // TestMessages looks at the messages that are made.
 func TestMessages(t *testing.T) {
 	tests, err := Load(fstest.MapFS{"a.toml": {Data: []byte(`
