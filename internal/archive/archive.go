@@ -129,6 +129,7 @@ type put struct {
 	entries []entry
 	ids     []id // of the entries, when they are on disk
 	roll    bool // finish the segment in hand, instead
+	ctx     context.Context
 	done    chan error
 }
 
@@ -228,7 +229,8 @@ func lockFolder(dir string) (*os.File, error) {
 }
 
 // Put archives a message and returns its ID when it is on disk. It fills in ID, SHA256 and
-// Size of c for itself. When ctx ends first, the message may be archived or not.
+// Size of c for itself. When ctx ends before the message is being written, it is not
+// archived. Put needs raw until it returns, and no longer.
 func (a *Archive) Put(ctx context.Context, c Copy, raw []byte) (string, error) {
 	ids, err := a.PutAll(ctx, []Entry{{Copy: c}}, raw)
 	if err != nil {
@@ -239,16 +241,12 @@ func (a *Archive) Put(ctx context.Context, c Copy, raw []byte) (string, error) {
 
 // PutAll is Put of several copies of one message: all of them are archived, or none.
 func (a *Archive) PutAll(ctx context.Context, copies []Entry, raw []byte) ([]string, error) {
-	p, err := a.newPut(copies, raw)
+	p, err := a.newPut(ctx, copies, raw)
 	if err == nil {
 		err = a.handOver(ctx, p)
 	}
 	if err == nil {
-		select {
-		case err = <-p.done:
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+		err = <-p.done // whatever ctx says: the writer reads raw until then
 	}
 	if err != nil {
 		return nil, fmt.Errorf("archive message: %w", err)
@@ -260,11 +258,11 @@ func (a *Archive) PutAll(ctx context.Context, copies []Entry, raw []byte) ([]str
 	return ids, nil
 }
 
-func (a *Archive) newPut(copies []Entry, raw []byte) (*put, error) {
+func (a *Archive) newPut(ctx context.Context, copies []Entry, raw []byte) (*put, error) {
 	if len(raw) > MaxMessage {
 		return nil, fmt.Errorf("%d bytes: %w", len(raw), ErrTooBig)
 	}
-	p := &put{done: make(chan error, 1)}
+	p := &put{ctx: ctx, done: make(chan error, 1)}
 	sha := sha256.Sum256(raw)
 	for _, c := range copies {
 		if n := len(appendCopy(nil, c.Copy)); n > maxStrings {
@@ -353,8 +351,7 @@ func (a *Archive) Close() error {
 func (a *Archive) run() {
 	defer close(a.written)
 	for p := range a.puts {
-		if p.roll {
-			p.done <- a.w.finish()
+		if !a.wanted(p) {
 			continue
 		}
 		group := []*put{p}
@@ -364,12 +361,10 @@ func (a *Archive) run() {
 			if !ok {
 				break
 			}
-			if next.roll { // it is in no hurry
-				next.done <- nil
-				continue
+			if a.wanted(next) {
+				group = append(group, next)
+				length += next.size()
 			}
-			group = append(group, next)
-			length += next.size()
 		}
 		written, err := a.w.write(group, length)
 		a.mu.Lock()
@@ -385,6 +380,19 @@ func (a *Archive) run() {
 			p.done <- err
 		}
 	}
+}
+
+// wanted reports whether p is to be written: somebody still waits for it.
+func (a *Archive) wanted(p *put) bool {
+	switch {
+	case p.roll:
+		p.done <- a.w.finish()
+	case p.ctx.Err() != nil:
+		p.done <- p.ctx.Err()
+	default:
+		return true
+	}
+	return false
 }
 
 // maxGroup bounds what is written at once, in bytes; one long message may be more.

@@ -269,6 +269,41 @@ func TestPutIsCanceledOrClosed(t *testing.T) {
 	}
 }
 
+// TestPutKeepsItsBytes: Put of a message that has its own memory given back when Put returns,
+// as the milter does, on a disk that stalls: what is archived is what was handed over.
+func TestPutKeepsItsBytes(t *testing.T) {
+	dir := t.TempDir()
+	stall := make(chan struct{})
+	fs := &faulty{fault: func(op string) bool {
+		if op == "sync" {
+			<-stall
+		}
+		return false
+	}}
+	a := openTest(t, dir, Options{files: fs})
+	var wg sync.WaitGroup
+	for n := range 3 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			raw := mail(2000)
+			c, _ := copyOf(n, 10)
+			_, _ = a.PutAll(ctx, []Entry{{c, "s"}}, raw) // archived or not
+			clear(raw)
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	close(stall)
+	wg.Wait()
+	entries, raw := storm(9, 2000)
+	entries[0].Family = "s"
+	id := mustPutAll(t, a, entries, raw)[0]
+	got := messages(t, dir)
+	if !bytes.Equal(got[id].Raw, raw) || len(got) > 2 {
+		t.Errorf("%d messages", len(got))
+	}
+}
+
 func TestOpenTwice(t *testing.T) {
 	dir := t.TempDir()
 	a := openTest(t, dir, Options{})

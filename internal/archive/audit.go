@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,8 +18,10 @@ func Audit(dir, what string, args ...any) error {
 	if err != nil {
 		return fmt.Errorf("write audit log: %w", err)
 	}
-	slog.New(slog.NewJSONHandler(f, nil)).Info(what, append([]any{"user", user()}, args...)...)
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	var line bytes.Buffer
+	slog.New(slog.NewJSONHandler(&line, nil)).Info(what, append([]any{"user", user()}, args...)...)
+	_, err = f.Write(line.Bytes())
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write audit log: %w", err)
 	}
 	return nil

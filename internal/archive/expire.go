@@ -44,7 +44,7 @@ type holding struct {
 // was given is never erased for want of room.
 //
 // A segment is written anew without the copies that are gone, under its old name, or
-// removed when none is left. One that is damaged stays as it is until all of it has expired.
+// removed when none is left. One that is damaged stays as it is.
 func (a *Archive) Expire(ctx context.Context, now time.Time) (Expired, error) {
 	a.expiring.Lock()
 	defer a.expiring.Unlock()
@@ -65,6 +65,9 @@ func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err 
 	}
 	surveys := map[string]survey{} // without those of segments that are gone
 	for _, name := range names {
+		if ctx.Err() != nil {
+			return done, ctx.Err()
+		}
 		if s, ok := a.survey(name); ok {
 			surveys[name] = s
 		}
@@ -282,9 +285,8 @@ type renewal struct {
 	packer  *packer
 	buf     *bufio.Writer
 	size    int64
-	left    int  // copies
-	gone    int  // copies
-	young   bool // some of those that are gone are not expired
+	left    int // copies
+	gone    int // copies
 	freed   int64
 	domains map[string]int64 // change of bytes by domain
 }
@@ -324,8 +326,8 @@ func (n *renewal) run(fs files) (err error) {
 	return err
 }
 
-// sift writes what is not gone. Where something is damaged, nothing is erased before all
-// else has expired.
+// sift writes what is not gone. Where something is damaged nothing is erased: how long it
+// was to be kept can stand in what cannot be read.
 func (n *renewal) sift() error {
 	var damage error
 	for p, err := range n.u.records() {
@@ -338,8 +340,8 @@ func (n *renewal) sift() error {
 			return err
 		}
 	}
-	if damage != nil && (n.left > 0 || n.young) {
-		return fmt.Errorf("left as it is: %w", damage)
+	if damage != nil {
+		return fmt.Errorf("left as it is; remove the file when it is of no more use: %w", damage)
 	}
 	return nil
 }
@@ -352,14 +354,12 @@ func (n *renewal) one(p place) error {
 	}
 	n.domains[c.Domain] -= p.head.length()
 	if p.head.spare() {
-		n.u.spares[p.head.id] = p
 		return nil
 	}
 	left, leftStates := remembered(c.Recipients, states)
 	gone := n.cleaner.gone(c.Domain, p, states) || len(left) == 0 && len(states) > 0
 	if gone || len(left) < len(states) { // for one recipient at least
 		n.gone++
-		n.young = n.young || !n.cleaner.expired(c.Domain, p.head.id, 0)
 	}
 	if gone {
 		return nil

@@ -272,6 +272,17 @@ func TestOwner(t *testing.T) {
 	if len(files) != 5 {
 		t.Errorf("%v", files)
 	}
+	// What the daemon's user links there is not ours to give away.
+	outside := filepath.Join(t.TempDir(), "shadow")
+	noError(t, os.WriteFile(outside, []byte("root's"), 0o600))
+	linked := t.TempDir()
+	noError(t, os.Chown(linked, 12345, 23456))
+	noError(t, os.Symlink(outside, filepath.Join(linked, AuditFile)))
+	noError(t, os.Link(outside, filepath.Join(linked, marksFile)))
+	_, markErr := NewMarker(linked)
+	if err := Audit(linked, "looked"); err == nil || markErr == nil || string(must(os.ReadFile(outside))) != "root's" || must(os.Stat(outside)).Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("followed a link: %v, %v", err, markErr)
+	}
 	for _, f := range files {
 		if st := must(os.Stat(f)).Sys().(*syscall.Stat_t); st.Uid != 12345 || st.Gid != 23456 {
 			t.Errorf("%s is of %d:%d", f, st.Uid, st.Gid)
@@ -394,35 +405,62 @@ func TestExpireFaults(t *testing.T) {
 	}
 }
 
-// TestExpireDamaged leaves a damaged segment alone, until all in it has expired.
+// TestExpireDamaged leaves a damaged segment alone, until all in it has expired for certain.
 func TestExpireDamaged(t *testing.T) {
-	file, places, _ := written(t, 5, true)
-	flip(t, file, places[2].end()-1)
-	dir := filepath.Dir(file)
-	a := openTest(t, dir, Options{Retention: func(string) Retention { return Retention{Keep: 30 * day} }})
-	k := must(NewMarker(dir))
+	for _, tt := range []struct {
+		name    string
+		offset  func(place) int64
+		expires bool // it can be read for whom it was
+	}{
+		{"message", func(p place) int64 { return p.end() - 1 }, true},
+		{"copy", func(p place) int64 { return p.at + headSize + int64(p.head.recipients) + 5 }, false},
+		{"head", func(p place) int64 { return p.at + 20 }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file, places, _ := written(t, 5, true)
+			flip(t, file, tt.offset(places[2]))
+			dir := filepath.Dir(file)
+			a := openTest(t, dir, Options{Retention: func(string) Retention { return Retention{Keep: 30 * day} }})
+			k := must(NewMarker(dir))
+			for m, err := range a.Outlines(context.Background()) {
+				if err == nil && m.QueueID == "Q1" {
+					noError(t, k.Forget(m, "u1@example.test"))
+				}
+			}
+			noError(t, k.Close())
+			if _, err := a.Expire(context.Background(), time.Now()); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "left as it is") {
+				t.Errorf("damaged: %v", err)
+			}
+			v, err := a.Verify(context.Background(), func(int, int) {})
+			if err != nil || v.Copies < 4 || len(v.Damages) != 1 || !errors.Is(v.Damages[0], errDamaged) {
+				t.Errorf("%+v, %v", v, err)
+			}
+			_, err = a.Expire(context.Background(), time.Now().Add(31*day))
+			if names := must(segmentNames(dir)); (err == nil) != tt.expires || (len(names) == 0) != tt.expires {
+				t.Errorf("a month later: %v, %v", names, err)
+			}
+		})
+	}
+}
+
+// TestManyFamiliesAreQuick has as many families as copies would have at a host of many
+// domains: to look what expires and to mark must not take the square of their number.
+func TestManyFamiliesAreQuick(t *testing.T) {
+	a := openTest(t, t.TempDir(), Options{})
+	for n := range 6000 {
+		c, _ := copyOf(n, 10)
+		mustPutAll(t, a, []Entry{{c, fmt.Sprint(n % 3000)}}, []byte("x"))
+	}
+	begun := time.Now()
+	expire(t, a, time.Now())
+	k := must(NewMarker(a.dir))
 	for m, err := range a.Outlines(context.Background()) {
 		noError(t, err)
-		if m.QueueID == "Q1" {
-			noError(t, k.Forget(m, "u1@example.test"))
-		}
+		noError(t, k.Released(m, m.Recipients[0].Addr))
 	}
 	noError(t, k.Close())
-	if _, err := a.Expire(context.Background(), time.Now()); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "left as it is") {
-		t.Errorf("damaged: %v", err)
-	}
-	if all, _ := ids(t, dir); len(all) != 5 {
-		t.Errorf("%d copies are left", len(all))
-	}
-	v, err := a.Verify(context.Background(), func(int, int) {})
-	if err != nil || v.Copies != 5 || len(v.Damages) != 1 || !errors.Is(v.Damages[0], errDamaged) {
-		t.Errorf("%+v, %v", v, err)
-	}
-	if _, err := a.Expire(context.Background(), time.Now().Add(31*day)); err != nil {
-		t.Error(err)
-	}
-	if names := must(segmentNames(dir)); len(names) != 0 {
-		t.Error(names)
+	if took := time.Since(begun); took > 10*time.Second { // a tenth of a second; the square takes a minute
+		t.Errorf("took %v", took)
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	// The fast encoder finds what is alike in up to so many bytes; a slower one takes more.
 	fastBase = 128 << 10
 
+	unlike = 16 // times as long, a base is no use: it costs more time than it saves room
+
 	dictID = 1 // in the frames; which base it is stands in the record's head
 )
 
@@ -74,9 +76,9 @@ func (p *packer) pack(i id, e entry) ([]record, error) {
 	strings, message := appendCopy(nil, e.copy), e.raw
 	r := record{states: e.states, head: head{id: i, recipients: uint32(len(e.states)), size: uint32(len(message)), sha: e.sha}}
 	b := p.bases[e.family]
-	if b == nil {
+	if b == nil || len(message) < len(b.message)/unlike {
 		r.fill(p.plain.EncodeAll(strings, nil), p.plain.EncodeAll(message, nil))
-		if e.family != "" && len(strings)+len(message) <= maxBase {
+		if b == nil && e.family != "" && len(strings)+len(message) <= maxBase {
 			p.remember(e.family, &base{record: r, strings: strings, message: bytes.Clone(message)})
 		}
 		return []record{r}, nil
@@ -144,7 +146,7 @@ func (p *packer) differ(b *base) error {
 type unpacker struct {
 	segment
 	dec    *zstd.Decoder
-	spares map[id]place  // those found so far
+	spares map[id]place  // of all bases; nil until one is asked for
 	dicts  map[id][]byte // messages of bases
 	heads  map[id][]byte // strings of bases
 	size   int           // of dicts and heads
@@ -156,7 +158,7 @@ func newUnpacker(s segment) (*unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{segment: s, dec: dec, spares: map[id]place{}, dicts: map[id][]byte{}, heads: map[id][]byte{}}, nil
+	return &unpacker{segment: s, dec: dec, dicts: map[id][]byte{}, heads: map[id][]byte{}}, nil
 }
 
 func (u *unpacker) close() { u.dec.Close() }
@@ -260,9 +262,17 @@ func (u *unpacker) ofBase(known map[id][]byte, base id, read func(place) ([]byte
 	return nil, err
 }
 
-// places yields where a base is: the spare, if it was found already, and then all others.
+// places yields where a base is: the spare, and then all others.
 func (u *unpacker) places(base id) iter.Seq[place] {
 	return func(yield func(place) bool) {
+		if u.spares == nil { // one look at all heads
+			u.spares = map[id]place{}
+			for p, err := range u.records() {
+				if err == nil && p.head.spare() {
+					u.spares[p.head.id] = p
+				}
+			}
+		}
 		spare, found := u.spares[base]
 		if found && !yield(spare) {
 			return
@@ -279,35 +289,23 @@ func (u *unpacker) places(base id) iter.Seq[place] {
 // that is damaged is reported, and comes from its spare.
 func (u *unpacker) copies(read func(place) (Message, error)) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		damaged := false
+		got := map[id]bool{} // bases, and what may be one
 		for p, err := range u.records() {
 			var m Message
-			if err == nil && p.head.spare() {
-				u.spares[p.head.id] = p
-				if !damaged || u.sound(p, read) {
-					continue
-				}
+			if err == nil && p.head.spare() && got[p.head.id] {
+				continue
 			}
 			if err == nil {
 				m, err = read(p)
 			}
-			damaged = damaged || err != nil
+			if err == nil && !p.head.delta() {
+				got[p.head.id] = true
+			}
 			if !yield(m, err) {
 				return
 			}
 		}
 	}
-}
-
-// sound reports whether the base of which p is the spare can be read from where it stood first.
-func (u *unpacker) sound(spare place, read func(place) (Message, error)) bool {
-	for p, err := range u.records() {
-		if err == nil && p.head.id == spare.head.id && p.at < spare.at {
-			_, err := read(p)
-			return err == nil
-		}
-	}
-	return false
 }
 
 // outline reads a record without its message. What is to be erased has no recipients.

@@ -121,9 +121,7 @@ func (r *Reader) verify(name string, v *Verified) error {
 	v.Segments++
 	v.Bytes += u.segment.size
 	for p, err := range u.records() {
-		if err == nil && p.head.spare() {
-			u.spares[p.head.id] = p
-		} else if err == nil {
+		if err == nil && !p.head.spare() {
 			v.Copies++
 		}
 		if err == nil {
@@ -242,9 +240,6 @@ func (r *Reader) Read(copyID string) (Copy, []byte, error) {
 func (u *unpacker) find(want id) (Message, error) {
 	missing := ErrNotFound
 	for p, err := range u.records() {
-		if err == nil && p.head.spare() {
-			u.spares[p.head.id] = p
-		}
 		if err == nil && p.head.id != want {
 			continue
 		}

@@ -119,9 +119,6 @@ func (s segment) whole() (end int64, last id, err error) {
 		if err != nil {
 			continue // stays where it is and is reported to readers
 		}
-		if p.head.spare() {
-			u.spares[p.head.id] = p
-		}
 		if _, err := u.whole(p); err == nil {
 			end, last = p.end(), max(last, p.head.id)
 		}
