@@ -19,6 +19,7 @@ func (d *daemon) retention(domain string) archive.Retention {
 const (
 	expireEvery = time.Hour   // what is too old goes
 	lookEvery   = time.Minute // whether there is room
+	alarmEvery  = time.Hour   // at most: an archive on the brink is full now and then
 )
 
 // keepHouse erases what has expired, makes room, and says when there is none, until ctx ends.
@@ -29,7 +30,7 @@ func (d *daemon) keepHouse(ctx context.Context) {
 	var room roomState
 	for {
 		now := time.Now()
-		if !now.Before(next) || d.archive.NearlyFull() && !room.near {
+		if !now.Before(next) || d.archive.NearlyFull() && (!room.near || room.full) {
 			_ = d.expire(ctx) // is in the log
 			next = now.Add(expireEvery)
 		}
@@ -56,20 +57,29 @@ func (d *daemon) expire(ctx context.Context) error {
 }
 
 // roomState is what was said last of the room in the archive.
-type roomState struct{ near, full bool }
+type roomState struct {
+	near, full bool
+	alarmed    time.Time
+}
 
 // sayRoom logs when the archive is nearly full or full, and when it is so no longer.
 func (d *daemon) sayRoom(ctx context.Context, was *roomState) {
 	err := d.archive.Err()
-	now := roomState{near: d.archive.NearlyFull(), full: err != nil}
+	now := roomState{near: d.archive.NearlyFull(), full: err != nil, alarmed: was.alarmed}
 	switch {
 	case now.full && !was.full:
 		d.log.Error("nothing more can be absorbed, on_error decides: make room, or raise retention.max_size", "on_error", d.cfg.OnError, "err", err)
+		if time.Since(was.alarmed) < alarmEvery {
+			break
+		}
+		now.alarmed = time.Now()
 		d.alarm(ctx, fmt.Sprintf("Breakwater cannot absorb mail any more. What would be absorbed is now subject to\n"+
 			"on_error = %q. Mail that was absorbed before is safe.\n\n%v\n", d.cfg.OnError, err))
 	case now.near && !was.near && !now.full:
 		d.log.Warn("the archive is nearly full; release what is wanted, or raise retention.max_size",
 			"bytes", d.archive.Used(), "max_size", int64(d.cfg.Retention.MaxSize), "folder", d.cfg.Archive)
+	case was.full && !now.full:
+		d.log.Info("mail can be absorbed again", "bytes", d.archive.Used())
 	case was.near && !now.near:
 		d.log.Info("the archive has room again", "bytes", d.archive.Used())
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -70,4 +71,27 @@ func (p *progress) done() {
 	if p.w != nil {
 		fmt.Fprintf(p.w, "\r%*s\r", barWidth+50, "")
 	}
+}
+
+// forTerminal is w, without what moves the cursor or worse if somebody looks at it.
+func forTerminal(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return tame{w}
+	}
+	return w
+}
+
+type tame struct{ w io.Writer }
+
+func (t tame) Write(b []byte) (int, error) {
+	text := strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '·'
+	}, string(b))
+	if _, err := io.WriteString(t.w, text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

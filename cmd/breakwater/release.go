@@ -157,6 +157,9 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 		return exit{exitReport, err}
 	}
 	bar := newProgress(cmd.ErrOrStderr(), n.Deliveries)
+	if f.to == "-" {
+		bar.w = nil // it would be drawn into the messages
+	}
 	res, err := action(cmd.Context(), bar.add)
 	bar.done()
 	if aerr := archive.Audit(c.Archive, verb+" ended", "done", res.Deliveries, "refused", len(res.Refused)); aerr != nil {
@@ -213,7 +216,7 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	}
 	switch {
 	case j.flags.to == "-":
-		box = mailfile.NewMbox(j.stdout)
+		box = mailfile.NewMbox(forTerminal(j.stdout))
 	case j.flags.format == "mbox":
 		if err := os.MkdirAll(j.flags.to, 0o700); err != nil {
 			return res, err
@@ -293,7 +296,10 @@ func (f *releaseFlags) tell(cmd *cobra.Command, verb string, n release.Count, re
 	}
 	damages(cmd.ErrOrStderr(), res.Damages)
 	if err != nil {
-		return exit{exitReport, fmt.Errorf("%w\nwhat was %s so far is noted; the same command goes on from here", err, verb)}
+		if verb != "written" && res.Deliveries > 0 {
+			err = fmt.Errorf("%w\nwhat was %s so far is noted; the same command goes on from here", err, verb)
+		}
+		return exit{exitReport, err}
 	}
 	if len(res.Refused)+len(res.Damages) > 0 {
 		return exit{exitReport, nil}

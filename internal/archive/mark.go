@@ -13,6 +13,18 @@ import (
 // marksFile is locked by whoever marks copies or writes a segment anew.
 const marksFile = "marks"
 
+// LockReleases keeps others from releasing at the same time, until done is called.
+func LockReleases(dir string) (done func(), err error) {
+	f, err := create(filepath.Join(dir, "releasing"), os.O_RDWR)
+	if err != nil {
+		return nil, fmt.Errorf("release from %s: %w", dir, err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("release from %s: another release is running: %w", dir, err), f.Close())
+	}
+	return func() { f.Close() }, nil
+}
+
 // Marker notes in the archive itself what became of copies. Other processes may read the
 // archive, write to it and mark at the same time. A Marker is for one goroutine.
 type Marker struct {

@@ -24,7 +24,8 @@ type Deliverer struct {
 	Wait   []time.Duration // before each further try of a copy
 	Serial string          // tells a release from one before; "" for the first
 
-	conn *submit.Conn
+	conn  *submit.Conn
+	tired map[string]bool // recipients for whom waiting was in vain
 }
 
 // DefaultWait gives a mail server that is restarted the time that it needs.
@@ -34,10 +35,16 @@ var DefaultWait = []time.Duration{time.Second, 5 * time.Second, 30 * time.Second
 // copy with its own envelope. A copy is noted as released when the server has taken it, so
 // that the next call goes on behind it. With an error, it ended before the end.
 func (d *Deliverer) Deliver(ctx context.Context, s Selection, progress func(n int)) (res Result, err error) {
+	done, err := archive.LockReleases(d.Dir)
+	if err != nil {
+		return res, err
+	}
+	defer done()
 	k, err := archive.NewMarker(d.Dir)
 	if err != nil {
 		return res, err
 	}
+	d.tired = map[string]bool{}
 	defer d.close()
 	defer func() { err = errors.Join(err, k.Close()) }()
 	for m, err := range pick(ctx, d.Reader, s) {
@@ -73,7 +80,7 @@ func (d *Deliverer) Deliver(ctx context.Context, s Selection, progress func(n in
 func (d *Deliverer) send(ctx context.Context, m archive.Message) (answers []error, err error) {
 	for try := 0; ; try++ {
 		answers, err = d.try(ctx, m)
-		if again := err != nil && !submit.Permanent(err) || deferred(answers); !again || try >= len(d.Wait) {
+		if again := err != nil && !submit.Permanent(err) || d.deferred(m, answers); !again || try >= len(d.Wait) {
 			break
 		}
 		d.close()
@@ -83,25 +90,34 @@ func (d *Deliverer) send(ctx context.Context, m archive.Message) (answers []erro
 			return nil, ctx.Err()
 		}
 	}
-	if err != nil && submit.Permanent(err) { // of the whole transaction, but of this copy alone
-		answers = slices.Repeat([]error{err}, len(m.Recipients))
-		return answers, nil
+	if err != nil && submit.Answered(err) { // of the whole transaction, but of this copy alone
+		return slices.Repeat([]error{err}, len(m.Recipients)), nil
+	}
+	if d.deferred(m, answers) {
+		for _, r := range m.Recipients {
+			d.tired[r.Addr] = true
+		}
 	}
 	return answers, err
 }
 
-// deferred reports whether the server wants nobody to get the copy for now.
-func deferred(answers []error) bool {
-	for _, err := range answers {
+// deferred reports whether the server wants nobody to get the copy for now, and it is not
+// known that it will be so.
+func (d *Deliverer) deferred(m archive.Message, answers []error) bool {
+	fresh := false
+	for i, err := range answers {
 		if err == nil || submit.Permanent(err) {
 			return false
 		}
+		fresh = fresh || !d.tired[m.Recipients[i].Addr]
 	}
-	return len(answers) > 0
+	return fresh
 }
 
 func (d *Deliverer) try(ctx context.Context, m archive.Message) ([]error, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // RFC 5321 §4.5.3.2
+	// A signal does not cut it off: what the server takes is to be noted. The last answer
+	// alone may take ten minutes (RFC 5321 §4.5.3.2.6).
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 12*time.Minute)
 	defer cancel()
 	if d.conn == nil {
 		conn, err := submit.Dial(ctx, d.Target)

@@ -155,7 +155,7 @@ func Export(ctx context.Context, box Box, r *archive.Reader, s Selection, progre
 			continue
 		}
 		for i, rcpt := range m.Recipients {
-			raw := fmt.Appendf(nil, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", m.ReversePath, rcpt.Addr)
+			raw := fmt.Appendf(nil, "Return-Path: <%s>\r\nDelivered-To: %s\r\n", oneLine(m.ReversePath), oneLine(rcpt.Addr))
 			name := fmt.Sprintf("%s.%d.breakwater", m.ID, i)
 			if err := box.Add(name, m.ReversePath, m.At, append(raw, m.Raw...)); err != nil {
 				return res, err
@@ -166,3 +166,6 @@ func Export(ctx context.Context, box Box, r *archive.Reader, s Selection, progre
 	}
 	return res, nil
 }
+
+// oneLine keeps an address from being more than one field.
+func oneLine(addr string) string { return strings.NewReplacer("\r", " ", "\n", " ").Replace(addr) }

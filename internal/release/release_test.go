@@ -95,6 +95,8 @@ func TestLook(t *testing.T) {
 type server struct {
 	mu     sync.Mutex
 	answer func(from, to string) error
+	sender func(from string) error
+	data   func()
 	got    []string // "from>to: message"
 	drop   int      // connections that are closed at once
 }
@@ -120,6 +122,9 @@ func (c *session) Logout() error { return nil }
 
 func (c *session) Mail(from string, _ *smtp.MailOptions) error {
 	c.from = from
+	if c.s.sender != nil {
+		return c.s.sender(from)
+	}
 	return nil
 }
 
@@ -137,6 +142,9 @@ func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 
 func (c *session) Data(r io.Reader) error {
 	b, err := io.ReadAll(r)
+	if c.s.data != nil {
+		c.s.data()
+	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	for _, to := range c.to {
@@ -229,12 +237,91 @@ func TestRefused(t *testing.T) {
 		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 7, 1}, Message: "later"}
 	}
 	res, err = d.Deliver(context.Background(), Selection{Since: start.Add(8 * time.Minute)}, quiet)
-	if err != nil || res.Deliveries != 0 || len(res.Refused) != 2 || tries != 6 {
+	if err != nil || res.Deliveries != 0 || len(res.Refused) != 2 || tries != 3+1 {
 		t.Errorf("for now: %+v, %d tries, %v", res, tries, err)
 	}
 	s.answer = nil
 	if res, err = d.Deliver(context.Background(), Selection{}, quiet); err != nil || res.Deliveries != 10 {
 		t.Errorf("at last: %+v, %v", res, err)
+	}
+}
+
+// TestTroubledCopies: a copy that the server never takes keeps none behind it from being
+// delivered, and a mailbox that is full is waited for once.
+func TestTroubledCopies(t *testing.T) {
+	dir := t.TempDir()
+	a, err := archive.Open(dir, archive.Options{MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, from := range []string{"a@example.net", "later@example.net", "b@example.net", "x\r\ny@example.net", "c@example.net"} {
+		c := archive.Copy{At: start, ReversePath: from, Domain: "example.org", Recipients: []archive.Recipient{{Addr: "ann@example.org"}}}
+		if _, err := a.Put(context.Background(), c, raw(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, target := serve(t)
+	s.sender = func(from string) error {
+		if from == "later@example.net" {
+			return &smtp.SMTPError{Code: 450, EnhancedCode: smtp.EnhancedCode{4, 1, 8}, Message: "Domain not found"}
+		}
+		return nil
+	}
+	d := deliverer(dir, &archive.Reader{}, target)
+	if d.Reader, err = archive.OpenReadOnly(dir); err != nil {
+		t.Fatal(err)
+	}
+	res, err := d.Deliver(context.Background(), Selection{}, quiet)
+	if err != nil || res.Deliveries != 3 || len(res.Refused) != 2 || len(s.got) != 3 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	full, r, _ := filled(t)
+	tries := 0
+	s.answer = func(string, string) error {
+		tries++
+		return &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 2, 2}, Message: "over quota"}
+	}
+	if res, err := deliverer(full, r, target).Deliver(context.Background(), Selection{Mailbox: only("ann@example.org")}, quiet); err != nil || len(res.Refused) != 10 || tries != 3+9 {
+		t.Errorf("over quota: %+v, %d tries, %v", res, tries, err)
+	}
+}
+
+// TestTwoReleases: one at a time.
+func TestTwoReleases(t *testing.T) {
+	dir, r, _ := filled(t)
+	done, err := archive.LockReleases(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, target := serve(t)
+	if _, err := deliverer(dir, r, target).Deliver(context.Background(), Selection{}, quiet); err == nil || !strings.Contains(err.Error(), "another release is running") {
+		t.Error(err)
+	}
+	done()
+	if res, err := deliverer(dir, r, target).Deliver(context.Background(), Selection{}, quiet); err != nil || res.Deliveries != 20 {
+		t.Error(res, err)
+	}
+}
+
+// TestStopped is stopped while the server thinks: what it takes then is noted.
+func TestStopped(t *testing.T) {
+	dir, r, _ := filled(t)
+	s, target := serve(t)
+	ctx, stop := context.WithCancel(context.Background())
+	s.data = func() {
+		stop()
+		time.Sleep(50 * time.Millisecond)
+	}
+	res, err := deliverer(dir, r, target).Deliver(ctx, Selection{}, quiet)
+	if !errors.Is(err, context.Canceled) || res.Deliveries != 2 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	s.data = nil
+	if res, err := deliverer(dir, r, target).Deliver(context.Background(), Selection{}, quiet); err != nil || res.Deliveries != 18 || len(s.got) != 20 {
+		t.Errorf("%+v, %v, %d", res, err, len(s.got))
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
 	"github.com/emersion/go-smtp"
 )
@@ -173,6 +174,17 @@ func (c *Conn) mailOptions(addrs []string) *smtp.MailOptions {
 func isAnswer(err error) bool {
 	var said *smtp.SMTPError
 	return errors.As(err, &said)
+}
+
+// Answered reports whether err is a server's answer to this mail, for good or for now. 421
+// is none: the server takes no mail at all (RFC 5321 §3.8). What cannot be said in SMTP
+// at all, such as an address with a line end, is as good as refused.
+func Answered(err error) bool {
+	var said *smtp.SMTPError
+	if errors.As(err, &said) {
+		return said.Code != 421
+	}
+	return err != nil && strings.Contains(err.Error(), "must not contain CR or LF")
 }
 
 // Permanent reports whether err is a server's answer that it will never take this mail, 5xx.
