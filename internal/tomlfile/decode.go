@@ -96,11 +96,13 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 			out.SetInt(n)
 		}
 	case reflect.Float64:
-		if n, ok := in.(int64); ok {
-			in = float64(n)
-		}
-		if f, ok := d.is(key, in, out.Kind()).(float64); ok {
-			out.SetFloat(f)
+		switch n := in.(type) {
+		case int64:
+			out.SetFloat(float64(n))
+		case float64:
+			out.SetFloat(n)
+		default:
+			d.is(key, in, out.Kind())
 		}
 	default:
 		panic("tomlfile: no files have a " + out.Type().String())
@@ -127,7 +129,7 @@ func found(in any) string {
 	case int64:
 		return "a whole number"
 	case float64:
-		return "a number"
+		return "a number with a fraction"
 	}
 	return "a date or time"
 }

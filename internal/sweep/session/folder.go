@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,8 +147,8 @@ func (s *Session) Status(ctx context.Context, name string) (State, error) {
 func (s *Session) Create(ctx context.Context, name string) error {
 	err := s.do(ctx, func() error { return s.c.Create(name, nil).Wait() })
 	if Refused(err) {
-		if _, known := s.Status(ctx, name); known == nil {
-			return nil
+		if _, known := s.Status(ctx, name); known == nil || errors.Is(known, ErrLost) {
+			return known // lost, it is to be asked again
 		}
 	}
 	if err != nil {
