@@ -298,9 +298,14 @@ func TestPutKeepsItsBytes(t *testing.T) {
 	entries, raw := storm(9, 2000)
 	entries[0].Family = "s"
 	id := mustPutAll(t, a, entries, raw)[0]
-	got := messages(t, dir)
-	if !bytes.Equal(got[id].Raw, raw) || len(got) > 2 {
-		t.Errorf("%d messages", len(got))
+	got := messages(t, dir) // fails where one is not as its sum says
+	for other, m := range got {
+		if want := map[bool][]byte{true: raw, false: mail(2000)}[other == id]; !bytes.Equal(m.Raw, want) {
+			t.Errorf("%s is not what was handed over", other)
+		}
+	}
+	if _, ok := got[id]; !ok {
+		t.Error("the last one is not there")
 	}
 }
 
