@@ -117,8 +117,8 @@ func places(t testing.TB, all []*sent, ds []Delivery, as likeness) map[place]int
 func clip(b []byte) []byte { return b[:min(len(b), 3000)] }
 
 // check compares what arrived and what was absorbed with what must. Of each mailshot at each
-// mailbox the original arrives and at most three in all: fewer where the storm was widespread
-// by then. Of what answers it in the same words the first three arrive, whichever they are,
+// mailbox one arrives at least and three at most, whichever of the copies they are: fewer where
+// the storm was widespread by then. Of what answers it in the same words the first three arrive, whichever they are,
 // and of ordinary mail all.
 // Where Message-IDs change, answers name a message that is new each time.
 func check(t testing.TB, all []*sent, arrived, absorbed map[place]int) {
