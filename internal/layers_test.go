@@ -20,13 +20,14 @@ var layers = map[string]string{
 	"internal/storm":           "",
 	"internal/fingerprint":     "message report classify storm",
 	"internal/store":           "storm",
-	"internal/rules":           "message classify storm fingerprint tomlfile",
+	"internal/origin":          "message report classify",
+	"internal/rules":           "message classify storm fingerprint origin tomlfile",
 	"internal/scenario":        "message rules tomlfile",
 	"internal/mark":            "message",
-	"internal/engine":          "message classify storm fingerprint store rules mark",
+	"internal/engine":          "message classify storm fingerprint origin store rules mark",
 	"internal/archive":         "",
 	"internal/release":         "message storm mark archive submit",
-	"internal/milterd":         "message rules",
+	"internal/milterd":         "message rules origin",
 	"internal/milterd/client":  "message",
 	"internal/control":         "storm store store/remote",
 	"internal/config":          "rules tomlfile",
@@ -53,7 +54,7 @@ var layers = map[string]string{
 // pure packages see no network, files, log or clock.
 var pure = []string{
 	"internal/message", "internal/tomlfile", "internal/report", "internal/classify", "internal/storm",
-	"internal/fingerprint", "internal/mark", "internal/store", "internal/rules", "internal/scenario", "internal/engine",
+	"internal/fingerprint", "internal/mark", "internal/origin", "internal/store", "internal/rules", "internal/scenario", "internal/engine",
 	"internal/stormgen",
 }
 

@@ -36,6 +36,10 @@ type Server struct {
 	// Absorb keeps m for the recipients of ds. When it returns nil, m is on disk. What is
 	// true of Judge is true of it.
 	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
+	// Refuse may refuse a recipient as soon as it is named, and says why: the reply is 550 5.7.1.
+	// env has neither recipients nor, with Postfix, a queue ID. nil refuses nobody; it may panic,
+	// or not return in time: both refuse nobody.
+	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
 	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.
 	Done func(Outcome)
 

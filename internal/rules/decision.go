@@ -6,6 +6,7 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
+	"breakwater/internal/origin"
 )
 
 // Action is what happens to a message for one recipient.
@@ -52,6 +53,9 @@ type Decision struct {
 	Storm     string // the ID of the storm that holds the message back; "" where none does
 	Text      string // for reject and tempfail, what to tell the peer
 	Own       bool   // it is mail of our own, whose marks stay
+
+	To    string        // where it is delivered instead of Recipient.Addr, which has our tag; "" for there
+	Stamp *origin.Stamp // of mail that we send, the same for all its recipients; nil for other mail
 }
 
 // OwnClass is the class of mail of our own, which is not judged.
