@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
 	"breakwater/internal/message"
+	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
@@ -23,8 +25,21 @@ type Engine struct {
 	Hasher  *fingerprint.Hasher
 	Site    Site
 	Marks   *mark.Signer // by which our own mail is known; nil: there is none
+	Ring    *origin.Ring // by which mail is known that we sent; nil: nothing is proved
+	Sent    store.Store  // the index of what we sent, where it is not Store
 	OnError rules.Action // Deliver or Tempfail: what is done where the store fails; "" is Deliver
 	DryRun  bool         // look, but do not count
+
+	// TakesPrvs tells whether the MTA takes mail to addresses of a domain with a prvs tag. nil: no.
+	TakesPrvs func(domain string) bool
+}
+
+// index is where mail is remembered that we sent.
+func (e *Engine) index() store.Store {
+	if e.Sent != nil {
+		return e.Sent
+	}
+	return e.Store
 }
 
 // Judgement is what was decided about a message, with all that it was decided by.
@@ -47,35 +62,76 @@ func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, er
 	if ds, ok, err := e.own(ctx, m); ok {
 		return Judgement{Decisions: ds}, err
 	}
+	as := m.Recipients
+	m, to := e.withoutTags(m)
+	j, err := e.judge(ctx, as, m)
+	for i := range j.Decisions {
+		j.Decisions[i].Recipient = as[i]
+		if to != nil {
+			j.Decisions[i].To = to[i]
+		}
+	}
+	return j, err
+}
+
+// judge judges m, whose recipients have no tags of ours; as are those that they came as.
+func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.Message) (Judgement, error) {
 	set := e.Rules()
 	j := Judgement{Verdict: classify.Classify(m)}
 	j.Policies = policies(m, set)
+	stamp, sent := e.send(m, set)
+	fail := func(what string, err error) (Judgement, error) {
+		j.Decisions = e.failed(m, j.Verdict, stamp)
+		return j, fmt.Errorf("%s message %s: %w", what, m.QueueID, err)
+	}
+	outbound := e.outbound(m, set)
+	var proofs []origin.Proof
+	var err error
+	if slices.Contains(outbound, false) {
+		proofs, err = e.prove(ctx, as, m, j.Verdict, j.Policies)
+	}
+	if err != nil {
+		return fail("prove", err)
+	}
 	k, err := e.kin(ctx, m, j.Verdict)
 	if err != nil {
-		j.Decisions = e.failed(m, j.Verdict)
-		return j, fmt.Errorf("look up message %s: %w", m.QueueID, err)
+		return fail("look up", err)
 	}
-	s, places := e.sighting(m, j.Verdict, j.Policies, k)
+	s, places := e.sighting(m, j.Verdict, j.Policies, k, proofs)
+	s.Counts = append(append(s.Counts, sent...), e.learn(m, proofs)...)
 	tallies, err := e.observe(ctx, s)
 	if err == nil {
 		err = e.outbreak(ctx, s, k, tallies)
 	}
 	if err != nil {
-		j.Decisions = e.failed(m, j.Verdict)
-		return j, fmt.Errorf("count message %s: %w", m.QueueID, err)
+		return fail("count", err)
 	}
-	submitted := e.Site.Submitted(m)
 	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		facts := rules.Facts{
-			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: submitted && !e.Site.ours(rcpt, set),
+			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
 			Signs: k.signs, Loops: e.Site.loops(m),
+		}
+		if proofs != nil {
+			facts.Proof = proofs[i]
 		}
 		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
 		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
+		j.Decisions[i].Stamp = stamp
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
 	return j, nil
+}
+
+// outbound tells of each recipient whether we send m to a mailbox that is not ours.
+func (e *Engine) outbound(m *message.Message, set *rules.Set) []bool {
+	out := make([]bool, len(m.Recipients))
+	if e.Site.Submitted(m) {
+		for i, r := range m.Recipients {
+			out[i] = !e.Site.ours(r, set)
+		}
+	}
+	return out
 }
 
 // policies are the rules for each recipient of m.
@@ -87,10 +143,13 @@ func policies(m *message.Message, set *rules.Set) []*rules.Policy {
 	return ps
 }
 
+// uncounted is the place of a key that is not counted.
+const uncounted = -1
+
 // sighting gathers what is to be counted for all recipients of m, and for each recipient
-// the places of its keys therein. Two recipients that are one mailbox share their keys, so
+// the places of its keys therein. Reports on mail that we sent do not count to their class. Two recipients that are one mailbox share their keys, so
 // that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin) (storm.Sighting, [][]int) {
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin, proofs []origin.Proof) (storm.Sighting, [][]int) {
 	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
@@ -106,6 +165,10 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 		mailbox := fingerprint.Mailbox(rcpt.Addr)
 		places[i] = make([]int, 0, len(k.prints))
 		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
+			if key.Kind == storm.Class && proofs != nil && proofs[i].Origin == origin.Genuine {
+				places[i] = append(places[i], uncounted)
+				continue
+			}
 			place, ok := known[key]
 			if !ok {
 				place = len(s.Counts)
@@ -145,10 +208,11 @@ func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, 
 }
 
 // failed is what happens to m when it cannot be counted.
-func (e *Engine) failed(m *message.Message, v classify.Verdict) []rules.Decision {
+func (e *Engine) failed(m *message.Message, v classify.Verdict, stamp *origin.Stamp) []rules.Decision {
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		ds[i] = rules.Failed(rcpt, v.Class, e.OnError)
+		ds[i].Stamp = stamp
 	}
 	return ds
 }

@@ -68,7 +68,7 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 func (k *kin) bear(tallies []storm.Tally, places []int) (borne []storm.Tally, evidence []string) {
 	borne, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
 	for i, p := range places {
-		if k.near.Bears(k.prints[i], tallies[p].Link) {
+		if p != uncounted && k.near.Bears(k.prints[i], tallies[p].Link) {
 			borne, evidence = append(borne, tallies[p]), append(evidence, k.prints[i].Evidence)
 		}
 	}

@@ -27,23 +27,19 @@ func (s *Site) loops(m *message.Message) int {
 	return 0
 }
 
-// Submitted reports whether m comes from a user of ours: logged in, on a listener for
-// submission, or from a network for it, and by no relay of ours.
+// Submitted reports whether m comes from a user of ours: logged in, by a program of this host,
+// on a listener for submission, or from a network for it, and by no relay of ours.
 func (s *Site) Submitted(m *message.Message) bool {
 	if s.Relay(m.Client) {
 		return false
 	}
-	return m.AuthUser != "" || slices.Contains(s.SubmitDaemons, m.DaemonName) || within(s.SubmitNetworks, m.Client)
+	return m.AuthUser != "" || m.Local || slices.Contains(s.SubmitDaemons, m.DaemonName) || within(s.SubmitNetworks, m.Client)
 }
 
 // SentByUs reports whether m is mail that we send: submitted, with a sender in a domain of
-// ours. Of a null reverse-path the sender is that of From.
+// ours.
 func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool {
-	sender := m.ReversePath
-	if sender == "" {
-		sender = m.From
-	}
-	return s.Submitted(m) && s.our(fingerprint.DomainOf(sender), set)
+	return s.Submitted(m) && s.our(fingerprint.DomainOf(m.Sender()), set)
 }
 
 // Relay reports whether client is a relay of ours.

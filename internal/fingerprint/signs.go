@@ -39,7 +39,7 @@ func Loops(m *message.Message, hosts []string) int {
 	}
 	n := 0
 	for _, field := range m.Received {
-		if by := clause(field, "by"); by != "" && slices.Contains(hosts, by) {
+		if by := message.Clause(field, "by"); by != "" && slices.Contains(hosts, by) {
 			n++
 		}
 	}
@@ -72,7 +72,7 @@ func hopTwice(received []string) bool {
 	}
 	hops := map[[2]string]bool{}
 	for _, field := range received {
-		hop := [2]string{clause(field, "from"), clause(field, "by")}
+		hop := [2]string{message.Clause(field, "from"), message.Clause(field, "by")}
 		if hop[0] == "" || hop[0] == hop[1] || strings.HasPrefix(hop[0], "localhost") || !strings.Contains(hop[0], ".") {
 			continue // within a host
 		}
@@ -89,7 +89,7 @@ func hopTwice(received []string) bool {
 func resent(m *message.Message) bool {
 	var got []string
 	for _, field := range m.Received {
-		addr := strings.Trim(clause(field, "for"), "<>")
+		addr := strings.Trim(message.Clause(field, "for"), "<>")
 		if strings.Contains(addr, "@") && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return strings.EqualFold(r.Addr, addr) }) {
 			got = append(got, addr)
 		}
@@ -103,26 +103,4 @@ func resent(m *message.Message) bool {
 		return ok
 	}
 	return slices.ContainsFunc(got, named) && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return !named(r.Addr) })
-}
-
-// clause is the word behind another one in a Received field, RFC 5321 §4.4, in lower case; ""
-// where there is none.
-func clause(field, name string) string {
-	stamp, _, _ := strings.Cut(field, ";")
-	for {
-		i := strings.Index(stamp, name)
-		if i < 0 {
-			return ""
-		}
-		before, after := stamp[:i], stamp[i+len(name):]
-		stamp = after
-		value := strings.TrimLeft(after, " \t")
-		if before != "" && !strings.HasSuffix(before, " ") && !strings.HasSuffix(before, "\t") || len(value) == len(after) {
-			continue
-		}
-		if end := strings.IndexAny(value, " \t()"); end >= 0 {
-			value = value[:end]
-		}
-		return strings.ToLower(strings.TrimRight(value, "."))
-	}
 }

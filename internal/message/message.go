@@ -69,3 +69,11 @@ type Message struct {
 	parts  []Part
 	parsed bool // parts is filled
 }
+
+// Sender is who sent m: the reverse-path, or the address in From where that is null.
+func (m *Message) Sender() string {
+	if m.ReversePath != "" {
+		return m.ReversePath
+	}
+	return m.From
+}

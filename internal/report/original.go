@@ -54,6 +54,15 @@ func returned(m *message.Message) message.Header {
 	return h
 }
 
+// Returned is the header of a message that m returns or quotes; nil where there is none.
+func Returned(m *message.Message) message.Header {
+	if h := returned(m); h != nil {
+		return h
+	}
+	_, h := divide(m.Text(maxWords))
+	return h
+}
+
 // from takes over what a returned header says. What the status part said stands.
 func (o *Original) from(h message.Header) {
 	if o.MessageID == "" {
@@ -66,4 +75,5 @@ func (o *Original) from(h message.Header) {
 	o.Subject = message.DecodeWords(h.Get("Subject"))
 	o.Date = h.Get("Date")
 	o.Received = h.Values("Received")
+	o.Header = h
 }

@@ -3,6 +3,8 @@
 // feedback reports (RFC 5965).
 package report
 
+import "breakwater/internal/message"
+
 // Kind says what a report is about.
 type Kind string
 
@@ -45,6 +47,7 @@ type Original struct {
 	Date       string // unfolded
 	EnvelopeID string // Original-Envelope-Id
 	Received   []string
+	Header     message.Header // as far as it is returned, as it came; nil where nothing is
 }
 
 var precedence = []Action{Failed, Delayed, Delivered, Relayed, Expanded}

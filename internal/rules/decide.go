@@ -17,7 +17,7 @@ func (p *Policy) Decide(f Facts) Decision {
 	case dec.Action == Deliver:
 	case f.Outbound:
 		dec = dec.instead(Deliver, "outbound")
-	case p.mode.value == Observe:
+	case p.Observes():
 		dec = dec.instead(Deliver, "observe")
 		dec.Rule = p.mode.at
 	}
@@ -29,7 +29,11 @@ func (p *Policy) Decide(f Facts) Decision {
 func (p *Policy) decide(f *Facts) Decision {
 	class := f.Verdict.Class
 	action := p.actions[class]
-	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: string(class), Rule: action.at}
+	reason := string(class)
+	if a, ok := p.origins[class][f.Proof.Origin]; ok {
+		action, reason = a, reason+", "+string(f.Proof.Origin)
+	}
+	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: reason, Rule: action.at, Origin: f.Proof.Origin, Proof: f.Proof.Why()}
 	if l, i, ok := p.raging(f); ok {
 		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
 		dec.Reason = f.stormReason(i)

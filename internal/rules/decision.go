@@ -49,10 +49,12 @@ type Decision struct {
 	Class     classify.Class
 	Reason    string // why, in words: "dsn", "id storm", "mixed", …
 	Rule      Source
-	RuleName  string // of the [[rule]] that decided; "" where none did
-	Storm     string // the ID of the storm that holds the message back; "" where none does
-	Text      string // for reject and tempfail, what to tell the peer
-	Own       bool   // it is mail of our own, whose marks stay
+	RuleName  string        // of the [[rule]] that decided; "" where none did
+	Storm     string        // the ID of the storm that holds the message back; "" where none does
+	Text      string        // for reject and tempfail, what to tell the peer
+	Own       bool          // it is mail of our own, whose marks stay
+	Origin    origin.Origin // of a report; "" of other mail
+	Proof     string        // why it is of that origin, in words
 
 	To    string        // where it is delivered instead of Recipient.Addr, which has our tag; "" for there
 	Stamp *origin.Stamp // of mail that we send, the same for all its recipients; nil for other mail
@@ -69,6 +71,9 @@ func (d Decision) Cause() string {
 	}
 	if kind, _, ok := strings.Cut(d.Storm, "-"); ok {
 		return kind + " storm"
+	}
+	if d.Origin == origin.Forged {
+		return "forged " + string(d.Class)
 	}
 	return string(d.Class)
 }

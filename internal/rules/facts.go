@@ -8,6 +8,7 @@ import (
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/origin"
 	"breakwater/internal/storm"
 )
 
@@ -20,7 +21,8 @@ type Facts struct {
 	Tallies   []storm.Tally // of its keys, this sighting included
 	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
 	Signs     storm.Signs
-	Loops     int // how often the message went through us before, if that is too often; else 0
+	Proof     origin.Proof // of a report: whether we sent what it is about; the zero Proof of other mail
+	Loops     int          // how often the message went through us before, if that is too often; else 0
 }
 
 // Fact is one thing that conditions can ask for.
@@ -57,6 +59,7 @@ var AllFacts = []*Fact{
 	text("dsn_recipient", "its first recipient, in lower case", func(_ *Policy, f *Facts) string { rcpt, _ := reported(f); return rcpt }).inLower(),
 	text("original_id", "Message-ID of what a report is about", func(_ *Policy, f *Facts) string { id, _ := original(f); return id }),
 	text("original_from", "its From address, in lower case", func(_ *Policy, f *Facts) string { _, from := original(f); return from }).inLower(),
+	text("origin", "of a report: whether we sent what it is about; \"\" of other mail", func(_ *Policy, f *Facts) string { return string(f.Proof.Origin) }).oneOf(append([]string{""}, texts(origin.Origins)...)...),
 	{Name: "header", Doc: `header("List-Id"): the first field of a name, unfolded; "" if there is none`, zero: func(string) string { return "" },
 		of: func(_ *Policy, f *Facts) any { return f.Message.Header.Get }},
 	{Name: "client_in", Doc: `client_in("192.0.2.0/24"): whether client is in a network`, zero: func(string) bool { return false },

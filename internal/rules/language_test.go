@@ -10,6 +10,7 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
+	"breakwater/internal/origin"
 	"breakwater/internal/report"
 	"breakwater/internal/storm"
 )
@@ -168,7 +169,7 @@ func rich() Facts {
 	r.Original.MessageID, r.Original.From = "orig@example.test", "U1@example.test"
 	id := tally(storm.ID, false)
 	id.Seen = 17
-	return Facts{Message: m, Verdict: classify.Verdict{Class: classify.DSN, Report: r}, Recipient: m.Recipients[0], Tallies: []storm.Tally{id}}
+	return Facts{Message: m, Verdict: classify.Verdict{Class: classify.DSN, Report: r}, Recipient: m.Recipients[0], Tallies: []storm.Tally{id}, Proof: origin.Proof{Origin: origin.Unknown}}
 }
 
 func TestConditions(t *testing.T) {
@@ -178,6 +179,7 @@ func TestConditions(t *testing.T) {
 		full, empty bool
 	}{
 		{`class == "dsn"`, true, false},
+		{`origin == "unknown"`, true, false},
 		{`from == "ann@example.net" && from_domain == "example.net"`, true, false},
 		{`reverse_path == "bounce@example.net"`, true, false},
 		{`reverse_path == ""`, false, true},

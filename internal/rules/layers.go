@@ -121,7 +121,7 @@ func sub(tree map[string]any, name string) map[string]any {
 }
 
 // scopeKeys are those of a scope.
-var scopeKeys = []string{"mode", "action", "limit"}
+var scopeKeys = []string{"mode", "action", "limit", "dsn", "mdn", "auto-reply", "challenge"}
 
 // pick is the part of a tree with some keys.
 func pick(tree map[string]any, keys ...string) map[string]any {

@@ -103,6 +103,7 @@ func (l *loader) read(fsys fs.FS, name string, below layers) *loaded {
 	}
 	wrong = append(wrong, f.policies()...)
 	wrong = append(wrong, f.keep()...)
+	wrong = append(wrong, f.origin()...)
 	wrong = append(wrong, f.sweep()...)
 	wrong = append(wrong, f.compile(l.conditions)...)
 	if name != DefaultFile && l.def.domain != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/origin"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 )
@@ -17,6 +18,7 @@ type Policy struct {
 	mode    sourced[Mode]
 	ownMode bool // an exception that says its mode
 	actions map[classify.Class]sourced[Action]
+	origins map[classify.Class]map[origin.Origin]sourced[Action]
 	limits  map[storm.Kind]kindLimits
 }
 
@@ -51,6 +53,9 @@ func (p *Policy) limit(k storm.Kind, c classify.Class) limit {
 	return of.limit
 }
 
+// Observes reports whether decisions are not carried out.
+func (p *Policy) Observes() bool { return p.mode.value == Observe }
+
 // Domain is what the policy belongs to.
 func (p *Policy) Domain() *Domain { return p.domain }
 
@@ -62,9 +67,18 @@ func (l layers) policy(d *Domain, exception string) (*Policy, []*tomlfile.Error)
 	p := &Policy{
 		Exception: exception, domain: d, mode: sourced[Mode]{s.Mode, l.source("mode")},
 		actions: make(map[classify.Class]sourced[Action], len(s.Action)), limits: make(map[storm.Kind]kindLimits, len(s.Limit)),
+		origins: map[classify.Class]map[origin.Origin]sourced[Action]{},
 	}
 	for c, a := range s.Action {
 		p.actions[classify.Class(c)] = sourced[Action]{a, l.source("action." + string(c))}
+	}
+	for c, of := range s.byOrigin() {
+		for o, a := range of {
+			if p.origins[c] == nil {
+				p.origins[c] = map[origin.Origin]sourced[Action]{}
+			}
+			p.origins[c][origin.Origin(o)] = sourced[Action]{a, l.source(string(c) + "." + string(o))}
+		}
 	}
 	var wrong []*tomlfile.Error
 	for _, k := range storm.Kinds {

@@ -41,6 +41,9 @@ type Domain struct {
 	senders   map[string]*Policy // by address, domain, or *.domain
 	rules     []*Rule            // its own, then those of the default that have other names
 
+	leaves    bool // all mail of the domain leaves here
+	origin    Origin
+	batv      BATV
 	digest    Digest
 	retention Retention
 	sweep     Sweep

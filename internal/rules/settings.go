@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/origin"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 )
@@ -17,6 +18,10 @@ type settings struct {
 	Sender  map[string]scope `toml:"sender" doc:"Exceptions by the address in From: an address, a domain, or *.example.org for all sub-domains."`
 	Rules   []fileRule       `toml:"rule" doc:"Rules, tried in their order before anything else; the first that matches decides."`
 
+	AllMailLeavesHere bool   `toml:"all_mail_leaves_here" doc:"true: no mail of the domain is sent past breakwater, so that reports on mail that it did not see can be told to be forged."`
+	Origin            Origin `toml:"origin" doc:"How it is proved that the domain sent what a report is about."`
+	BATV              BATV   `toml:"batv" doc:"Tags in the reverse-path of mail that the domain sends."`
+
 	Digest    Digest        `toml:"digest" doc:"Who is told of absorbed mail, and when."`
 	Retention fileRetention `toml:"retention" doc:"How long absorbed mail is kept, and can be released."`
 	Sweep     Sweep         `toml:"sweep" doc:"What breakwater sweep does at mailboxes that were hit."`
@@ -27,6 +32,11 @@ type scope struct {
 	Mode   Mode                   `toml:"mode" doc:"enforce carries decisions out; observe only logs and counts them, and delivers everything."`
 	Action map[className]Action   `toml:"action" doc:"What happens to mail that is in no storm, by its class."`
 	Limit  map[kindName]fileLimit `toml:"limit" doc:"When copies are a storm, by what they have in common."`
+
+	DSN       map[originName]Action `toml:"dsn" doc:"What happens to delivery reports in no storm, by whether we sent what they are about; else what [action] says."`
+	MDN       map[originName]Action `toml:"mdn" doc:"The same for read receipts."`
+	AutoReply map[originName]Action `toml:"auto-reply" doc:"The same for automatic answers."`
+	Challenge map[originName]Action `toml:"challenge" doc:"The same for challenges."`
 }
 
 type fileLimit struct {
@@ -53,6 +63,19 @@ type className classify.Class
 
 // Values are the classes.
 func (className) Values() []string { return texts(classify.Classes) }
+
+// originName is an origin in a rule file.
+type originName origin.Origin
+
+// Values are the origins.
+func (originName) Values() []string { return texts(origin.Origins) }
+
+// byOrigin are the tables with an action for each origin, by the class that they are for.
+func (s *scope) byOrigin() map[classify.Class]map[originName]Action {
+	return map[classify.Class]map[originName]Action{
+		classify.DSN: s.DSN, classify.MDN: s.MDN, classify.AutoReply: s.AutoReply, classify.Challenge: s.Challenge,
+	}
+}
 
 // kindName is a kind of key in a rule file.
 type kindName string
@@ -81,6 +104,14 @@ to = "mailbox"
 language = "en"
 wait = "15m"
 interval = "6h"
+
+[origin]
+proofs = ["tag", "token", "message-id", "correspondents"]
+token = true
+learn = "7d"
+
+[batv]
+form = "off"
 
 [retention]
 keep = "30d"

@@ -40,7 +40,7 @@ func Settings(fsys fs.FS, domain string) (settings []Setting, d *Domain, err err
 		}
 	}
 	rank := func(s Setting) int {
-		return slices.Index([]string{"mode", "action", "limit", "mailbox", "sender", "digest", "retention", "sweep"}, first(s.Key))
+		return slices.Index([]string{"mode", "action", "dsn", "mdn", "auto-reply", "challenge", "limit", "all_mail_leaves_here", "origin", "batv", "mailbox", "sender", "digest", "retention", "sweep"}, first(s.Key))
 	}
 	slices.SortFunc(settings, func(a, b Setting) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(order(a.Key), order(b.Key)), cmp.Compare(a.Key, b.Key))
@@ -65,6 +65,8 @@ func order(key string) int {
 	switch parts[0] {
 	case "action":
 		return slices.Index(className("").Values(), parts[1])
+	case "dsn", "mdn", "auto-reply", "challenge":
+		return slices.Index(originName("").Values(), parts[1])
 	case "limit":
 		return slices.Index(kindName("").Values(), parts[1])
 	}

@@ -26,7 +26,7 @@ const (
 // back at zero. The level is capped at Copies×Calm/Window, so that a storm ends Calm after
 // its last sighting.
 func Add(t Tally, s Sighting, c Count) Tally {
-	if t.Seen == 0 || t.Forgotten(s.At) {
+	if t.Seen == 0 || c.Restart || t.Forgotten(s.At) {
 		t = Tally{First: s.At, Last: s.At, Link: c.Link}
 	}
 	t.Key, t.Limit = c.Key, c.Limit

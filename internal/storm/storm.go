@@ -34,6 +34,14 @@ const (
 // Release is the kind of a copy's release, which passes once. No rule is about it.
 const Release Kind = 64
 
+// Kinds of keys that make up the index of what we sent. They are counted, and never storms.
+const (
+	Sent    Kind = 65 + iota // a message, by its Message-ID, or by who wrote to whom
+	Covered                  // Marks are the minutes of an hour in which the index saw all mail that was sent
+	Learned                  // since when all mail of a domain is seen
+	Spared                   // what a domain would have absorbed, had it not been learning
+)
+
 // Rate reports whether distinct messages share keys of this kind.
 func (k Kind) Rate() bool { return k == Repeat || k == Class }
 
@@ -58,6 +66,7 @@ type Count struct {
 	Limit   Limit
 	Link    [8]byte // kept from the first sighting on
 	Marks   uint64  // or-ed
+	Restart bool    // the tally begins anew with this sighting
 	Mailbox string  // in clear, for the label; kept only while there is a storm
 }
 

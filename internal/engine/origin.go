@@ -1,0 +1,308 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/origin"
+	"breakwater/internal/rules"
+	"breakwater/internal/storm"
+)
+
+// Limits of the index of what we sent, and of how long domains have been learning.
+var (
+	remembered = storm.Limit{Keep: origin.Life}
+	learning   = storm.Limit{Keep: 2 * origin.Life}
+)
+
+// withoutTags is m as if it had been sent to addresses without our tags; m itself where none
+// has one. to has, by recipient, the address to deliver to where a tag is good.
+func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []string) {
+	if e.Ring == nil {
+		return m, nil
+	}
+	for i, r := range m.Recipients {
+		addr, good, _ := e.Ring.Untagged(r.Addr, m.At)
+		if addr == "" {
+			continue
+		}
+		if plain == nil {
+			copied := *m
+			copied.Recipients, to = slices.Clone(m.Recipients), make([]string, len(m.Recipients))
+			plain = &copied
+		}
+		plain.Recipients[i].Addr = addr
+		if good {
+			to[i] = addr
+		}
+	}
+	if plain == nil {
+		return m, nil
+	}
+	return plain, to
+}
+
+// prove tells for each recipient of a report whether we sent what it is about; nil for other
+// mail. as has the recipients as they were named, m without our tags.
+func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.Message, v classify.Verdict, policies []*rules.Policy) ([]origin.Proof, error) {
+	if e.Ring == nil {
+		return nil, nil
+	}
+	claim, ok := origin.Read(m, v)
+	if !ok {
+		return nil, nil
+	}
+	var keys []storm.Key
+	ask := func(key storm.Key) { keys = append(keys, key) }
+	for _, id := range claim.IDs {
+		ask(e.sentID(id))
+	}
+	slots := origin.Slots(claim.Date)
+	for _, s := range slots {
+		ask(e.slot(s))
+	}
+	for _, r := range m.Recipients {
+		ask(e.learned(fingerprint.DomainOf(r.Addr)))
+		for _, p := range claim.Partner {
+			ask(e.sentTo(r.Addr, p))
+		}
+	}
+	found, err := e.index().Lookup(ctx, m.At, keys)
+	if err != nil {
+		return nil, err
+	}
+	next := func() (t storm.Tally) { t, found = found[0], found[1:]; return t }
+	knownID := ""
+	for _, id := range claim.IDs {
+		if next().Seen > 0 && knownID == "" {
+			knownID = id
+		}
+	}
+	marks := make([]uint64, len(slots))
+	for i := range slots {
+		marks[i] = next().Marks
+	}
+	hosts := e.Site.Hosts
+	if m.Host != "" {
+		hosts = append(slices.Clip(hosts), strings.ToLower(m.Host))
+	}
+	proofs := make([]origin.Proof, len(m.Recipients))
+	for i := range m.Recipients {
+		d := policies[i].Domain()
+		c := origin.Case{
+			Claim: claim, At: m.At, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
+			KnownID: knownID, Covered: origin.Covers(claim.Date, marks),
+			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
+		}
+		for _, p := range claim.Partner {
+			if next().Seen > 0 && c.KnownPartner == "" {
+				c.KnownPartner = p
+			}
+		}
+		proofs[i] = e.Ring.Prove(c)
+	}
+	return proofs, nil
+}
+
+// learn counts what proofs tell of how much their domains have learned.
+func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []storm.Count) {
+	for i, p := range proofs {
+		domain := fingerprint.DomainOf(m.Recipients[i].Addr)
+		count := func(c storm.Count) {
+			if !slices.ContainsFunc(counts, func(o storm.Count) bool { return o.Key == c.Key }) {
+				counts = append(counts, c)
+			}
+		}
+		if p.Unseen { // its mail leaves by a way that we do not see
+			count(storm.Count{Key: e.learned(domain), Limit: learning, Restart: true})
+		}
+		if p.Spared {
+			count(storm.Count{Key: e.Hasher.Key(domain, storm.Spared, ""), Limit: remembered})
+		}
+	}
+	return counts
+}
+
+// send makes the stamp of mail that we send, and the counts that put it into the index.
+func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []storm.Count) {
+	if e.Ring == nil || !e.Site.SentByUs(m, set) {
+		return nil, nil
+	}
+	from := fingerprint.DomainOf(m.Sender())
+	d := set.For(from)
+	wishes := origin.Wishes{Token: d.Origin().Token, Tag: e.form(m, d, set)}
+	stamp, id := e.Ring.Sign(m, from, wishes)
+	var counts []storm.Count
+	count := func(key storm.Key) {
+		if !slices.ContainsFunc(counts, func(c storm.Count) bool { return c.Key == key }) {
+			counts = append(counts, storm.Count{Key: key, Limit: remembered})
+		}
+	}
+	count(e.sentID(id))
+	if stamp.ReversePath == "" {
+		count(e.untagged(m.Sender()))
+	}
+	for _, r := range m.Recipients {
+		count(e.sentTo(m.Sender(), r.Addr))
+		if m.From != "" {
+			count(e.sentTo(m.From, r.Addr)) // whom automatic answers go to
+		}
+	}
+	return &stamp, counts
+}
+
+// form is how the reverse-path of m is tagged: as its domain wants it, where m goes to others
+// and none of them is exempt.
+func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origin.Form {
+	batv := d.BATV()
+	if m.ReversePath == "" || batv.Form == origin.Prvs && (e.TakesPrvs == nil || !e.TakesPrvs(fingerprint.DomainOf(m.ReversePath))) {
+		return origin.NoTag
+	}
+	leaves := false
+	for _, r := range m.Recipients {
+		if batv.Exempts(r.Addr) {
+			return origin.NoTag
+		}
+		leaves = leaves || !e.Site.ours(r, set)
+	}
+	if !leaves || d.For(fingerprint.Mailbox(m.ReversePath), m.From).Observes() {
+		return origin.NoTag
+	}
+	return batv.Form
+}
+
+// Refuse tells whether a report is refused because its recipient has no tag of ours, and what
+// the peer is told. All else is judged at the end of the message.
+func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope, rcpt message.Recipient) (text string, refused bool, err error) {
+	if env.ReversePath != "" || env.Local || e.Ring == nil || e.Site.Submitted(&message.Message{Envelope: env}) {
+		return "", false, nil
+	}
+	mailbox := fingerprint.Mailbox(rcpt.Addr)
+	d := e.Rules().For(fingerprint.DomainOf(rcpt.Addr))
+	batv := d.BATV()
+	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
+		return "", false, nil
+	}
+	if plain, _, _ := e.Ring.Untagged(rcpt.Addr, at); plain != "" {
+		return "", false, nil // even if it is not good: another host's, or expired
+	}
+	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(fingerprint.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
+	if err != nil {
+		return "", false, err
+	}
+	since := ts[0].First
+	if ts[0].Seen == 0 || at.Sub(since) < d.Origin().Learn || ts[1].Seen > 0 {
+		return "", false, nil
+	}
+	return "this address sends its mail from tagged addresses only; what you report on was not sent by it", true, nil
+}
+
+// Beat tells the index that at a minute's end all mail of the minute before was seen, or that
+// it was not. It keeps how long domains have been learning.
+func (e *Engine) Beat(ctx context.Context, at time.Time, whole bool) error {
+	alive := e.Hasher.Key("", storm.Learned, "")
+	keys := []storm.Key{alive}
+	restarts := []bool{false}
+	set := e.Rules()
+	for _, domain := range e.domains(set) {
+		d := set.For(domain)
+		if !d.AllMailLeavesHere() {
+			continue
+		}
+		keys, restarts = append(keys, e.learned(domain)), append(restarts, false)
+		if batv := d.BATV(); batv.Form != origin.NoTag {
+			keys, restarts = append(keys, e.tagged(domain)), append(restarts, !whole)
+		}
+	}
+	before, err := e.Store.Lookup(ctx, at, keys)
+	if err != nil {
+		return err
+	}
+	s := storm.Sighting{At: at}
+	for i, key := range keys {
+		// All are touched at once. Who was not, the last time, was not to be learned about then.
+		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last)
+		s.Counts = append(s.Counts, storm.Count{Key: key, Limit: learning, Restart: i > 0 && (lapsed || restarts[i])})
+	}
+	if whole {
+		slot, bit := origin.Slot(at.Add(-time.Minute))
+		s.Counts = append(s.Counts, storm.Count{Key: e.slot(slot), Limit: remembered, Marks: bit})
+	}
+	_, err = e.Store.Observe(ctx, s)
+	return err
+}
+
+// Learner is what a domain has learned of the mail that it sends.
+type Learner struct {
+	Domain string
+	Since  time.Time // when all its mail began to be seen; zero: not yet
+	Until  time.Time // when its reports on mail that nobody saw are forged
+	Spared uint64    // reports that would have been, had it not been learning
+}
+
+// Learners are the domains of which all mail leaves here, by name.
+func (e *Engine) Learners(ctx context.Context, at time.Time) ([]Learner, error) {
+	set := e.Rules()
+	var all []Learner
+	var keys []storm.Key
+	for _, domain := range e.domains(set) {
+		if set.For(domain).AllMailLeavesHere() {
+			all = append(all, Learner{Domain: domain})
+			keys = append(keys, e.learned(domain), e.Hasher.Key(domain, storm.Spared, ""))
+		}
+	}
+	found, err := e.index().Lookup(ctx, at, keys)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		l := &all[i]
+		l.Since, l.Spared = found[2*i].First, found[2*i+1].Seen
+		if !l.Since.IsZero() {
+			l.Until = l.Since.Add(set.For(l.Domain).Origin().Learn)
+		}
+	}
+	return all, nil
+}
+
+// domains are those that are named as ours, in order.
+func (e *Engine) domains(set *rules.Set) []string {
+	all := slices.Clone(e.Site.Domains)
+	for d := range set.Domains {
+		for _, name := range d.Names {
+			if !strings.HasPrefix(name, "*") {
+				all = append(all, name)
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func (e *Engine) sentID(id string) storm.Key { return e.Hasher.Key("", storm.Sent, "id "+id) }
+
+// sentTo is the key of mail from one address to another, whatever their sub-addresses.
+func (e *Engine) sentTo(from, to string) storm.Key {
+	base := func(addr string) string { return fingerprint.Base(fingerprint.Mailbox(addr)) }
+	return e.Hasher.Key(base(from), storm.Sent, "to "+base(to))
+}
+
+// untagged is the key of mail that left without a tag.
+func (e *Engine) untagged(from string) storm.Key {
+	return e.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), storm.Sent, "untagged")
+}
+
+func (e *Engine) slot(n int64) storm.Key {
+	return e.Hasher.Key("", storm.Covered, strconv.FormatInt(n, 10))
+}
+
+func (e *Engine) learned(domain string) storm.Key { return e.Hasher.Key(domain, storm.Learned, "sent") }
+func (e *Engine) tagged(domain string) storm.Key {
+	return e.Hasher.Key(domain, storm.Learned, "tagged")
+}

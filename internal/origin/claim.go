@@ -1,0 +1,75 @@
+package origin
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
+	"breakwater/internal/report"
+)
+
+// maxNamed bounds how many Message-IDs and correspondents of one claim are looked at.
+const maxNamed = 20
+
+// Claim is what a report says of the message that it is about.
+type Claim struct {
+	IDs     []string       // its Message-ID, without angle brackets; answers name others of the thread, too
+	Sent    message.Header // its header, as far as it is returned
+	Date    time.Time      // zero where it is not named
+	Partner []string       // whom we would have written to: who did not get it, or who answers
+}
+
+// Classes are those of the mail that claims to be about mail of ours.
+var Classes = []classify.Class{classify.DSN, classify.MDN, classify.AutoReply, classify.Challenge}
+
+// Read reads what m claims; ok is false where it is no report, or a complaint.
+func Read(m *message.Message, v classify.Verdict) (c Claim, ok bool) {
+	if !slices.Contains(Classes, v.Class) {
+		return c, false
+	}
+	if r := v.Report; r != nil {
+		c.id(r.Original.MessageID)
+		c.Sent, c.Date = r.Original.Header, message.ParseDate(r.Original.Date)
+		for _, rcpt := range r.Recipients {
+			c.partner(rcpt.Original)
+			c.partner(rcpt.Final)
+		}
+	}
+	if v.Class != classify.DSN {
+		c.partner(m.From)
+		c.partner(m.ReversePath)
+		if c.Sent == nil {
+			c.Sent = report.Returned(m)
+		}
+	}
+	if len(c.Sent) > 0 {
+		c.id(message.MessageID(c.Sent.Get("Message-ID")))
+		if c.Date.IsZero() {
+			c.Date = message.ParseDate(c.Sent.Get("Date"))
+		}
+	}
+	for _, name := range []string{"In-Reply-To", "References"} {
+		ids := strings.Fields(m.Header.Get(name))
+		for _, id := range slices.Backward(ids) { // the newest first
+			c.id(message.MessageID(id))
+		}
+	}
+	return c, true
+}
+
+func (c *Claim) id(id string) { c.IDs = add(c.IDs, id) }
+
+func (c *Claim) partner(addr string) {
+	if strings.Contains(addr, "@") {
+		c.Partner = add(c.Partner, addr)
+	}
+}
+
+func add(to []string, s string) []string {
+	if s == "" || len(to) >= maxNamed || slices.Contains(to, s) {
+		return to
+	}
+	return append(to, s)
+}

@@ -1,0 +1,91 @@
+package origin
+
+import (
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Form is how a reverse-path is tagged (draft-levine-smtp-batv).
+type Form string
+
+// Forms. The sub-address is accepted by every MTA that knows them; prvs needs a map.
+const (
+	NoTag      Form = "off"
+	SubAddress Form = "subaddress" // ann+prvs-1234abcdef@example.org
+	Prvs       Form = "prvs"       // prvs=1234abcdef=ann@example.org
+)
+
+// Forms lists all of them.
+var Forms = []Form{NoTag, SubAddress, Prvs}
+
+// Values are the forms.
+func (Form) Values() []string { return []string{string(NoTag), string(SubAddress), string(Prvs)} }
+
+// tagLife is how long a tag is good, in days: as long as the index remembers.
+const tagLife = int64(Life / (24 * time.Hour))
+
+// A tag value is K DDD SSSSSS: the last digit of the key's number, the last three of the day
+// on which it expires, and the first six of the signature (draft-levine-smtp-batv §4).
+var (
+	ownTag   = regexp.MustCompile(`(?i)^(?:prvs=([0-9]{4})([0-9a-f]{6})=(.+)|(.+)\+prvs-([0-9]{4})([0-9a-f]{6}))$`)
+	anyonesT = regexp.MustCompile(`(?i)^(prvs=|msprvs[0-9]*=|btv[0-9]*==|srs[01][=+-])|\+prvs-`)
+)
+
+// Tagged is an address with a tag of ours that expires in Life; the address itself where it
+// has a tag already, whoever's, or was rewritten by a forwarder.
+func (r *Ring) Tagged(addr string, form Form, at time.Time) string {
+	local, domain, ok := cut(addr)
+	if !ok || form == NoTag || form == "" || anyonesT.MatchString(local) {
+		return addr
+	}
+	k := r.Signing(at)
+	head := fmt.Sprintf("%d%03d", k.Number%10, (day(at)+tagLife)%1000)
+	value := head + k.tag(head, addr)
+	if form == Prvs {
+		return "prvs=" + value + "=" + local + "@" + domain
+	}
+	return local + "+prvs-" + value + "@" + domain
+}
+
+func (k Key) tag(head, addr string) string {
+	return hex.EncodeToString(k.sign("tag", head, strings.ToLower(addr)))[:6]
+}
+
+// Untagged is an address without a tag of ours, and whether the tag is good. plain is "" where there
+// is no tag in our forms; why says what is wrong with one that is not good.
+func (r *Ring) Untagged(addr string, at time.Time) (plain string, good bool, why string) {
+	local, domain, ok := cut(addr)
+	f := ownTag.FindStringSubmatch(local)
+	if !ok || f == nil {
+		return "", false, "the recipient has no tag"
+	}
+	head, signed, name := f[1], f[2], f[3]
+	if name == "" {
+		name, head, signed = f[4], f[5], f[6]
+	}
+	plain = name + "@" + domain
+	expires, _ := strconv.ParseInt(head[1:], 10, 64)
+	for _, k := range r.keys {
+		if strconv.Itoa(k.Number%10) != head[:1] || !same(strings.ToLower(signed), k.tag(head, plain)) {
+			continue
+		}
+		// Of a day only three digits are told: it is good where the end is near enough.
+		if left := ((expires-day(at))%1000 + 1000) % 1000; left > tagLife || r.Retired(k, at) {
+			return plain, false, "the tag has expired"
+		}
+		return plain, true, fmt.Sprintf("tag of key %s", k.ID())
+	}
+	return plain, false, "the tag is not ours, or was changed"
+}
+
+func cut(addr string) (local, domain string, ok bool) {
+	at := strings.LastIndexByte(addr, '@')
+	if at <= 0 || at == len(addr)-1 {
+		return "", "", false
+	}
+	return addr[:at], addr[at+1:], true
+}

@@ -1,0 +1,60 @@
+package origin
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"breakwater/internal/message"
+)
+
+// TokenField is the header field with the token.
+const TokenField = "X-Breakwater-Token"
+
+// tokenLife is how long a token is good. Bounces come within days; what comes later is
+// rather somebody who collects tokens.
+const tokenLife = 30 * 24 * time.Hour
+
+// Token is the value of TokenField for mail with this From, Date and Message-ID field, as
+// they stand in its header, that a domain of ours sends at a time. It is folded once.
+func (r *Ring) Token(domain, from, date, id string, at time.Time) string {
+	k, d := r.Signing(at), strconv.FormatInt(day(at), 10)
+	return fmt.Sprintf("d=%s; k=%s; t=%s;\r\n\ts=%s", domain, k.ID(), d, k.token(domain, d, from, date, id))
+}
+
+func (k Key) token(domain, day, from, date, id string) string {
+	return hex.EncodeToString(k.sign("token", domain, day, canonical(from), canonical(date), canonical(id)))[:32]
+}
+
+// canonical is a field's value without what mail servers change: its folds.
+func canonical(value string) string { return strings.Join(strings.Fields(value), " ") }
+
+// checkToken reports whether a returned header has a token of ours that is good for it, and
+// why not. tried is false where it has none.
+func (r *Ring) checkToken(h message.Header, at time.Time) (holds, tried bool, why string) {
+	value := h.Get(TokenField)
+	if value == "" {
+		return false, false, "no token in what is returned"
+	}
+	of := map[string]string{}
+	for tag := range strings.SplitSeq(value, ";") {
+		name, v, _ := strings.Cut(tag, "=")
+		of[strings.TrimSpace(name)] = strings.Join(strings.Fields(v), "")
+	}
+	k, ok := r.named(of["k"])
+	if !ok {
+		return false, true, "the token is of a key that is not ours"
+	}
+	signed, err := strconv.ParseInt(of["t"], 10, 64)
+	switch age := day(at) - signed; {
+	case !same(of["s"], k.token(of["d"], of["t"], h.Get("From"), h.Get("Date"), h.Get("Message-ID"))):
+		return false, true, "the token does not fit From, Date and Message-ID"
+	case err != nil || age < -1:
+		return false, true, "the token is of a day to come"
+	case age > int64(tokenLife/(24*time.Hour)) || r.Retired(k, at):
+		return false, true, "the token has expired"
+	}
+	return true, true, "token of key " + k.ID()
+}
