@@ -21,6 +21,7 @@ import (
 	"breakwater/internal/mark"
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
+	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 	"breakwater/internal/store/badgerdb"
 )
@@ -38,6 +39,10 @@ type daemon struct {
 	metrics   *metrics
 
 	digester *digest.Digester // nil where nobody is told
+
+	ring   atomic.Pointer[origin.Ring]
+	missed atomic.Bool // mail may have left in this minute that the index does not know
+	prvs   sync.Map    // domain to whether the mail server takes mail to its prvs addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -50,6 +55,9 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	d.rules.Store(set)
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	if err := d.readKeys(); err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{MinFree: int64(cfg.Retention.MinFree) / 2, Log: log}); err != nil {
@@ -78,11 +86,14 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 			Hosts:          domains(cfg.Site.Hosts),
 			MaxLoops:       cfg.Site.MaxLoops,
 		},
-		OnError: cfg.OnError,
+		OnError:   cfg.OnError,
+		Ring:      d.ring.Load,
+		TakesPrvs: d.takesPrvs,
 	}
 	d.milter = &milterd.Server{
 		Judge:        d.engine.Judge,
 		Absorb:       d.absorb,
+		Refuse:       d.refuse,
 		Done:         d.done,
 		OnError:      cfg.OnError,
 		Log:          log,
@@ -92,6 +103,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
 	d.gauges()
+	d.metrics.registry.MustRegister(learningMetrics{d})
 	return d, nil
 }
 
@@ -155,6 +167,7 @@ func (d *daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)
 	m := o.Message
 	if o.Err != nil {
+		d.missed.Store(true)
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
 	}
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())
@@ -166,6 +179,9 @@ func (d *daemon) done(o milterd.Outcome) {
 		}
 		if dec.Storm != "" {
 			attrs = append(attrs, slog.String("storm", dec.Storm))
+		}
+		if dec.Origin != "" {
+			attrs = append(attrs, slog.String("origin", string(dec.Origin)), slog.String("proof", dec.Proof))
 		}
 		if dec.Wanted != "" {
 			attrs = append(attrs, slog.String("wanted", string(dec.Wanted)))
@@ -210,6 +226,9 @@ func (d *daemon) reload() error {
 	}
 	d.rules.Store(set)
 	d.metrics.reloads.WithLabelValues("ok").Inc()
+	if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
+		d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
+	}
 	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
 	return nil
 }
@@ -219,7 +238,7 @@ func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Er
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Learn: d.learners, Log: d.log}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

@@ -72,6 +72,7 @@ func settings(f *pflag.FlagSet) func(*config.Config) error {
 		{"archive", d.Archive, "`folder` for absorbed mail"},
 		{"rules", d.Rules, "`folder` of the rule files"},
 		{"secret", d.Secret, "`file` with the key of all fingerprints; made if missing"},
+		{"keys", d.Keys, "`file` with the keys that prove what was sent; made if missing (default keys, beside the secret)"},
 		{"web", d.Web, "`HOST:PORT` for /metrics and /healthz; \"\" for none"},
 		{"control", d.Control, "unix `socket` for the other commands; \"\" for none"},
 		{"on-error", string(d.OnError), "what to do when breakwater itself fails: deliver or tempfail"},
@@ -91,6 +92,7 @@ func settings(f *pflag.FlagSet) func(*config.Config) error {
 			"archive":       func(s string) { c.Archive = s },
 			"rules":         func(s string) { c.Rules = s },
 			"secret":        func(s string) { c.Secret = s },
+			"keys":          func(s string) { c.Keys = s },
 			"web":           func(s string) { c.Web = s },
 			"control":       func(s string) { c.Control = s },
 			"on-error":      func(s string) { c.OnError = rules.Action(s) },
@@ -170,6 +172,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 	}()
 	busy.Go(func() { d.watchdog(side) })
 	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.keepHouse(side) }) })
+	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
 	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })

@@ -25,8 +25,8 @@ func readSecret(name string) ([]byte, error) {
 	if err != nil || len(key) != 32 {
 		return nil, fmt.Errorf("read secret %s: not 64 hexadecimal digits; restore it from a backup, or remove it to begin with a new one (storms under way are then forgotten)", name)
 	}
-	if st, err := os.Stat(name); err == nil && st.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("read secret %s: other users may read it; run chmod 600 %s", name, name)
+	if err := private(name); err != nil {
+		return nil, fmt.Errorf("read secret: %w", err)
 	}
 	return key, nil
 }

@@ -27,6 +27,7 @@ type Config struct {
 	Archive string   `toml:"archive"` // folder
 	Rules   string   `toml:"rules"`   // folder
 	Secret  string   `toml:"secret"`  // file with the key of all fingerprints; made on the first start
+	Keys    string   `toml:"keys"`    // file with the keys of proofs of origin; made on the first start; "" is keys beside the secret
 	Web     string   `toml:"web"`     // HOST:PORT of /metrics and /healthz; "" for none
 	Control string   `toml:"control"` // unix socket for the other commands; "" for none
 
@@ -203,6 +204,14 @@ func (c *Config) check() (key string, err error) {
 
 // StoreFolder is the folder of the Badger store.
 func (c *Config) StoreFolder() string { return filepath.Clean(strings.TrimPrefix(c.Store, "badger:")) }
+
+// KeysFile is the file with the keys of proofs of origin.
+func (c *Config) KeysFile() string {
+	if c.Keys == "" {
+		return filepath.Join(filepath.Dir(c.Secret), "keys")
+	}
+	return c.Keys
+}
 
 // Mode is the permissions of unix sockets.
 func (m *Milter) Mode() (fs.FileMode, error) {

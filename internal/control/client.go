@@ -39,6 +39,17 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/rules/reload", nil)
 }
 
+// ReloadKeys has the daemon read its keys again.
+func (c *Client) ReloadKeys(ctx context.Context) error {
+	return c.do(ctx, http.MethodPost, "/keys/reload", nil)
+}
+
+// Learning returns the domains that have all their mail leave here, by name.
+func (c *Client) Learning(ctx context.Context) ([]Learner, error) {
+	var all []Learner
+	return all, c.get(ctx, "/learning", &all)
+}
+
 // Expire makes the daemon erase what has expired or was forgotten.
 func (c *Client) Expire(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/expire", nil) }
 

@@ -20,6 +20,8 @@ type Server struct {
 	Store  store.Store
 	Expire func(context.Context) error // erases what is to be erased; nil: cannot
 	Reload func() error                // reads the rule files again
+	Keys   func() error                // reads the keys again; nil: there are none
+	Learn  func(context.Context) ([]Learner, error)
 	Log    *slog.Logger
 }
 
@@ -38,16 +40,38 @@ func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /incidents", s.incidents)
 	mux.HandleFunc("POST /expire", s.expire)
-	mux.HandleFunc("POST /rules/reload", s.reload)
+	mux.HandleFunc("POST /rules/reload", again(s.Reload))
+	mux.HandleFunc("POST /keys/reload", again(s.Keys))
+	mux.HandleFunc("GET /learning", s.learning)
 	mux.Handle("/store/", remote.Handler(s.Store))
 	return mux
 }
 
-// reload answers when the new rules are in force, or says why they are not.
-func (s *Server) reload(w http.ResponseWriter, _ *http.Request) {
-	if err := s.Reload(); err != nil {
-		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+// again answers when what was read is in force, or says why it is not.
+func again(read func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		err := errors.New("the daemon does not read this")
+		if read != nil {
+			err = read()
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		}
 	}
+}
+
+// learning answers with what domains have learned.
+func (s *Server) learning(w http.ResponseWriter, r *http.Request) {
+	all := []Learner{}
+	if s.Learn != nil {
+		var err error
+		if all, err = s.Learn(r.Context()); err != nil {
+			s.Log.Error("list what domains have learned", "err", err)
+			http.Error(w, fmt.Sprintf("list what domains have learned: %v", err), http.StatusInternalServerError)
+			return
+		}
+	}
+	s.answer(w, all)
 }
 
 // incidents answers with those that were last touched since the time in the query.
@@ -63,8 +87,12 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("list storms: %v", err), http.StatusInternalServerError)
 		return
 	}
+	s.answer(w, answer)
+}
+
+func (s *Server) answer(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(answer); err != nil {
+	if err := json.NewEncoder(w).Encode(v); err != nil {
 		s.Log.Debug("answer on control socket", "err", err)
 	}
 }

@@ -24,11 +24,11 @@ type Engine struct {
 	Rules   func() *rules.Set // those in force now
 	Hasher  *fingerprint.Hasher
 	Site    Site
-	Marks   *mark.Signer // by which our own mail is known; nil: there is none
-	Ring    *origin.Ring // by which mail is known that we sent; nil: nothing is proved
-	Sent    store.Store  // the index of what we sent, where it is not Store
-	OnError rules.Action // Deliver or Tempfail: what is done where the store fails; "" is Deliver
-	DryRun  bool         // look, but do not count
+	Marks   *mark.Signer        // by which our own mail is known; nil: there is none
+	Ring    func() *origin.Ring // keys by which mail is known that we sent; nil: nothing is proved
+	Sent    store.Store         // the index of what we sent, where it is not Store
+	OnError rules.Action        // Deliver or Tempfail: what is done where the store fails; "" is Deliver
+	DryRun  bool                // look, but do not count
 
 	// TakesPrvs tells whether the MTA takes mail to addresses of a domain with a prvs tag. nil: no.
 	TakesPrvs func(domain string) bool

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []s
 		return m, nil
 	}
 	for i, r := range m.Recipients {
-		addr, good, _ := e.Ring.Untagged(r.Addr, m.At)
+		addr, good, _ := e.Ring().Untagged(r.Addr, m.At)
 		if addr == "" {
 			continue
 		}
@@ -105,7 +106,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 				c.KnownPartner = p
 			}
 		}
-		proofs[i] = e.Ring.Prove(c)
+		proofs[i] = e.Ring().Prove(c)
 	}
 	return proofs, nil
 }
@@ -137,7 +138,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	from := fingerprint.DomainOf(m.Sender())
 	d := set.For(from)
 	wishes := origin.Wishes{Token: d.Origin().Token, Tag: e.form(m, d, set)}
-	stamp, id := e.Ring.Sign(m, from, wishes)
+	stamp, id := e.Ring().Sign(m, from, wishes)
 	var counts []storm.Count
 	count := func(key storm.Key) {
 		if !slices.ContainsFunc(counts, func(c storm.Count) bool { return c.Key == key }) {
@@ -189,7 +190,7 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
 		return "", false, nil
 	}
-	if plain, _, _ := e.Ring.Untagged(rcpt.Addr, at); plain != "" {
+	if plain, _, _ := e.Ring().Untagged(rcpt.Addr, at); plain != "" {
 		return "", false, nil // even if it is not good: another host's, or expired
 	}
 	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(fingerprint.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
@@ -203,38 +204,73 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	return "this address sends its mail from tagged addresses only; what you report on was not sent by it", true, nil
 }
 
-// Beat tells the index that at a minute's end all mail of the minute before was seen, or that
-// it was not. It keeps how long domains have been learning.
-func (e *Engine) Beat(ctx context.Context, at time.Time, whole bool) error {
-	alive := e.Hasher.Key("", storm.Learned, "")
-	keys := []storm.Key{alive}
-	restarts := []bool{false}
+// Beat keeps the index: at says that a minute has ended, and saw that all mail of that minute
+// was seen. Domains learn as long as they are named in the rules at each beat.
+func (e *Engine) Beat(ctx context.Context, at time.Time, saw bool) error {
+	var marks []storm.Count
+	if saw {
+		slot, bit := origin.Slot(at.Add(-time.Minute))
+		marks = []storm.Count{{Key: e.slot(slot), Limit: remembered, Marks: bit}}
+	}
+	return e.touch(ctx, at, !saw, marks)
+}
+
+// RulesChanged tells the index of new rules, so that domains that are in them no more are known
+// to have been away when they come back.
+func (e *Engine) RulesChanged(ctx context.Context, at time.Time) error {
+	return e.touch(ctx, at, false, nil)
+}
+
+// touch goes on with what domains learn, and counts more. gap tells that mail may have left
+// without a tag.
+func (e *Engine) touch(ctx context.Context, at time.Time, gap bool, more []storm.Count) error {
+	keys := []storm.Key{e.Hasher.Key("", storm.Learned, "")} // of the index itself
+	restart := []bool{false}
 	set := e.Rules()
 	for _, domain := range e.domains(set) {
 		d := set.For(domain)
 		if !d.AllMailLeavesHere() {
 			continue
 		}
-		keys, restarts = append(keys, e.learned(domain)), append(restarts, false)
+		keys, restart = append(keys, e.learned(domain)), append(restart, false)
 		if batv := d.BATV(); batv.Form != origin.NoTag {
-			keys, restarts = append(keys, e.tagged(domain)), append(restarts, !whole)
+			keys, restart = append(keys, e.tagged(domain)), append(restart, gap)
 		}
 	}
 	before, err := e.Store.Lookup(ctx, at, keys)
 	if err != nil {
+		return fmt.Errorf("look up what domains have learned: %w", err)
+	}
+	s := storm.Sighting{At: at, Counts: more}
+	for i, key := range keys {
+		// All are touched at once. Which was not, the last time, was not in the rules then.
+		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last)
+		s.Counts = append(s.Counts, storm.Count{Key: key, Limit: learning, Restart: i > 0 && (lapsed || restart[i])})
+	}
+	if _, err := e.Store.Observe(ctx, s); err != nil {
+		return fmt.Errorf("count what domains have learned: %w", err)
+	}
+	return nil
+}
+
+// AssumeIndex has the index of a scratch store know, as if all mail had been seen for as long as
+// it remembers, and all domains had learned.
+func (e *Engine) AssumeIndex(ctx context.Context, at time.Time) error {
+	begin := at.Add(-2 * origin.Life)
+	s := storm.Sighting{At: begin}
+	for _, domain := range e.domains(e.Rules()) {
+		s.Counts = append(s.Counts, storm.Count{Key: e.learned(domain), Limit: learning}, storm.Count{Key: e.tagged(domain), Limit: learning})
+	}
+	if _, err := e.Store.Observe(ctx, s); err != nil {
 		return err
 	}
-	s := storm.Sighting{At: at}
-	for i, key := range keys {
-		// All are touched at once. Who was not, the last time, was not to be learned about then.
-		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last)
-		s.Counts = append(s.Counts, storm.Count{Key: key, Limit: learning, Restart: i > 0 && (lapsed || restarts[i])})
+	first, _ := origin.Slot(at.Add(-origin.Life))
+	last, _ := origin.Slot(at.Add(origin.Life))
+	s = storm.Sighting{At: at}
+	for n := first; n <= last; n++ {
+		s.Counts = append(s.Counts, storm.Count{Key: e.slot(n), Limit: remembered, Marks: ^uint64(0)})
 	}
-	if whole {
-		slot, bit := origin.Slot(at.Add(-time.Minute))
-		s.Counts = append(s.Counts, storm.Count{Key: e.slot(slot), Limit: remembered, Marks: bit})
-	}
-	_, err = e.Store.Observe(ctx, s)
+	_, err := e.Store.Observe(ctx, s)
 	return err
 }
 

@@ -31,15 +31,15 @@ const tagLife = int64(Life / (24 * time.Hour))
 // A tag value is K DDD SSSSSS: the last digit of the key's number, the last three of the day
 // on which it expires, and the first six of the signature (draft-levine-smtp-batv §4).
 var (
-	ownTag   = regexp.MustCompile(`(?i)^(?:prvs=([0-9]{4})([0-9a-f]{6})=(.+)|(.+)\+prvs-([0-9]{4})([0-9a-f]{6}))$`)
-	anyonesT = regexp.MustCompile(`(?i)^(prvs=|msprvs[0-9]*=|btv[0-9]*==|srs[01][=+-])|\+prvs-`)
+	ownTag  = regexp.MustCompile(`(?i)^(?:prvs=([0-9]{4})([0-9a-f]{6})=(.+)|(.+)\+prvs-([0-9]{4})([0-9a-f]{6}))$`)
+	anyones = regexp.MustCompile(`(?i)^(prvs=|msprvs[0-9]*=|btv[0-9]*==|srs[01][=+-])|\+prvs-`)
 )
 
 // Tagged is an address with a tag of ours that expires in Life; the address itself where it
-// has a tag already, whoever's, or was rewritten by a forwarder.
+// can have none, has one already, whoever's, or was rewritten by a forwarder.
 func (r *Ring) Tagged(addr string, form Form, at time.Time) string {
 	local, domain, ok := cut(addr)
-	if !ok || form == NoTag || form == "" || anyonesT.MatchString(local) {
+	if !ok || form == NoTag || form == "" || untaggable(local) || anyones.MatchString(local) {
 		return addr
 	}
 	k := r.Signing(at)
@@ -80,6 +80,12 @@ func (r *Ring) Untagged(addr string, at time.Time) (plain string, good bool, why
 		return plain, true, fmt.Sprintf("tag of key %s", k.ID())
 	}
 	return plain, false, "the tag is not ours, or was changed"
+}
+
+// untaggable are local parts that a tag would make a wrong or another address of: quoted ones, and
+// those of control characters.
+func untaggable(local string) bool {
+	return strings.ContainsFunc(local, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f })
 }
 
 func cut(addr string) (local, domain string, ok bool) {

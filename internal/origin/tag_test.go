@@ -9,7 +9,7 @@ import (
 func TestTag(t *testing.T) {
 	r := ring(1)
 	for _, form := range []Form{SubAddress, Prvs} {
-		for _, addr := range []string{"ann@example.org", "Ann.Smith@Example.org", "ann+news@example.org", "ann=bob@example.org", `"a b"@example.org`} {
+		for _, addr := range []string{"ann@example.org", "Ann.Smith@Example.org", "ann+news@example.org", "ann=bob@example.org"} {
 			tagged := r.Tagged(addr, form, start)
 			if tagged == addr || !strings.HasSuffix(tagged, addr[strings.LastIndexByte(addr, '@'):]) {
 				t.Fatalf("%s %s: %s", form, addr, tagged)
@@ -56,7 +56,7 @@ func TestNoTag(t *testing.T) {
 	r := ring(1)
 	for _, addr := range []string{
 		"", "ann", "@example.org", "ann@", "prvs=0123abcdef=ann@example.org", "PRVS=x=ann@example.org", "btv1==0123==ann@example.org", "msprvs1=abc=ann@example.org",
-		"ann+prvs-0123abcdef@example.org", "SRS0=HHH=TT=example.net=bob@example.org", "srs1+x@example.org",
+		"ann+prvs-0123abcdef@example.org", "SRS0=HHH=TT=example.net=bob@example.org", "srs1+x@example.org", `"a b"@example.org`, "a\n@example.org",
 	} {
 		if got := r.Tagged(addr, SubAddress, start); got != addr {
 			t.Errorf("%q became %q", addr, got)

@@ -76,6 +76,25 @@ func (c *Conn) Send(ctx context.Context, from string, to []string, raw io.Reader
 	return answers, nil
 }
 
+// Probe asks a server whether it takes mail from one address for another, and sends none. The
+// error says why not, or why that is unknown.
+func Probe(ctx context.Context, t Target, from, to string) error {
+	c, err := Dial(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.within(ctx, func() error {
+		if err := c.client.Mail(from, c.mailOptions([]string{from, to})); err != nil {
+			return err
+		}
+		if err := c.client.Rcpt(to, nil); err != nil {
+			return err
+		}
+		return c.client.Reset()
+	})
+}
+
 func (c *Conn) transact(from string, to []string, raw io.Reader) ([]error, error) {
 	if c.dirty {
 		if err := c.client.Reset(); err != nil {

@@ -247,6 +247,23 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+func TestProbe(t *testing.T) {
+	s := serve(t, false, "tcp")
+	for _, tt := range []struct{ from, to, want string }{
+		{"", "a@x.test", "ok"}, {"", "perm-rcpt@x.test", "perm"}, {"", "temp-rcpt@x.test", "temp"}, {"perm-mail@x.test", "a@x.test", "perm"},
+	} {
+		if err := Probe(context.Background(), s.target, tt.from, tt.to); word(err) != word2(tt.want) && (err != nil || tt.want != "ok") {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+	if n := len(s.received()); n != 0 {
+		t.Errorf("%d messages were sent", n)
+	}
+	if err := Probe(context.Background(), Target{Network: "tcp", Address: "127.0.0.1:1"}, "", "a@x.test"); err == nil {
+		t.Error("no error without a server")
+	}
+}
+
 func word(err error) string {
 	switch {
 	case err == nil:

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"breakwater/internal/control"
+	"breakwater/internal/message"
+	"breakwater/internal/origin"
+	"breakwater/internal/submit"
+)
+
+// pulse tells at the end of each minute whether all mail that left in it was seen.
+type pulse struct {
+	last    time.Time // the end of the minute before; zero: we began later
+	refused uint64    // connections of mail servers, up to then
+}
+
+// late is how late the end of a minute may be noticed: a daemon that stood still for longer may
+// have been given up by mail servers, which then sent mail past it.
+const late = 5 * time.Second
+
+// saw is told when a minute's end was noticed, whether something went wrong since the last one,
+// and how many connections were refused so far.
+func (p *pulse) saw(now time.Time, missed bool, refused uint64) bool {
+	end := now.Truncate(time.Minute)
+	all := end.Sub(p.last) == time.Minute && now.Sub(end) < late && !missed && refused == p.refused
+	p.last, p.refused = end, refused
+	return all
+}
+
+// probeEvery is how often the mail server is asked whether it takes mail to prvs addresses.
+const probeEvery = time.Hour
+
+// watchSent keeps the index of what was sent until ctx ends.
+func (d *daemon) watchSent(ctx context.Context) {
+	p := pulse{refused: d.milter.Refused()}
+	begun := time.Now()
+	if err := d.engine.RulesChanged(ctx, begun); err != nil {
+		d.log.Error("index of sent mail", "err", err)
+	}
+	for n := 0; ; n++ {
+		if n%int(probeEvery/time.Minute) == 0 {
+			d.probePrvs(ctx)
+		}
+		now := time.Now()
+		end := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
+		select {
+		case <-end.C:
+		case <-ctx.Done():
+			end.Stop()
+			return
+		}
+		now = time.Now()
+		saw := p.saw(now, d.missed.Swap(false), d.milter.Refused())
+		if !saw && n > 0 {
+			d.log.Warn("mail may have left in this minute that the index of sent mail does not know; reports on it will not be taken for forged")
+		}
+		if err := d.engine.Beat(ctx, now.Truncate(time.Minute), saw); err != nil && ctx.Err() == nil {
+			d.missed.Store(true)
+			d.log.Error("index of sent mail", "err", err)
+		}
+	}
+}
+
+// refuse refuses a recipient without a tag, where its domain wants that.
+func (d *daemon) refuse(ctx context.Context, env message.Envelope, rcpt message.Recipient) (string, bool) {
+	text, refused, err := d.engine.Refuse(ctx, time.Now(), env, rcpt)
+	if err != nil {
+		d.log.Error("look for the tag of a recipient", "to", d.address(rcpt.Addr), "err", err)
+	}
+	return text, refused && err == nil
+}
+
+// takesPrvs tells whether the mail server takes mail to prvs addresses of a domain.
+func (d *daemon) takesPrvs(domain string) bool {
+	takes, ok := d.prvs.Load(domain)
+	return ok && takes.(bool)
+}
+
+// probePrvs asks the mail server whether it takes reports to prvs addresses, for the domains
+// that want such tags: they leave without one as long as it does not.
+func (d *daemon) probePrvs(ctx context.Context) {
+	for domain := range d.rules.Load().Domains {
+		for _, name := range domain.Names {
+			if domain.BATV().Form != origin.Prvs || strings.HasPrefix(name, "*") {
+				continue
+			}
+			addr := d.ring.Load().Tagged("postmaster@"+name, origin.Prvs, time.Now())
+			err := d.probe(ctx, addr)
+			if err != nil {
+				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup --batv prvs` shows what it needs", "domain", name, "address", addr, "err", err)
+			}
+			if had, _ := d.prvs.Swap(name, err == nil); err == nil && had != true {
+				d.log.Info("mail leaves with prvs tags", "domain", name)
+			}
+		}
+	}
+}
+
+func (d *daemon) probe(ctx context.Context, addr string) error {
+	target, err := submit.Parse(d.cfg.Release.Submit)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return submit.Probe(ctx, target, "", addr)
+}
+
+// learners are the domains of which all mail leaves here.
+func (d *daemon) learners(ctx context.Context) ([]control.Learner, error) {
+	all, err := d.engine.Learners(ctx, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	out := make([]control.Learner, len(all))
+	for i, l := range all {
+		out[i] = control.Learner(l)
+	}
+	return out, nil
+}
+
+// learningMetrics shows what domains have learned, by domain.
+type learningMetrics struct{ d *daemon }
+
+var (
+	learningUntil  = prometheus.NewDesc("breakwater_learning_until_seconds", "Time until which a domain learns what it sends; 0: it has not begun.", []string{"domain"}, nil)
+	learningSpared = prometheus.NewDesc("breakwater_spared_total", "Reports that would have been forged, had their domain not been learning.", []string{"domain"}, nil)
+)
+
+// Describe is prometheus.Collector's.
+func (learningMetrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- learningUntil
+	ch <- learningSpared
+}
+
+// Collect is prometheus.Collector's.
+func (m learningMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	all, err := m.d.learners(ctx)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(learningUntil, err)
+		return
+	}
+	for _, l := range all {
+		until := 0.0
+		if !l.Until.IsZero() {
+			until = float64(l.Until.Unix())
+		}
+		ch <- prometheus.MustNewConstMetric(learningUntil, prometheus.GaugeValue, until, l.Domain)
+		ch <- prometheus.MustNewConstMetric(learningSpared, prometheus.CounterValue, float64(l.Spared), l.Domain)
+	}
+}
