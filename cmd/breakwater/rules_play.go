@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"breakwater/internal/config"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 	"breakwater/internal/scenario"
 	"breakwater/internal/store/badgerdb"
@@ -29,10 +29,9 @@ func scratch(set *rules.Set, folder string) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	secret := make([]byte, 32)
-	rand.Read(secret)
+	ring := (&origin.Ring{}).With(newKey(), time.Time{}, time.Time{})
 	return &engine.Engine{
-		Store: store, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(secret),
+		Store: store, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(newKey()), Ring: func() *origin.Ring { return ring },
 		Site: engine.Site{SubmitDaemons: config.Default().Site.SubmitDaemons},
 	}, nil
 }
@@ -65,7 +64,7 @@ func rulesTestCommand(f *rulesFlags) *cobra.Command {
 		Short: "Play the tests that lie beside the rules",
 		Long: `Test plays the tests in FOLDER/tests: messages that are made up or lie there as files, in
 sequences such as "50 copies in a minute", with the actions that are expected. Each test
-begins with nothing seen. All rules are tried as if their files said mode = "enforce".
+begins with nothing seen, but that what domains send is known for weeks. All rules are tried as if their files said mode = "enforce".
 
 The exit status is 1 if a test fails.`,
 		Example: `  breakwater rules test
@@ -121,6 +120,9 @@ func (p *player) play(ctx context.Context, t *scenario.Test) error {
 		return err
 	}
 	defer e.Store.Close()
+	if err := e.AssumeIndex(ctx, scenario.Start); err != nil {
+		return err
+	}
 	n, err := t.Run(ctx, e.Judge)
 	wrong, rest := tomlfile.Errors(err)
 	if rest != nil {

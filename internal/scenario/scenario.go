@@ -115,14 +115,14 @@ func load(fsys fs.FS, name string) ([]*Test, error) {
 // Judge decides about a message, for each of its recipients.
 type Judge func(context.Context, *message.Message) ([]rules.Decision, error)
 
-// start is when every test begins.
-var start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+// Start is when every test begins.
+var Start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 
 // Run plays the messages to judge, which has seen nothing before. It returns how many there
 // were. The error has everything that was not as expected, as *tomlfile.Errors at the places
 // of the expectations; or it is that of judge.
 func (t *Test) Run(ctx context.Context, judge Judge) (int, error) {
-	at, n := start, 0
+	at, n := Start, 0
 	var wrong []*tomlfile.Error
 	for _, sq := range t.sends {
 		at = at.Add(sq.After)

@@ -135,16 +135,16 @@ expect = ["deliver"]
 	}
 	m := got[3] // the second copy of the second
 	if m.Subject != "2 2" || m.ReversePath != "s2@example.net" || m.From != m.ReversePath || m.Recipients[0].Addr != "r2@example.test" || m.Client.String() != "2001:db8::1" ||
-		m.Helo != "mx.example.com" || m.AuthUser != "ann" || !m.At.Equal(start.Add(3*time.Minute)) || !m.Date.Equal(start.Add(time.Minute)) {
+		m.Helo != "mx.example.com" || m.AuthUser != "ann" || !m.At.Equal(Start.Add(3*time.Minute)) || !m.Date.Equal(Start.Add(time.Minute)) {
 		t.Errorf("%+v", m)
 	}
-	if body := string(m.Body); body != start.Add(time.Minute).Format(time.RFC1123Z)+"\r\n"+start.Add(3*time.Minute).Format(time.RFC1123Z)+"\r\n" {
+	if body := string(m.Body); body != Start.Add(time.Minute).Format(time.RFC1123Z)+"\r\n"+Start.Add(3*time.Minute).Format(time.RFC1123Z)+"\r\n" {
 		t.Errorf("%q", body)
 	}
 	if got[1].MessageID != m.MessageID || got[0].MessageID == m.MessageID || got[1].Received[0] == m.Received[0] {
 		t.Error("copies have one Message-ID, and each a transfer of its own")
 	}
-	if got[4].Received[0] != got[5].Received[0] || got[4].MessageID != "x@example.net" || !got[4].At.Equal(start.Add(63*time.Minute)) {
+	if got[4].Received[0] != got[5].Received[0] || got[4].MessageID != "x@example.net" || !got[4].At.Equal(Start.Add(63*time.Minute)) {
 		t.Errorf("a retry: %+v", got[5])
 	}
 	direct := got[6]

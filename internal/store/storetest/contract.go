@@ -40,7 +40,7 @@ func sighting(r *rand.Rand, i int) storm.Sighting {
 	for _, n := range r.Perm(40)[:r.IntN(6)] {
 		c := storm.Count{
 			Key: key(n, storm.Kinds[n%len(storm.Kinds)]), Limit: limits[n%len(limits)], Marks: 1 << (i % 64),
-			Mailbox: fmt.Sprintf("u%d@example.test", n),
+			Mailbox: fmt.Sprintf("u%d@example.test", n), Restart: r.IntN(200) == 0,
 		}
 		binary.BigEndian.PutUint64(c.Link[:], uint64(i))
 		s.Counts = append(s.Counts, c)
