@@ -256,13 +256,14 @@ func (e *Engine) touch(ctx context.Context, at time.Time, gap bool, more []storm
 // AssumeIndex has the index of a scratch store know, as if all mail had been seen for as long as
 // it remembers, and all domains had learned.
 func (e *Engine) AssumeIndex(ctx context.Context, at time.Time) error {
-	begin := at.Add(-2 * origin.Life)
-	s := storm.Sighting{At: begin}
+	s := storm.Sighting{}
 	for _, domain := range e.domains(e.Rules()) {
 		s.Counts = append(s.Counts, storm.Count{Key: e.learned(domain), Limit: learning}, storm.Count{Key: e.tagged(domain), Limit: learning})
 	}
-	if _, err := e.Store.Observe(ctx, s); err != nil {
-		return err
+	for _, s.At = range []time.Time{at.Add(-origin.Life), at} {
+		if _, err := e.Store.Observe(ctx, s); err != nil {
+			return err
+		}
 	}
 	first, _ := origin.Slot(at.Add(-origin.Life))
 	last, _ := origin.Slot(at.Add(origin.Life))
