@@ -27,8 +27,11 @@ func TestShipped(t *testing.T) {
 	set = set.Enforced()
 	for _, tt := range tests {
 		t.Run(tt.Name, func(t *testing.T) {
-			e := newEngine(t, nil)
+			e := newOriginEngine(t, "")
 			e.Rules = func() *rules.Set { return set }
+			if err := e.AssumeIndex(t.Context(), scenario.Start); err != nil {
+				t.Fatal(err)
+			}
 			if n, err := tt.Run(t.Context(), e.Judge); err != nil || n == 0 {
 				t.Errorf("%d messages: %v", n, err)
 			}
