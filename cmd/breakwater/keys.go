@@ -177,8 +177,10 @@ good until it expires; then they are dropped from the file at the next rotation.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var wait tomlfile.Duration
-			if err := wait.UnmarshalText([]byte(in)); err != nil {
-				return exit{exitUsage, fmt.Errorf("--in: %w", err)}
+			if in != "" {
+				if err := wait.UnmarshalText([]byte(in)); err != nil {
+					return exit{exitUsage, fmt.Errorf("--in: %w", err)}
+				}
 			}
 			c, err := f.configuration()
 			if err != nil {
@@ -202,7 +204,7 @@ good until it expires; then they are dropped from the file at the next rotation.
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&in, "in", "0s", "let it sign after this `time` only")
+	cmd.Flags().StringVar(&in, "in", "", "let it sign after this `time` only")
 	return cmd
 }
 

@@ -142,6 +142,8 @@ type explainedRecipient struct {
 	File      string       `json:"file"`                // whose rules apply
 	Exception string       `json:"exception,omitempty"` // such as mailbox.abuse
 	Outbound  bool         `json:"outbound,omitempty"`
+	Origin    string       `json:"origin,omitempty"` // of a report: genuine, unknown or forged
+	Proofs    []string     `json:"proofs,omitempty"` // what each proof found that was tried, and what else decided
 	Counted   []counted    `json:"counted"`
 	Tried     []tried      `json:"tried"`
 	Action    rules.Action `json:"action"`
@@ -181,6 +183,7 @@ func explained(m *message.Message, j engine.Judgement) explanation {
 		if i < len(j.Facts) {
 			p, f := j.Policies[i], j.Facts[i]
 			r.File, r.Exception, r.Outbound = p.Domain().File, p.Exception, f.Outbound
+			r.Origin, r.Proofs = string(f.Proof.Origin), f.Proof.Reasons
 			for _, t := range f.Tallies {
 				r.Counted = append(r.Counted, counted{
 					Kind: t.Key.Kind.String(), Seen: t.Seen, Level: t.Level, Copies: t.Limit.Copies, Window: tomlfile.Duration(t.Limit.Window).String(),
@@ -230,6 +233,12 @@ func (r *explainedRecipient) print(w io.Writer) {
 	}
 	if r.Exception != "" {
 		fmt.Fprintf(w, "  exception\t%s\n", r.Exception)
+	}
+	if r.Origin != "" {
+		fmt.Fprintf(w, "  origin\t%s\n", r.Origin)
+	}
+	for _, p := range r.Proofs {
+		fmt.Fprintf(w, "  \t  %s\n", clip(p, 200))
 	}
 	for i, c := range r.Counted {
 		fmt.Fprintf(w, "  %s\t%s (%s)\n", heading(i, "counted"), c, c.Limit)

@@ -77,7 +77,8 @@ func stormsCommand() *cobra.Command {
 		Use:   "storms",
 		Short: "Show the storms that the daemon knows",
 		Long: `Storms shows what the daemon holds back now and held back before: an incident on each
-line, which is all storms with one cause, over all mailboxes.`,
+line, which is all storms with one cause, over all mailboxes. Below are the domains that have
+all their mail leave here, and how long they still learn what that is.`,
 		Example: `  breakwater storms
   breakwater storms --since 24h --json | jq '.[] | select(.raging)'
   breakwater storms show id-5b3c88e01f`,
@@ -88,7 +89,15 @@ line, which is all storms with one cause, over all mailboxes.`,
 				return err
 			}
 			if !f.json {
-				return printIncidents(cmd.OutOrStdout(), is)
+				if err := printIncidents(cmd.OutOrStdout(), is); err != nil {
+					return err
+				}
+				learners, err := f.learners(cmd.Context())
+				if err != nil || len(learners) == 0 {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
+				return printLearners(cmd.OutOrStdout(), learners, time.Now())
 			}
 			for i := range is {
 				is[i].Storms = nil // `storms show` has them
@@ -102,8 +111,69 @@ line, which is all storms with one cause, over all mailboxes.`,
 	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	flags.StringVar(&f.control, "control", "", "the daemon's `socket`, if not the configured one")
 	flags.StringVar(&f.archive, "archive", "", "`folder` of the archive, if not the configured one")
-	cmd.AddCommand(stormsShowCommand(f), stormsVerifyCommand(f))
+	cmd.AddCommand(stormsShowCommand(f), stormsLearningCommand(f), stormsVerifyCommand(f))
 	return cmd
+}
+
+// learners asks the daemon for the domains of which all mail leaves here.
+func (f *stormsFlags) learners(ctx context.Context) ([]control.Learner, error) {
+	c, err := f.configuration()
+	if err != nil {
+		return nil, err
+	}
+	all, err := control.NewClient(c.Control).Learning(ctx)
+	if err != nil {
+		return nil, exit{exitReport, err}
+	}
+	return all, nil
+}
+
+func stormsLearningCommand(f *stormsFlags) *cobra.Command {
+	return &cobra.Command{
+		Use:   "learning",
+		Short: "Show how long domains still learn what they send",
+		Long: `A domain whose file says all_mail_leaves_here = true learns for a while (learn in [origin])
+before reports on mail that was not seen leaving are taken for forged. Learning shows until
+when, and how many reports would have been absorbed already. It begins anew when a report
+shows that mail left by a way that breakwater does not see.`,
+		Example: `  breakwater storms learning
+  breakwater storms learning --json | jq '.[] | select(.spared > 0)'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			all, err := f.learners(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(cmd.OutOrStdout(), all)
+			}
+			if len(all) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no domain has all its mail leave here")
+				return err
+			}
+			return printLearners(cmd.OutOrStdout(), all, time.Now())
+		},
+	}
+}
+
+func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
+	for _, l := range all {
+		state := "learned since " + clock(l.Since)
+		switch {
+		case l.Since.IsZero():
+			state = "not learning yet"
+		case at.Before(l.Until):
+			state = "learning until " + clock(l.Until)
+		}
+		spared := ""
+		if l.Spared > 0 {
+			spared = fmt.Sprintf(", would have absorbed %d", l.Spared)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s%s\n", l.Domain, state, spared); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func stormsShowCommand(f *stormsFlags) *cobra.Command {

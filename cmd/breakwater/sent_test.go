@@ -1,0 +1,91 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"breakwater/internal/control"
+)
+
+func TestPulse(t *testing.T) {
+	p := pulse{}
+	minute := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name    string
+		at      time.Duration
+		missed  bool
+		refused uint64
+		want    bool
+	}{
+		{"the first, of which we saw no more than a part", 0, false, 3, false},
+		{"a whole one", time.Minute, false, 3, true},
+		{"noticed a little late", 2*time.Minute + time.Second, false, 3, true},
+		{"noticed too late", 3*time.Minute + late, false, 3, false},
+		{"behind that", 4 * time.Minute, false, 3, true},
+		{"something went wrong", 5 * time.Minute, true, 3, false},
+		{"a connection was refused", 6 * time.Minute, false, 4, false},
+		{"none more", 7 * time.Minute, false, 4, true},
+		{"one was slept through", 9 * time.Minute, false, 4, false},
+		{"the clock was put back", 8 * time.Minute, false, 4, false},
+		{"and goes on", 9 * time.Minute, false, 4, true},
+	} {
+		if got := p.saw(minute.Add(tt.at), tt.missed, tt.refused); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+func TestPrintLearners(t *testing.T) {
+	at := time.Now()
+	var b bytes.Buffer
+	err := printLearners(&b, []control.Learner{
+		{Domain: "a.example"}, {Domain: "b.example", Since: at, Until: at.Add(time.Hour), Spared: 112}, {Domain: "c.example", Since: at, Until: at.Add(-time.Hour)},
+	}, at)
+	for _, want := range []string{"a.example: not learning yet\n", "b.example: learning until ", ", would have absorbed 112\n", "c.example: learned since "} {
+		if err != nil || !strings.Contains(b.String(), want) {
+			t.Errorf("%q is missing, %v:\n%s", want, err, b.String())
+		}
+	}
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLearning has a daemon's domain learn, and tells it in all ways.
+func TestLearning(t *testing.T) {
+	d := testDaemon(t)
+	ctx := context.Background()
+	write(t, d.cfg.Rules+"/example.org.toml", "all_mail_leaves_here = true\n")
+	if err := d.reload(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := d.learners(ctx)
+	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(all[0].Since) != 7*24*time.Hour {
+		t.Errorf("%+v, %v", all, err)
+	}
+	_, page := get(t, d.pages(), "/metrics")
+	for _, want := range []string{`breakwater_learning_until_seconds{domain="example.org"} 1`, `breakwater_spared_total{domain="example.org"} 0`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	before := d.ring.Load().Keys()
+	if err := writeKeys(d.cfg.KeysFile(), d.ring.Load().With(newKey(), time.Now(), time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.readKeys(); err != nil || len(d.ring.Load().Keys()) != len(before)+1 {
+		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
+	}
+	write(t, d.cfg.KeysFile(), "nonsense")
+	if err := d.readKeys(); err == nil || len(d.ring.Load().Keys()) != len(before)+1 {
+		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
+	}
+}
