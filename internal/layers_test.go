@@ -44,7 +44,7 @@ var layers = map[string]string{
 	"internal/stormgen":        "message",
 	"internal/lab":             "message rules milterd stormgen",
 	"internal/lab/keeper":      "",
-	"internal/accuracy":        "message report classify mailfile storm fingerprint stormgen",
+	"internal/accuracy":        "message report classify mailfile storm fingerprint origin stormgen",
 	"internal/bench":           "message rules milterd milterd/client stormgen",
 	"internal":                 "",
 	"rules":                    "",

@@ -1,6 +1,7 @@
 // Accuracy runs the classifier over labelled mail and says how right it is. Then it says how
 // well near-duplicates are told: of generated messages and what gateways make of them, of
 // series that look alike, and of the labelled mail, in which each pair that is near is listed.
+// It says, too, in how many reports each proof of origin could work at all.
 //
 //	go run ./internal/accuracy [DIR]
 //
@@ -32,6 +33,7 @@ type sample struct {
 // result is what the classifier makes of one.
 type result struct {
 	sample
+	message *message.Message
 	verdict classify.Verdict
 }
 
@@ -82,13 +84,15 @@ func run(w io.Writer, dir string) error {
 			return err
 		}
 		f := mailfile.File{Path: s.path, Raw: raw}
-		results = append(results, result{s, classify.Classify(message.Parse(f.Envelope(), time.Time{}, raw))})
+		m := message.Parse(f.Envelope(), time.Time{}, raw)
+		results = append(results, result{s, m, classify.Classify(m)})
 	}
 	bySource(w, results)
 	confusion(w, results)
 	byClass(w, results)
 	actions(w, results)
 	recipients(w, results)
+	rungs(w, results)
 	mistakes(w, results)
 	recall(w, 40)
 	lookalikes(w)

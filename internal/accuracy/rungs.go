@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"breakwater/internal/origin"
+)
+
+// couldWork tells of each proof of origin whether a report gives it what it needs.
+func couldWork(r result) map[origin.Rung]bool {
+	c, ok := origin.Read(r.message, r.verdict)
+	if !ok {
+		return nil
+	}
+	whole := func(name string) bool { return strings.TrimSpace(c.Sent.Get(name)) != "" }
+	return map[origin.Rung]bool{
+		// A report that has another reverse-path than the null one may have gone to From, too.
+		origin.ByTag: r.message.ReversePath == "",
+		// A token is in a header that is returned as it was sent. One that has no Received field is
+		// rather summed up.
+		origin.ByToken:         whole("From") && whole("Date") && whole("Message-ID") && whole("Received"),
+		origin.ByMessageID:     len(c.IDs) > 0,
+		origin.ByCorrespondent: len(c.Partner) > 0,
+	}
+}
+
+// rungs prints in how many of the delivery reports, and of the automatic answers, each proof of
+// origin could work at all, and in how many the lack of all could tell that they are forged.
+func rungs(w io.Writer, results []result) {
+	fmt.Fprintf(w, "\nProofs of origin: in how many each could work at all\n")
+	for _, label := range []string{"dsn", "auto-reply", "challenge", "mdn"} {
+		total, any, dated := 0, 0, 0
+		of := map[origin.Rung]int{}
+		for _, r := range results {
+			could := couldWork(r)
+			if r.sample.class() != label || could == nil {
+				continue
+			}
+			total++
+			some := false
+			for rung, ok := range could {
+				if ok {
+					of[rung]++
+					some = true
+				}
+			}
+			if some {
+				any++
+			}
+			if c, _ := origin.Read(r.message, r.verdict); !c.Date.IsZero() {
+				dated++
+			}
+		}
+		if total == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "%-12s %5d ", label, total)
+		for _, rung := range origin.Rungs {
+			fmt.Fprintf(w, "  %s %s", rung, share(of[rung], total))
+		}
+		fmt.Fprintf(w, "  any %s  with the date of the original %s\n", share(any, total), share(dated, total))
+	}
+}
