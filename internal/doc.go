@@ -8,11 +8,11 @@
 //	test files    ─► scenario ──┴─► message.Parse ─► engine.Judge ─────┘
 //	                                   *Message        │     Decisions
 //	                                                   │
-//	    classify.Classify ─► fingerprint.Prints ─► store.Lookup (long texts) ─► rules.Policy ─► store.Observe ─► rules.Decide ─► rules.Combine
+//	    classify.Classify ─► origin.Prove (reports) ─► fingerprint.Prints ─► store.Lookup (long texts) ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into
 // facts. Judge classifies them (classify, with report for what other mail systems report),
-// says what copies of the message share (fingerprint), where it has text enough also with
+// looks for proof that we sent what a report is about (origin, engine/origin.go), says what copies of the message share (fingerprint), where it has text enough also with
 // what was nearly the same before (engine/kin.go), counts that for each mailbox (store, by
 // the arithmetic of storm) and decides for each recipient by the rules of its domain. Combine
 // makes the decisions fit one transaction. What is absorbed is in the archive, on disk,
@@ -30,7 +30,7 @@
 //	keep       archive, and release above it and submit; replay above it and mailfile
 //	engine     engine  scenario
 //	decision   rules
-//	judgement  fingerprint  store  mark
+//	judgement  fingerprint  origin  store  mark
 //	terms      classify  storm
 //	reports    report
 //	facts      message
@@ -44,6 +44,7 @@
 //   - what a message is taken for: classify, and report for what it says; the words by which
 //     bounces and automatic replies are known are in the words.go of both
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
+//   - what proves that we sent something: origin; what is remembered of it: engine/origin.go
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
 //     ask), and the files in the top-level folder rules, with their tests
