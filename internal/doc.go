@@ -10,13 +10,14 @@
 //	                                                   │
 //	    classify.Classify ─► origin.Prove (reports) ─► fingerprint.Prints ─► store.Lookup (long texts) ─► store.Observe ─► rules.Decide ─► rules.Combine
 //
-// The milter asks once, at the end of a message. Parse turns envelope and bytes into
-// facts. Judge classifies them (classify, with report for what other mail systems report),
-// looks for proof that we sent what a report is about (origin, engine/origin.go), says what copies of the message share (fingerprint), where it has text enough also with
-// what was nearly the same before (engine/kin.go), counts that for each mailbox (store, by
-// the arithmetic of storm) and decides for each recipient by the rules of its domain. Combine
-// makes the decisions fit one transaction. What is absorbed is in the archive, on disk,
-// before the mail server gets its answer.
+// The milter asks once, at the end of a message. Parse turns envelope and bytes into facts.
+// Judge classifies them (classify, with report for what other mail systems report), looks for
+// proof that we sent what a report is about (origin, engine/origin.go), says what copies of
+// the message share (fingerprint), where it has text enough also with what was nearly the same
+// before (engine/kin.go), counts that for each mailbox (store, by the arithmetic of storm) and
+// decides for each recipient by the rules of its domain. Combine makes the decisions fit one
+// transaction. What is absorbed is in the archive, on disk, before the mail server gets its
+// answer.
 //
 // Lookup and Observe are the only I/O of Judge. A dry run looks up alone, and adds for itself.
 //
