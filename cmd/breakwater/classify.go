@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -15,8 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/engine"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
+	"breakwater/internal/origin"
 	"breakwater/internal/report"
 )
 
@@ -25,6 +28,7 @@ type classified struct {
 	Path       string                `json:"path"`
 	Class      classify.Class        `json:"class"`
 	Action     report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
+	Origin     origin.Origin         `json:"origin,omitempty"` // of a report, where the daemon can be asked
 	Recipients []classifiedRecipient `json:"recipients"`
 	Original   *classifiedOriginal   `json:"original,omitempty"`
 	Reasons    []string              `json:"reasons"`
@@ -50,7 +54,8 @@ func classifyCommand() *cobra.Command {
 		Long: `Classify says of each message whether it is a delivery report, a receipt, a complaint, an
 automatic reply, bulk mail or personal, and by what it knows. It reads .eml files, mbox
 files, Maildirs and folders of them; - is standard input. A message in an mbox has #N
-behind the name of the file.
+behind the name of the file. Where the daemon runs, and its socket and keys may be read, it
+says of reports, too, whether their original was sent by this host: genuine, unknown, forged.
 
 The exit status is 1 if a file could not be read.`,
 		Example: `  breakwater classify message.eml
@@ -59,7 +64,7 @@ The exit status is 1 if a file could not be read.`,
   breakwater classify - <message.eml`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			c := classifier{out: bufio.NewWriter(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(), asJSON: asJSON, counts: map[classify.Class]int{}}
+			c := classifier{out: bufio.NewWriter(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(), asJSON: asJSON, teller: teller(), counts: map[classify.Class]int{}}
 			begun := time.Now()
 			if err := c.run(cmd.Context(), paths, cmd.InOrStdin()); err != nil {
 				return exit{exitReport, err}
@@ -82,6 +87,7 @@ type classifier struct {
 	out    *bufio.Writer
 	errs   io.Writer
 	asJSON bool
+	teller *engine.Engine // nil: there is none
 	counts map[classify.Class]int
 	failed int
 }
@@ -102,7 +108,7 @@ func (c *classifier) run(ctx context.Context, paths []string, stdin io.Reader) e
 	for range workers {
 		wg.Go(func() {
 			for j := range work {
-				j.done <- look(j.file)
+				j.done <- c.look(ctx, j.file)
 				j.file.Raw = nil
 			}
 		})
@@ -143,9 +149,19 @@ func (c *classifier) run(ctx context.Context, paths []string, stdin io.Reader) e
 	return failed
 }
 
-func look(f mailfile.File) classified {
-	v := classify.Classify(message.Parse(f.Envelope(), time.Time{}, f.Raw))
+func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
+	m := message.Parse(f.Envelope(), time.Time{}, f.Raw)
+	v := classify.Classify(m)
 	r := classified{Path: f.Path, Class: v.Class, Recipients: []classifiedRecipient{}, Reasons: v.Reasons}
+	if c.teller != nil {
+		if m.At = m.Date; m.At.IsZero() {
+			m.At = time.Now()
+		}
+		if proofs, err := c.teller.Origins(ctx, addressee(m), v); err == nil && len(proofs) > 0 {
+			r.Origin = proofs[0].Origin
+			r.Reasons = append(slices.Clip(r.Reasons), proofs[0].Why())
+		}
+	}
 	if v.Report == nil {
 		return r
 	}
@@ -169,6 +185,9 @@ func (c *classifier) print(r classified) error {
 	what := string(r.Class)
 	if r.Action != "" {
 		what += " " + string(r.Action)
+	}
+	if r.Origin != "" {
+		what += ", " + string(r.Origin)
 	}
 	_, err := fmt.Fprintf(c.out, "%s: %s (%s)\n", r.Path, what, clip(strings.Join(r.Reasons, "; "), 200))
 	return err

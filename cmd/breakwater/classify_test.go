@@ -31,7 +31,7 @@ func TestClassifySamples(t *testing.T) {
 			enc := json.NewEncoder(&b)
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
-			if err := enc.Encode(look(mailfile.File{Path: filepath.Base(name), Raw: raw})); err != nil {
+			if err := enc.Encode((&classifier{}).look(t.Context(), mailfile.File{Path: filepath.Base(name), Raw: raw})); err != nil {
 				t.Fatal(err)
 			}
 			want := strings.TrimSuffix(name, ".eml") + ".want"

@@ -168,7 +168,9 @@ func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) 
 		list = append(list, &sweep.Sweep{
 			Account: a.name, Mailbox: a.mailbox, Server: a.options, Limiter: limiter, Dir: cfg.Sweep.State,
 			Engine: func(s store.Store) *engine.Engine {
-				return &engine.Engine{Store: s, Rules: func() *rules.Set { return set }, Hasher: hasher}
+				e := &engine.Engine{Store: s, Rules: func() *rules.Set { return set }, Hasher: hasher}
+				knowSent(e, cfg, log)
+				return e
 			},
 			Daemon: daemon, Rules: set.For(fingerprint.DomainOf(a.mailbox)).Sweep(),
 			Folders: f.folders, Full: f.full, Log: log,

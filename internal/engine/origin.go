@@ -49,6 +49,13 @@ func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []s
 	return plain, to
 }
 
+// Origins tells of which origin m is for each recipient, without judging or counting it; nil
+// where it is no report.
+func (e *Engine) Origins(ctx context.Context, m *message.Message, v classify.Verdict) ([]origin.Proof, error) {
+	plain, _ := e.withoutTags(m)
+	return e.prove(ctx, m.Recipients, plain, v, policies(plain, e.Rules()))
+}
+
 // prove tells for each recipient of a report whether we sent what it is about; nil for other
 // mail. as has the recipients as they were named, m without our tags.
 func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.Message, v classify.Verdict, policies []*rules.Policy) ([]origin.Proof, error) {
@@ -93,11 +100,15 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	if m.Host != "" {
 		hosts = append(slices.Clip(hosts), strings.ToLower(m.Host))
 	}
+	asked := m.At
+	if e.Asked.After(asked) {
+		asked = e.Asked
+	}
 	proofs := make([]origin.Proof, len(m.Recipients))
 	for i := range m.Recipients {
 		d := policies[i].Domain()
 		c := origin.Case{
-			Claim: claim, At: m.At, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
+			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
 			KnownID: knownID, Covered: origin.Covers(claim.Date, marks),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
 		}

@@ -117,7 +117,7 @@ func FuzzRead(f *testing.F) {
 			if !ok || len(c.IDs) > maxNamed || len(c.Partner) > maxNamed {
 				t.Fatalf("%v, %+v", ok, c)
 			}
-			p := r.Prove(Case{Claim: c, At: start.Add(time.Hour), Recipient: "ann@example.org", Tries: Rungs, AllMailLeavesHere: true, LearnsSince: start.AddDate(-1, 0, 0), Covered: true})
+			p := r.Prove(Case{Claim: c, At: start.Add(time.Hour), Asked: start.Add(time.Hour), Recipient: "ann@example.org", Tries: Rungs, AllMailLeavesHere: true, LearnsSince: start.AddDate(-1, 0, 0), Covered: true})
 			if p.Origin == Genuine && !strings.Contains(string(raw), "s=") {
 				t.Errorf("%+v", p)
 			}

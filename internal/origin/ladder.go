@@ -36,9 +36,10 @@ func (Rung) Values() []string {
 // Case is a claim that one recipient gets, with all that is known to judge it by.
 type Case struct {
 	Claim
-	At        time.Time
-	Recipient string // as it was named in RCPT
-	Tries     []Rung // that its domain wants tried
+	At        time.Time // when it came
+	Asked     time.Time // when the index was asked: long after, for old mail
+	Recipient string    // as it was named in RCPT
+	Tries     []Rung    // that its domain wants tried
 	Hosts     []string
 
 	// What the index holds.
@@ -137,7 +138,7 @@ func (r *Ring) climb(rung Rung, c Case) (holds bool, why string, odd bool) {
 // unsure is why absence from the index proves nothing; "" if it does.
 func (c *Case) unsure() string {
 	indexed := slices.Contains(c.Tries, ByMessageID) && slices.Contains(c.Tries, ByCorrespondent)
-	switch age := c.At.Sub(c.Date); {
+	switch age := c.Asked.Sub(c.Date); {
 	case !c.AllMailLeavesHere:
 		return "mail of the domain may leave elsewhere"
 	case !indexed:

@@ -18,7 +18,7 @@ func forged() Case {
 	h, _, _ := message.ParseHeader([]byte("Received: from mx.example.net by mta.example.net with ESMTP; x\r\nFrom: ann@example.org\r\nDate: " + date + "\r\nMessage-ID: <x@example.org>\r\n\r\n"))
 	return Case{
 		Claim: Claim{IDs: []string{"x@example.org"}, Sent: h, Date: start, Partner: []string{"bob@example.net"}},
-		At:    start.Add(time.Minute), Recipient: "ann@example.org", Tries: Rungs, Hosts: []string{"mx.example.org"},
+		At:    start.Add(time.Minute), Asked: start.Add(time.Minute), Recipient: "ann@example.org", Tries: Rungs, Hosts: []string{"mx.example.org"},
 		Covered: true, AllMailLeavesHere: true, LearnsSince: start.Add(-8 * days), Learns: 7 * days,
 	}
 }
@@ -50,8 +50,8 @@ func TestProve(t *testing.T) {
 		{"c) before learning ended", func(c *Case) { c.LearnsSince = start.Add(-7*days + time.Second) }, Unknown, "", "still learning"},
 		{"c) just when it ended", func(c *Case) { c.LearnsSince = start.Add(-7 * days) }, Forged, "", "saw all"},
 		{"c) nothing learned", func(c *Case) { c.LearnsSince = time.Time{} }, Unknown, "", "still learning"},
-		{"c) nine days old", func(c *Case) { c.At, c.LearnsSince = start.Add(9*days), start.Add(-30*days) }, Forged, "", "saw all"},
-		{"c) older", func(c *Case) { c.At, c.LearnsSince = start.Add(9*days+1), start.Add(-30*days) }, Unknown, "", "older than"},
+		{"c) nine days old", func(c *Case) { c.Asked, c.LearnsSince = start.Add(9*days), start.Add(-30*days) }, Forged, "", "saw all"},
+		{"c) older", func(c *Case) { c.Asked, c.LearnsSince = start.Add(9*days+1), start.Add(-30*days) }, Unknown, "", "older than"},
 		{"c) in a gap", func(c *Case) { c.Covered = false }, Unknown, "", "did not see all"},
 		{"d) postmaster", func(c *Case) { c.Recipient = "Postmaster@example.org" }, Unknown, "", "for others"},
 		{"d) a list", func(c *Case) { c.Recipient = "staff-owner@example.org" }, Unknown, "", "for others"},

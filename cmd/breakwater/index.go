@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"breakwater/internal/config"
+	"breakwater/internal/engine"
+	"breakwater/internal/fingerprint"
+	"breakwater/internal/message"
+	"breakwater/internal/origin"
+	"breakwater/internal/rules"
+	"breakwater/internal/store"
+	"breakwater/internal/store/remote"
+	"breakwater/internal/storm"
+)
+
+// daemonIndex is the daemon's index of what was sent, for other commands. Once the daemon does not
+// answer, it knows nothing more, and nothing is forged.
+type daemonIndex struct {
+	store.Store
+	lost atomic.Bool
+	log  *slog.Logger
+}
+
+// Lookup is store.Store's.
+func (d *daemonIndex) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]storm.Tally, error) {
+	if d.lost.Load() {
+		return make([]storm.Tally, len(keys)), nil
+	}
+	found, err := d.Store.Lookup(ctx, at, keys)
+	if err == nil || ctx.Err() != nil {
+		return found, err
+	}
+	if !d.lost.Swap(true) {
+		d.log.Warn("what was sent is not known any more: the daemon does not answer", "err", err)
+	}
+	return make([]storm.Tally, len(keys)), nil
+}
+
+// knowSent gives e the keys and the index of the daemon of this host, if there is one and we
+// may read them; without them e tells the origin of nothing.
+func knowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
+	if _, err := os.Stat(cfg.Control); err != nil {
+		return false
+	}
+	ring, err := readRing(cfg.KeysFile())
+	if err != nil {
+		return false
+	}
+	e.Ring = func() *origin.Ring { return ring }
+	e.Sent = &daemonIndex{Store: remote.Open(cfg.Control), log: log}
+	e.Asked = time.Now()
+	e.Site.Domains, e.Site.Hosts = domains(cfg.Site.Domains), domains(cfg.Site.Hosts)
+	return true
+}
+
+// teller tells of which origin reports are, for a command that does nothing else; nil where there
+// is no daemon.
+func teller() *engine.Engine {
+	cfg, err := config.Load("")
+	if err != nil {
+		return nil
+	}
+	set, err := rules.Load(os.DirFS(cfg.Rules))
+	if err != nil {
+		return nil
+	}
+	if _, err := os.Stat(cfg.Secret); err != nil {
+		return nil
+	}
+	secret, err := readSecret(cfg.Secret)
+	if err != nil {
+		return nil
+	}
+	e := &engine.Engine{Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(secret)}
+	if !knowSent(e, cfg, slog.New(slog.DiscardHandler)) {
+		return nil
+	}
+	return e
+}
+
+// addressee is m with the first address of To as its recipient, where it does not say whom it came
+// to.
+func addressee(m *message.Message) *message.Message {
+	to := message.Addresses(m.Header.Get("To"))
+	if len(m.Recipients) > 0 || len(to) == 0 {
+		return m
+	}
+	m.Recipients = []message.Recipient{{Addr: to[0]}}
+	return m
+}
