@@ -45,10 +45,11 @@ func TestPages(t *testing.T) {
 		Decisions: []rules.Decision{{Class: "dsn", Action: rules.Absorb}, {Class: "dsn", Action: rules.Deliver}},
 		Err:       io.ErrUnexpectedEOF,
 	})
+	d.done(milterd.Outcome{Message: &message.Message{}, Decisions: []rules.Decision{{Action: rules.Reject}}, Named: true})
 	code, page := get(t, d.pages(), "/metrics")
 	for _, want := range []string{
 		`breakwater_decisions_total{action="absorb",class="dsn"} 1`, `breakwater_decisions_total{action="tag",class="bulk"} 0`,
-		"breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 1",
+		"breakwater_refused_recipients_total 1", "breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 1",
 		"breakwater_store_ok 1", "breakwater_archive_ok 1", "breakwater_connections 0", `breakwater_rules_reloads_total{result="error"} 0`,
 	} {
 		if code != 200 || !strings.Contains(page, want+"\n") {

@@ -13,6 +13,7 @@ import (
 type metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
+	refusals  prometheus.Counter
 	errors    prometheus.Counter
 	seconds   prometheus.Histogram
 	bytes     prometheus.Counter
@@ -26,6 +27,9 @@ func newMetrics() *metrics {
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "breakwater_decisions_total", Help: "Decisions, one for each recipient of each message.",
 		}, []string{"class", "action"}),
+		refusals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "breakwater_refused_recipients_total", Help: "Recipients refused as soon as they were named.",
+		}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "breakwater_errors_total", Help: "Messages that were handled by on_error.",
 		}),
@@ -43,7 +47,7 @@ func newMetrics() *metrics {
 			Name: "breakwater_rules_reloads_total", Help: "Attempts to reload the rule files.",
 		}, []string{"result"}),
 	}
-	m.registry.MustRegister(m.decisions, m.errors, m.seconds, m.bytes, m.reloads, m.expired,
+	m.registry.MustRegister(m.decisions, m.refusals, m.errors, m.seconds, m.bytes, m.reloads, m.expired,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// All series are there from the start, so that a rate is never missing its first step.
 	for _, c := range classify.Classes {
@@ -61,8 +65,12 @@ func (m *metrics) gauge(name, help string, value func() float64) {
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
 }
 
-// record counts one message.
+// record counts one message, or one recipient that was refused at RCPT.
 func (m *metrics) record(o milterd.Outcome) {
+	if o.Named {
+		m.refusals.Inc()
+		return
+	}
 	for _, d := range o.Decisions {
 		m.decisions.WithLabelValues(string(d.Class), string(d.Action)).Inc()
 	}

@@ -213,7 +213,7 @@ func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, 
 func (e *Engine) failed(m *message.Message, v classify.Verdict, stamp *origin.Stamp) []rules.Decision {
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		ds[i] = rules.Failed(rcpt, v.Class, e.OnError)
+		ds[i] = rules.Failed(&m.Envelope, rcpt, v.Class, e.OnError)
 		ds[i].Stamp = stamp
 	}
 	return ds

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -200,6 +201,9 @@ func (c *conn) check(packet []byte) ([]byte, error) {
 	case code == milter.CodeConn && wellFormed(code, data):
 		return withoutPrefix(packet), nil
 	case wellFormed(code, data):
+		if code == milter.CodeMail {
+			c.session.params = parameters(data) // go-milter drops them
+		}
 		return packet, nil
 	}
 	c.session.malformed(code)
@@ -230,6 +234,15 @@ func wellFormed(code milter.Code, data []byte) bool {
 		return len(data) == 0
 	}
 	return true
+}
+
+// parameters are the ESMTP ones behind a MAIL's address, each a string that ends with NUL.
+func parameters(mail []byte) []string {
+	_, params, _ := strings.Cut(strings.TrimRight(string(mail), "\x00"), "\x00")
+	if params == "" {
+		return nil
+	}
+	return strings.Split(params, "\x00")
 }
 
 // capable looks at what an MTA offers: a version, actions and protocol steps, each of 4 bytes.

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -36,6 +37,8 @@ func FuzzSession(f *testing.F) {
 	f.Add(slices.Concat(packet('M', "<a>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<>\x00"), packet('R', ""), packet('T', ""), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<@r:a>\x00"), packet('R', "<@r:u>\x00"), packet('E', "")))
+	f.Add(slices.Concat(packet('M', "<>\x00RET=HDRS\x00"), packet('R', "<no@x>\x00"), packet('R', "<u>\x00"), packet('R', "<no>\x00ORCPT=x\x00"), packet('E', "")))
+	f.Add(slices.Concat(packet('C', "localhost\x004\x00\x00127.0.0.1\x00"), packet('M', "<>\x00"), packet('R', "<no>\x00"), packet('E', "")))
 	f.Add(packet('O', offer))
 	f.Add(packet('Q', ""))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -55,6 +58,8 @@ func answers(t *testing.T, b []byte) (got []string) {
 			ds[i].Text = digest(m.QueueID, m.ReversePath, len(m.Recipients), string(m.Raw))
 		}
 		return ds, nil
+	}, Refuse: func(_ context.Context, _ message.Envelope, r message.Recipient) (string, bool) {
+		return "no", strings.HasPrefix(r.Addr, "no")
 	}}
 	ours, theirs := socketpair(t)
 	defer theirs.Close()
@@ -112,6 +117,7 @@ func socketpair(t *testing.T) (ours net.Conn, theirs *net.UnixConn) {
 type peer struct {
 	want   []string
 	macros map[string]string
+	local  bool
 
 	// of the message in hand
 	begun, broken      bool
@@ -149,8 +155,12 @@ func (p *peer) packet(code milter.Code, data string) bool {
 		p.begun, p.from = true, withoutRoute(strings.Trim(first, "<>"))
 		p.id = p.macros["i"]
 	case milter.CodeRcpt:
-		p.recipients++
 		p.stage()
+		if p.begun && !p.broken && !p.local && strings.HasPrefix(withoutRoute(strings.Trim(first, "<>")), "no") {
+			p.want = append(p.want, "y550 5.7.1 no\x00")
+			break
+		}
+		p.recipients++
 		p.want = append(p.want, "c")
 	case milter.CodeData:
 		p.want = append(p.want, "c")
@@ -169,11 +179,29 @@ func (p *peer) packet(code milter.Code, data string) bool {
 		p.abort()
 	case milter.CodeAbort:
 		p.abort()
-	case milter.CodeConn, milter.CodeHelo:
+	case milter.CodeConn:
+		if wellFormed(code, []byte(data)) {
+			p.connect(first, data[len(first)+1:])
+		}
+	case milter.CodeHelo:
 	default:
 		return false
 	}
 	return true
+}
+
+// connect takes the family, the port and the address of a client.
+func (p *peer) connect(host, data string) {
+	addr, _ := netip.ParseAddr(strings.TrimPrefix(p.macros["{client_addr}"], "IPv6:"))
+	port := uint16(0)
+	if data[0] == '4' || data[0] == '6' {
+		port = binary.BigEndian.Uint16([]byte(data[1:3]))
+		text, _, _ := strings.Cut(data[3:], "\x00")
+		if told := net.ParseIP(strings.TrimPrefix(text, "IPv6:")); told != nil {
+			addr, _ = netip.AddrFromSlice(told)
+		}
+	}
+	p.local = local(host, port, addr.Unmap().WithZone(""))
 }
 
 func (p *peer) drop() bool {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-milter"
 
+	"breakwater/internal/message"
 	"breakwater/internal/rules"
 )
 
@@ -41,11 +42,14 @@ func settle(ds []rules.Decision) []rules.Decision {
 // plan is what the MTA is told of a message.
 type plan struct {
 	verdict    rules.Action // Deliver, Absorb (of all: a discard), Reject or Tempfail
-	remove     []string     // recipients who do not get it
-	tag        string       // value of an X-Breakwater field; "" for none
-	quarantine string       // why; "" if it is not
-	text       string       // of Reject and Tempfail
-	own        bool         // its marks stay
+	remove     []string     // recipients who do not get it, or not at this address
+	add        []string     // recipients without the tags that they came with
+	from       string       // the new reverse-path; "" for none
+	fields     []message.Field
+	tag        string // value of an X-Breakwater field; "" for none
+	quarantine string // why; "" if it is not
+	text       string // of Reject and Tempfail
+	own        bool   // its marks stay
 }
 
 // planFor turns settled decisions, one for each recipient, into a plan.
@@ -53,6 +57,9 @@ func planFor(ds []rules.Decision) plan {
 	p := plan{verdict: rules.Deliver}
 	for _, d := range ds {
 		p.own = p.own || d.Own
+		if d.Stamp != nil {
+			p.from, p.fields = d.Stamp.ReversePath, d.Stamp.Fields
+		}
 		switch d.Action {
 		case rules.Absorb:
 			p.remove = append(p.remove, d.Recipient.Addr)
@@ -65,9 +72,37 @@ func planFor(ds []rules.Decision) plan {
 		}
 	}
 	if len(ds) > 0 && len(p.remove) == len(ds) {
-		p = plan{verdict: rules.Absorb}
+		return plan{verdict: rules.Absorb}
+	}
+	if p.verdict == rules.Deliver {
+		p.redirect(ds)
 	}
 	return p
+}
+
+// redirect takes the tags off recipients. Who is named without one, too, simply gets it: Postfix
+// drops a recipient that is added after it was taken off.
+func (p *plan) redirect(ds []rules.Decision) {
+	for _, d := range ds {
+		if d.To == "" || d.Action == rules.Absorb {
+			continue
+		}
+		p.remove = append(p.remove, d.Recipient.Addr)
+		plain := func(addr string) bool { return sameAddress(addr, d.To) }
+		switch {
+		case slices.ContainsFunc(ds, func(o rules.Decision) bool { return plain(o.Recipient.Addr) }):
+			p.remove = slices.DeleteFunc(p.remove, plain)
+		case !slices.ContainsFunc(p.add, plain):
+			p.add = append(p.add, d.To)
+		}
+	}
+}
+
+// sameAddress tells whether mail to a gets where mail to b does, for all that is known: local
+// parts may differ in case alone (RFC 5321 §2.4).
+func sameAddress(a, b string) bool {
+	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
+	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
 // tag is the value of the X-Breakwater field.
@@ -90,8 +125,8 @@ func ascii(s string, n int) string {
 	return s[:min(len(s), n)]
 }
 
-// apply tells the MTA. marks are fields of ours that came from outside.
-func (p plan) apply(m *milter.Modifier, marks []string) (milter.Response, error) {
+// apply tells the MTA. marks are fields of ours that came from outside, params those of MAIL.
+func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response, error) {
 	switch p.verdict {
 	case rules.Absorb:
 		return keep{milter.RespDiscard}, nil
@@ -111,10 +146,24 @@ func (p plan) apply(m *milter.Modifier, marks []string) (milter.Response, error)
 			return nil, err
 		}
 	}
+	for _, r := range p.add {
+		// NOTIFY and ORCPT of the RCPT are lost (RFC 3461 §4). A report's have nothing to say.
+		if err := m.AddRecipient(r); err != nil {
+			return nil, err
+		}
+	}
+	if p.from != "" {
+		if err := changeFrom(m, p.from, params); err != nil {
+			return nil, err
+		}
+	}
 	if p.tag != "" {
+		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.tag})
+	}
+	for _, f := range slices.Backward(p.fields) {
 		// Index 1 is behind the MTA's own Received; the blank is ours to write, since
 		// leading white space was negotiated.
-		if err := m.InsertHeader(1, ours, " "+p.tag); err != nil {
+		if err := m.InsertHeader(1, f.Name, " "+f.Value); err != nil {
 			return nil, err
 		}
 	}
@@ -124,6 +173,16 @@ func (p plan) apply(m *milter.Modifier, marks []string) (milter.Response, error)
 		}
 	}
 	return keep{milter.RespAccept}, nil
+}
+
+// changeFrom changes the reverse-path. Sendmail forgets the parameters of MAIL then, and has to
+// be told them again, as a second string.
+func changeFrom(m *milter.Modifier, addr string, params []string) error {
+	value := "<" + addr + ">"
+	if len(params) > 0 {
+		value += "\x00" + strings.Join(params, " ")
+	}
+	return m.ChangeFrom(value)
 }
 
 // reply is a response of our own words. MTAs take a single % for a macro: Postfix eats it,

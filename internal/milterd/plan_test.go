@@ -77,6 +77,34 @@ func checkPlan(t *testing.T, ds []rules.Decision) {
 	}
 }
 
+// TestRedirect takes tags off. Whoever is to get the message is left with one address.
+func TestRedirect(t *testing.T) {
+	d := func(addr, to string, a rules.Action) rules.Decision {
+		return rules.Decision{Recipient: message.Recipient{Addr: addr}, To: to, Action: a}
+	}
+	tests := []struct {
+		name        string
+		ds          []rules.Decision
+		remove, add []string
+	}{
+		{"one", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Deliver)}, []string{"u1+t@a.test"}, []string{"u1@a.test"}},
+		{"quarantined", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Quarantine)}, []string{"u1+t@a.test"}, []string{"u1@a.test"}},
+		{"two tags of one", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Deliver), d("prvs=t=u1@A.test", "u1@A.test", rules.Tag)}, []string{"u1+t@a.test", "prvs=t=u1@A.test"}, []string{"u1@a.test"}},
+		{"with its plain address", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Deliver), d("u1@a.test", "", rules.Deliver)}, []string{"u1+t@a.test"}, nil},
+		{"whose plain address is absorbed", []rules.Decision{d("u1@a.test", "", rules.Absorb), d("u1+t@a.test", "u1@a.test", rules.Deliver)}, []string{"u1+t@a.test"}, nil},
+		{"whose tagged address is absorbed", []rules.Decision{d("u1@a.test", "", rules.Deliver), d("u1+t@a.test", "u1@a.test", rules.Absorb)}, []string{"u1+t@a.test"}, nil},
+		{"another mailbox by its case", []rules.Decision{d("U1@a.test", "", rules.Absorb), d("u1+t@a.test", "u1@a.test", rules.Deliver)}, []string{"U1@a.test", "u1+t@a.test"}, []string{"u1@a.test"}},
+		{"refused", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Reject)}, nil, nil},
+		{"absorbed", []rules.Decision{d("u1+t@a.test", "u1@a.test", rules.Absorb)}, nil, nil},
+	}
+	for _, tt := range tests {
+		p := planFor(tt.ds)
+		if !slices.Equal(p.remove, tt.remove) || !slices.Equal(p.add, tt.add) {
+			t.Errorf("%s: off %q, on %q", tt.name, p.remove, p.add)
+		}
+	}
+}
+
 func actionsOf(ds []rules.Decision) (as []rules.Action) {
 	for _, d := range ds {
 		as = append(as, d.Action)

@@ -37,8 +37,9 @@ type Server struct {
 	// true of Judge is true of it.
 	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
 	// Refuse may refuse a recipient as soon as it is named, and says why: the reply is 550 5.7.1.
-	// env has neither recipients nor, with Postfix, a queue ID. nil refuses nobody; it may panic,
-	// or not return in time: both refuse nobody.
+	// env has no recipients, and with Postfix no queue ID before one was accepted. It is not
+	// asked about local mail. nil refuses nobody; it may panic, or not return in time: both
+	// refuse nobody.
 	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
 	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.
 	Done func(Outcome)
@@ -67,10 +68,11 @@ type Server struct {
 	idle     chan struct{} // made by Shutdown, closed when the last connection has ended
 }
 
-// Outcome is what was decided about a message.
+// Outcome is what was decided about a message, or about a recipient that was refused when it was named.
 type Outcome struct {
 	Message   *message.Message
 	Decisions []rules.Decision // as carried out
+	Named     bool             // the one recipient was refused at RCPT; Message is its envelope alone
 	Err       error            // why OnError held; nil otherwise
 	Took      time.Duration    // from the end of the message on
 }
@@ -94,7 +96,8 @@ func (s *Server) log() *slog.Logger {
 
 // What we ask of the MTA. Few actions, since it drops a filter that asks for what it did not offer.
 const (
-	actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptRemoveRcpt | milter.OptQuarantine | milter.OptSetSymList
+	actions = milter.OptAddHeader | milter.OptChangeHeader | milter.OptChangeFrom | milter.OptAddRcpt | milter.OptRemoveRcpt |
+		milter.OptQuarantine | milter.OptSetSymList
 
 	// An event without an answer costs half the time. RCPT is answered, so that a recipient
 	// can be refused there.

@@ -24,15 +24,15 @@ type session struct {
 	server *Server
 	conn   *conn
 
-	client netip.Addr
-	helo   string
-	daemon string
+	connection message.Envelope // what is known of all its messages
+	params     []string         // of the last MAIL, such as RET=HDRS
 
 	// of the message in hand
 	env    message.Envelope
 	marks  []string // names of fields that only we may write, as often as they came
 	spool  *spool
 	failed error // our own failure, so far
+	mute   bool  // Refuse has failed, and is not asked again
 }
 
 func newSession(s *Server, c *conn) *session {
@@ -43,7 +43,7 @@ func newSession(s *Server, c *conn) *session {
 
 // reset forgets the message in hand.
 func (s *session) reset() {
-	s.env, s.marks = message.Envelope{}, nil
+	s.env, s.marks, s.mute = message.Envelope{}, nil, false
 	if s.spool != nil {
 		s.spool.release()
 		s.spool = nil
@@ -71,19 +71,25 @@ func (s *session) queueID(m *milter.Modifier) {
 
 // Connect begins a connection. Sendmail and Postfix write IPv6 addresses differently, and
 // some only in a macro.
-func (s *session) Connect(_, _ string, _ uint16, addr net.IP, m *milter.Modifier) (milter.Response, error) {
-	s.daemon = m.Macros["{daemon_name}"]
+func (s *session) Connect(host, _ string, port uint16, addr net.IP, m *milter.Modifier) (milter.Response, error) {
 	client, ok := netip.AddrFromSlice(addr)
 	if !ok {
 		client, _ = netip.ParseAddr(strings.TrimPrefix(m.Macros["{client_addr}"], "IPv6:"))
 	}
-	s.client = client.Unmap().WithZone("") // no network contains an address with a zone
+	client = client.Unmap().WithZone("") // no network contains an address with a zone
+	s.connection = message.Envelope{Client: client, DaemonName: m.Macros["{daemon_name}"], Host: m.Macros["j"], Local: local(host, port, client)}
 	return nil, nil
+}
+
+// local tells whether a connection is Postfix's way of asking about mail that did not come by
+// SMTP: its cleanup says so of sendmail(1) and of bounces. A client that really is connected has a port.
+func local(host string, port uint16, client netip.Addr) bool {
+	return host == "localhost" && port == 0 && client.IsLoopback()
 }
 
 // Helo comes again after STARTTLS.
 func (s *session) Helo(name string, _ *milter.Modifier) (milter.Response, error) {
-	s.helo = name
+	s.connection.Helo = name
 	return nil, nil
 }
 
@@ -91,19 +97,21 @@ func (s *session) Helo(name string, _ *milter.Modifier) (milter.Response, error)
 func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	s.reset()
 	s.conn.setBusy(true)
-	s.env = message.Envelope{
-		Client: s.client, Helo: s.helo, DaemonName: s.daemon,
-		AuthUser: m.Macros["{auth_authen}"], ReversePath: withoutRoute(from),
-	}
+	s.env = s.connection
+	s.env.AuthUser, s.env.ReversePath = m.Macros["{auth_authen}"], withoutRoute(from)
 	s.queueID(m)
 	s.spool = newSpool(s.server)
 	return nil, nil
 }
 
-// RcptTo collects a recipient.
+// RcptTo collects a recipient, or refuses it.
 func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
-	s.env.Recipients = append(s.env.Recipients, message.Recipient{Addr: withoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]})
+	rcpt := message.Recipient{Addr: withoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]}
+	if text, refused := s.refuse(rcpt); refused {
+		return reply("550 5.7.1", text), nil
+	}
+	s.env.Recipients = append(s.env.Recipients, rcpt)
 	return milter.RespContinue, nil
 }
 

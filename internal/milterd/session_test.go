@@ -27,7 +27,7 @@ func TestNothingIsLost(t *testing.T) {
 					t.Errorf("%+v", res)
 				}
 				want := message.Envelope{
-					QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: "ann", DaemonName: "MSA", ReversePath: m.From,
+					QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: "ann", DaemonName: "MSA", Host: client.Host, ReversePath: m.From,
 					Recipients: []message.Recipient{{Addr: m.To[0], Mailer: "virtual"}, {Addr: m.To[1], Mailer: "virtual"}},
 				}
 				if env := got.messages[i].Envelope; !reflect.DeepEqual(env, want) {
@@ -96,6 +96,30 @@ func TestSourceRoutes(t *testing.T) {
 	res := send(t, dial(t, addr, client.Options{}), m)
 	if env := got.messages[0].Envelope; env.ReversePath != "ann@example.net" || env.Recipients[1].Addr != "u2@example.test" || !reflect.DeepEqual(res.Deleted, []string{"u2@example.test"}) {
 		t.Errorf("%+v, %+v", env, res)
+	}
+}
+
+// TestLocal: what Postfix's cleanup says of mail that did not come by SMTP, and what it does not.
+func TestLocal(t *testing.T) {
+	for connect, want := range map[string]bool{
+		"localhost\x004\x00\x00127.0.0.1\x00": true, "localhost\x006\x00\x00IPv6:::1\x00": true,
+		"localhost\x004\x09\xdd127.0.0.1\x00": false, "host\x004\x00\x00127.0.0.1\x00": false,
+		"localhost\x004\x00\x00192.0.2.1\x00": false, "localhost\x00U": false,
+	} {
+		addr, got := start(t, &Server{Refuse: func(context.Context, message.Envelope, message.Recipient) (string, bool) { return "no", true }})
+		c := rawDial(t, addr)
+		c.negotiate()
+		c.put('D', "Cj\x00mx.example.test\x00")
+		c.put('C', connect)
+		for _, p := range whole("x", "u1@example.test") {
+			if c.put(p[4], string(p[5:])); p[4] == 'R' {
+				c.want(map[bool]byte{true: 'c', false: 'y'}[want])
+			}
+		}
+		c.want('a')
+		if o := got.outcomes[len(got.outcomes)-1].Message; o.Local != want || o.Host != "mx.example.test" {
+			t.Errorf("%q: %+v", connect, o.Envelope)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	begun := time.Now()
 	msg, ds, err := s.judge(begun)
 	ds, keepErr := s.absorb(msg, settle(ds))
-	resp, lost := planFor(ds).apply(m, s.marks) // lost: the MTA is gone, and will ask again
+	resp, lost := planFor(ds).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
 	s.done(Outcome{Message: msg, Decisions: ds, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)})
 	return resp, lost
 }
@@ -36,7 +36,7 @@ func (s *session) judge(at time.Time) (*message.Message, []rules.Decision, error
 	}
 	ds = make([]rules.Decision, len(s.env.Recipients))
 	for i, r := range s.env.Recipients {
-		ds[i] = rules.Failed(r, "", s.server.OnError)
+		ds[i] = rules.Failed(&s.env, r, "", s.server.OnError)
 	}
 	return &message.Message{Envelope: s.env, At: at}, ds, err
 }
@@ -98,10 +98,43 @@ func (s *session) absorb(m *message.Message, ds []rules.Decision) ([]rules.Decis
 	}
 	for i, d := range ds {
 		if d.Action == rules.Absorb {
-			ds[i] = rules.Failed(d.Recipient, d.Class, instead)
+			ds[i] = rules.Failed(&m.Envelope, d.Recipient, d.Class, instead)
+			ds[i].To, ds[i].Stamp = d.To, d.Stamp
 		}
 	}
 	return settle(ds), fmt.Errorf("absorb: %w", err)
+}
+
+// refuse asks whether a recipient is refused, and what the peer is told.
+func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
+	if s.server.Refuse == nil || s.spool == nil || s.failed != nil || s.mute || s.env.Local {
+		return "", false
+	}
+	begun, env := time.Now(), s.env
+	env.Recipients = nil
+	type answer struct {
+		text    string
+		refused bool
+	}
+	a, err := within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (a answer, err error) {
+		a.text, a.refused = s.server.Refuse(ctx, env, rcpt)
+		return a, nil
+	})
+	if err != nil {
+		s.mute = true // or each of a thousand recipients takes that long
+		s.server.log().Error("refuse recipient", "qid", env.QueueID, "err", err)
+	}
+	if !a.refused {
+		return "", false
+	}
+	env.Recipients = []message.Recipient{rcpt}
+	s.done(Outcome{
+		Message:   &message.Message{Envelope: env, At: begun.UTC().Round(0)},
+		Decisions: []rules.Decision{{Recipient: rcpt, Action: rules.Reject, Reason: "refused at RCPT", Rule: rules.Source{File: "refuse"}, Text: a.text}},
+		Named:     true,
+		Took:      time.Since(begun),
+	})
+	return a.text, true
 }
 
 // done tells what was decided. A panic there must not cost the MTA its answer.

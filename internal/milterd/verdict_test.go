@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,7 @@ import (
 
 	"breakwater/internal/message"
 	"breakwater/internal/milterd/client"
+	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 )
 
@@ -53,6 +55,156 @@ func TestActions(t *testing.T) {
 				t.Errorf("%+v", o)
 			}
 		})
+	}
+}
+
+// TestStamp: mail that leaves gets its stamp if anybody gets it, and else nothing.
+func TestStamp(t *testing.T) {
+	stamp := &origin.Stamp{ReversePath: "ann+t@example.net", Fields: []message.Field{{Name: "Message-ID", Value: "<1@example.net>"}, {Name: "X-Breakwater-Token", Value: "a\r\n\tb"}}}
+	plain := client.Result{
+		Verdict: client.Accept, From: "<ann+t@example.net>", Params: "RET=HDRS BODY=8BITMIME",
+		Changed:  []client.Field{{Index: 1, Name: "X-Breakwater-Token"}},
+		Inserted: []client.Field{{Index: 1, Name: "X-Breakwater-Token", Value: " a\n\tb"}, {Index: 1, Name: "Message-ID", Value: " <1@example.net>"}},
+		Deleted:  []string{"u1+t@example.test"}, Added: []string{"u1@example.test"},
+	}
+	tests := []struct {
+		actions []rules.Action
+		change  func(*client.Result)
+	}{
+		{[]rules.Action{rules.Deliver}, func(*client.Result) {}},
+		{[]rules.Action{rules.Tag}, func(r *client.Result) {
+			r.Inserted = slices.Insert(r.Inserted, 0, client.Field{Index: 1, Name: "X-Breakwater", Value: " class=personal; action=tag; rule=x.toml:3"})
+		}},
+		{[]rules.Action{rules.Quarantine}, func(r *client.Result) { r.Quarantined = "breakwater: test (x.toml:3)" }},
+		{[]rules.Action{rules.Deliver, rules.Absorb}, func(r *client.Result) { r.Deleted = []string{"u2@example.test", "u1+t@example.test"} }},
+		{[]rules.Action{rules.Absorb}, func(r *client.Result) { *r = client.Result{Verdict: client.Discard} }},
+		{[]rules.Action{rules.Reject}, func(r *client.Result) { *r = client.Result{Verdict: client.Reply, Reply: "550 5.7.1 test"} }},
+		{[]rules.Action{rules.Tempfail}, func(r *client.Result) { *r = client.Result{Verdict: client.Reply, Reply: "451 4.7.1 test"} }},
+	}
+	for _, tt := range tests {
+		for _, archive := range []error{nil, errors.New("disk full")} {
+			addr, _ := start(t, &Server{
+				Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+					ds := all(m, tt.actions...)
+					ds[0].To = "u1@example.test"
+					for i := range ds {
+						ds[i].Stamp = stamp
+					}
+					return ds, nil
+				},
+				Absorb: func(context.Context, *message.Message, []rules.Decision) error { return archive },
+			})
+			want := plain
+			want.Inserted = slices.Clone(plain.Inserted)
+			if tt.change(&want); archive != nil && slices.Contains(tt.actions, rules.Absorb) {
+				want = plain // what can not be absorbed leaves as it should
+			}
+			m := mail("Q", "u1+t@example.test", "u2@example.test")
+			m.Params = []string{"RET=HDRS", "BODY=8BITMIME"}
+			m.Raw = append([]byte("X-Breakwater-Token: foreign\r\n"), m.Raw...)
+			if res := send(t, dial(t, addr, client.Options{}), m); !reflect.DeepEqual(res, want) {
+				t.Errorf("%v, archive %v:\n got %+v\nwant %+v", tt.actions, archive, res, want)
+			}
+		}
+	}
+}
+
+// TestParams: those of one message are not the next one's.
+func TestParams(t *testing.T) {
+	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		ds := all(m, rules.Deliver)
+		ds[0].Stamp = &origin.Stamp{ReversePath: "t@example.net"}
+		return ds, nil
+	}})
+	c := dial(t, addr, client.Options{})
+	for _, params := range [][]string{{"SIZE=7"}, nil, {"RET=FULL", "ENVID=x", ""}} {
+		m := mail("Q", "u1@example.test")
+		m.Params = params
+		if res := send(t, c, m); res.From != "<t@example.net>" || res.Params != strings.TrimSpace(strings.Join(params, " ")) {
+			t.Errorf("%q: %+v", params, res)
+		}
+	}
+}
+
+// TestRefuse refuses recipients as they are named, first, in the middle, last and all.
+func TestRefuse(t *testing.T) {
+	for _, abort := range []bool{true, false} {
+		s := &Server{Refuse: func(_ context.Context, env message.Envelope, rcpt message.Recipient) (string, bool) {
+			if len(env.Recipients) > 0 || env.ReversePath != "ann@example.net" || env.Host != client.Host || rcpt.Mailer != "virtual" {
+				t.Errorf("%+v, %+v", env, rcpt)
+			}
+			return "100% no", strings.HasPrefix(rcpt.Addr, "no")
+		}}
+		addr, got := start(t, s)
+		c := dial(t, addr, client.Options{Abort: abort})
+		for _, to := range []string{"no1 u1", "u1 no1 u2", "u1 no1", "no1", "no1 no2", "u1"} {
+			var named []string
+			for _, name := range strings.Fields(to) {
+				named = append(named, name+"@example.test")
+			}
+			got.messages, got.outcomes = nil, nil
+			res := send(t, c, mail(to, named...))
+			var early, judged []string
+			for _, o := range got.outcomes {
+				for i, r := range o.Message.Recipients {
+					switch d := o.Decisions[i]; {
+					case !o.Named:
+						judged = append(judged, r.Addr)
+					case d.Action == rules.Reject && d.Recipient == r && d.Text == "100% no" && o.Message.QueueID == to:
+						early = append(early, r.Addr)
+					default:
+						t.Errorf("%+v", o)
+					}
+				}
+			}
+			var refused, kept []string
+			for _, addr := range named {
+				if strings.HasPrefix(addr, "no") {
+					refused = append(refused, addr)
+				} else {
+					kept = append(kept, addr)
+				}
+			}
+			if !slices.Equal(res.Refused, refused) || !slices.Equal(early, refused) || !slices.Equal(judged, kept) || (res.Verdict == client.Accept) != (kept != nil) {
+				t.Errorf("%q: %+v, early %q, judged %q", to, res, early, judged)
+			}
+		}
+	}
+}
+
+// TestRefuseFails: then nobody is refused, and it is not asked again about that message.
+func TestRefuseFails(t *testing.T) {
+	hang := make(chan struct{})
+	defer close(hang)
+	for name, fail := range map[string]func(){"panic": func() { panic("oops") }, "hang": func() { <-hang }} {
+		t.Run(name, func(t *testing.T) {
+			asked := make(chan string, 10)
+			addr, got := start(t, &Server{JudgeTimeout: 50 * time.Millisecond, Refuse: func(_ context.Context, _ message.Envelope, r message.Recipient) (string, bool) {
+				asked <- r.Addr
+				fail()
+				return "no", true
+			}})
+			c := dial(t, addr, client.Options{})
+			for i := range 2 {
+				res := send(t, c, mail("Q", "u1@example.test", "u2@example.test"))
+				if res.Verdict != client.Accept || len(res.Refused) > 0 || len(got.messages[i].Recipients) != 2 || got.outcomes[i].Err != nil {
+					t.Errorf("%+v, %+v", res, got.outcomes)
+				}
+			}
+			if len(asked) != 2 || <-asked != "u1@example.test" || <-asked != "u1@example.test" {
+				t.Errorf("asked %d times", len(asked))
+			}
+		})
+	}
+}
+
+// TestLocalMail: what fails about it delivers it.
+func TestLocalMail(t *testing.T) {
+	addr, _ := start(t, &Server{OnError: rules.Tempfail, Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { panic("oops") }})
+	m := mail("Q", "u1@example.test")
+	m.Local = true
+	if res := send(t, dial(t, addr, client.Options{}), m); res.Verdict != client.Accept {
+		t.Errorf("%+v", res)
 	}
 }
 

@@ -142,6 +142,10 @@ func Combine(m *message.Message, ds []Decision) []Decision {
 // for bounces, which are never answered, and for clients that are no relays and will not
 // bounce; a 4xx would feed a storm.
 func calm(m *message.Message, d Decision) Decision {
+	if m.Local && (d.Action == Reject || d.Action == Tempfail) {
+		// Nobody is there to be told: it would be a bounce to ourselves, or none at all.
+		return d.instead(Absorb, string(d.Action)+" of local mail")
+	}
 	relayed := m.ReversePath != "" && len(m.Received) > 0
 	if d.Action == Reject && relayed || d.Action == Tempfail && d.Storm != "" {
 		return d.instead(Absorb, string(d.Action)+" would feed the flood")
@@ -150,9 +154,9 @@ func calm(m *message.Message, d Decision) Decision {
 }
 
 // Failed is the decision where ours could not be made, or not carried out: action is
-// Deliver or Tempfail, "" for Deliver.
-func Failed(rcpt message.Recipient, c classify.Class, action Action) Decision {
-	if action != Tempfail {
+// Deliver or Tempfail, "" for Deliver. Local mail is delivered: nobody would send it again.
+func Failed(env *message.Envelope, rcpt message.Recipient, c classify.Class, action Action) Decision {
+	if action != Tempfail || env.Local {
 		action = Deliver
 	}
 	return Decision{Recipient: rcpt, Action: action, Class: c, Reason: "on_error", Rule: Source{File: "on_error"}}

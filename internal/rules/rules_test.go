@@ -204,6 +204,7 @@ func TestCombine(t *testing.T) {
 		m.ReversePath, m.Received = "a@example.net", []string{"from x by y"}
 	}
 	direct := func(m *message.Message) { m.ReversePath = "a@example.net" }
+	local := func(m *message.Message) { m.Local = true }
 	bounce := func(m *message.Message) { m.Received = []string{"from x by y"} }
 	tests := []struct {
 		name string
@@ -224,6 +225,11 @@ func TestCombine(t *testing.T) {
 		{"tempfail", relay, "tempfail tempfail", "tempfail tempfail"},
 		{"mixed tempfail", relay, "tempfail tag", "absorb tag"},
 		{"tempfail of a storm copy", relay, "tempfail! tempfail!", "absorb absorb"},
+		{"reject of local mail", local, "reject", "absorb"},
+		{"tempfail of local mail", local, "tempfail tempfail", "absorb absorb"},
+		{"other actions on local mail", local, "deliver tag absorb", "deliver tag absorb"},
+		{"quarantine of local mail", local, "quarantine", "quarantine"},
+		{"truncated, rejected, local", func(m *message.Message) { local(m); m.Truncated = true }, "reject", "deliver"},
 		{"truncated", func(m *message.Message) { relay(m); m.Truncated = true }, "absorb deliver", "deliver deliver"},
 		{"truncated, rejected by one", func(m *message.Message) { bounce(m); m.Truncated = true }, "reject deliver", "deliver deliver"},
 	}
@@ -247,6 +253,18 @@ func TestCombine(t *testing.T) {
 				t.Errorf("got %q, want %q", s, tt.want)
 			}
 		})
+	}
+}
+
+func TestFailed(t *testing.T) {
+	for _, tt := range []struct {
+		onError Action
+		local   bool
+		want    Action
+	}{{"", false, Deliver}, {Deliver, false, Deliver}, {Tempfail, false, Tempfail}, {Tempfail, true, Deliver}, {Reject, false, Deliver}} {
+		if d := Failed(&message.Envelope{Local: tt.local}, message.Recipient{}, "", tt.onError); d.Action != tt.want {
+			t.Errorf("%+v: %q", tt, d.Action)
+		}
 	}
 }
 

@@ -25,7 +25,9 @@ type Mail struct {
 	Helo       string
 	AuthUser   string
 	DaemonName string
-	From       string // without angle brackets
+	Local      bool     // it did not come by SMTP, as Postfix says it
+	From       string   // without angle brackets
+	Params     []string // of MAIL, such as RET=HDRS
 	To         []string
 	Mailer     string // {rcpt_mailer} of all recipients
 	Raw        []byte // header, empty line, body
@@ -35,7 +37,7 @@ type Mail struct {
 func MailOf(env message.Envelope, raw []byte) Mail {
 	m := Mail{
 		QueueID: env.QueueID, Client: env.Client, Helo: env.Helo, AuthUser: env.AuthUser, DaemonName: env.DaemonName,
-		From: env.ReversePath, Mailer: "virtual", Raw: raw,
+		Local: env.Local, From: env.ReversePath, Mailer: "virtual", Raw: raw,
 	}
 	for _, r := range env.Recipients {
 		m.To = append(m.To, r.Addr)
@@ -58,7 +60,7 @@ const (
 
 // Field is a header field that the milter inserts, adds, changes or, with an empty Value, deletes.
 type Field struct {
-	Index       int
+	Index       int // among all fields, or of one name those to be changed; -1 is behind the last
 	Name, Value string
 }
 
@@ -68,6 +70,9 @@ type Result struct {
 	Reply       string   // of a Reply at the end
 	Refused     []string // recipients refused at RCPT
 	Deleted     []string // recipients taken off at the end
+	Added       []string // recipients put on at the end
+	From        string   // the new reverse-path in its angle brackets; "" where it stays
+	Params      string   // of the new reverse-path
 	Inserted    []Field
 	Changed     []Field
 	Quarantined string // why; "" if it was not
@@ -89,6 +94,9 @@ type Conn struct {
 	greeted  Mail // whose CONNECT and HELO were sent
 	begun    bool
 }
+
+// Host is what the mail server calls itself.
+const Host = "mx.example.test"
 
 // Protocol bits: no answer to an event, and header values with their leading white space.
 const (
@@ -146,7 +154,7 @@ func (c *Conn) send(m Mail, res *Result) error {
 		return err
 	}
 	c.macros('M', "i", m.QueueID, "{auth_authen}", m.AuthUser, "{mail_addr}", m.From)
-	if err := c.event('M', cstrings("<"+m.From+">"), noMail); err != nil {
+	if err := c.event('M', cstrings(append([]string{"<" + m.From + ">"}, m.Params...)...), noMail); err != nil {
 		return err
 	}
 	kept := 0
@@ -179,7 +187,7 @@ func (c *Conn) send(m Mail, res *Result) error {
 
 // greet begins a client's connection, if it is another one than that of the last message.
 func (c *Conn) greet(m Mail) error {
-	if c.begun && c.greeted.Client == m.Client && c.greeted.Helo == m.Helo && c.greeted.DaemonName == m.DaemonName {
+	if c.begun && c.greeted.Client == m.Client && c.greeted.Helo == m.Helo && c.greeted.DaemonName == m.DaemonName && c.greeted.Local == m.Local {
 		return nil
 	}
 	c.greeted, c.begun = m, true
@@ -191,10 +199,14 @@ func (c *Conn) greet(m Mail) error {
 	case addr.Is6():
 		family, text = '6', "IPv6:"+text
 	}
-	c.macros('C', "j", "mx.example.test", "{daemon_name}", m.DaemonName, "{client_addr}", addr.String())
-	data := append(cstrings("client.example.net"), family)
+	host, port := "client.example.net", uint16(2525)
+	if m.Local {
+		host, port, family, text = "localhost", 0, '4', "127.0.0.1"
+	}
+	c.macros('C', "j", Host, "{daemon_name}", m.DaemonName, "{client_addr}", addr.String())
+	data := append(cstrings(host), family)
 	if family != 'U' {
-		data = append(binary.BigEndian.AppendUint16(data, 2525), cstrings(text)...)
+		data = append(binary.BigEndian.AppendUint16(data, port), cstrings(text)...)
 	}
 	if err := c.event('C', data, noConn); err != nil {
 		return err
@@ -248,6 +260,14 @@ func (c *Conn) end(res *Result) error {
 			return nil
 		case '-':
 			res.Deleted = append(res.Deleted, strings.Trim(string(data), "<>\x00"))
+		case '+':
+			addr := strings.TrimSuffix(string(data), ">\x00")
+			res.Added = append(res.Added, strings.TrimPrefix(addr, "<")) // one pair: Postfix loses <<a@b>>
+		case 'e':
+			res.From, res.Params, _ = strings.Cut(strings.TrimSuffix(string(data), "\x00"), "\x00")
+		case 'h':
+			name, value, _ := strings.Cut(string(data), "\x00")
+			res.Inserted = append(res.Inserted, Field{-1, name, strings.TrimSuffix(value, "\x00")})
 		case 'i', 'm':
 			f, err := field(data)
 			if err != nil {
