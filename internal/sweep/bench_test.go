@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"breakwater/internal/lab"
+	"breakwater/internal/sweep/session"
 )
 
 // BenchmarkSweep sweeps a mailbox of 50,000 messages on Dovecot, in a process of its own: the
@@ -29,6 +30,32 @@ func BenchmarkSweep(b *testing.B) {
 			measure(b, srv, c, do)
 		}
 	}
+}
+
+// BenchmarkUnchanged sweeps a mailbox of 100,000 messages on Dovecot, and then again with nothing
+// changed since; and once more with some flags changed, as people do.
+func BenchmarkUnchanged(b *testing.B) {
+	lab.Need(b, "dovecot")
+	h := hitBy(halves, 98_040, 40)
+	srv := lab.Dovecot(b, lab.Mailboxes{})
+	maildir(b, srv, "u1@example.test", h.mails)
+	box := real(b, srv)
+	box.contents()
+	for b.Loop() {
+		c := child{Options: box.options, Dir: b.TempDir()}
+		measure(b, srv, c, "apply")
+		measure(b, srv, c, "again")
+		in := box.session()
+		if _, err := in.Select(b.Context(), "INBOX", false); err != nil {
+			b.Fatal(err)
+		}
+		if err := in.Store(b.Context(), []uint32{1, 2, 3}, session.Add, 0, `\Seen`); err != nil {
+			b.Fatal(err)
+		}
+		in.Close()
+		measure(b, srv, c, "again")
+	}
+	b.ReportMetric(float64(len(h.mails)), "messages")
 }
 
 func measure(b *testing.B, srv *lab.Server, c child, do string) {

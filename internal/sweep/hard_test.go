@@ -1,11 +1,13 @@
 package sweep
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"breakwater/internal/lab"
 	"breakwater/internal/storm"
 	"breakwater/internal/sweep/session"
 )
@@ -287,5 +289,54 @@ func TestRewritten(t *testing.T) {
 	}
 	if n := staying(t, mails); n != want {
 		t.Errorf("%d of 100 stay, not %d", n, want)
+	}
+}
+
+// TestFreed has a copy that stays because it is flagged. When the flag is gone, it goes with the
+// next sweep; as long as it is there, nothing is looked at.
+func TestFreed(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot", "cyrus")
+	boxes := map[string]func(testing.TB) *mailbox{
+		"no CONDSTORE": func(t testing.TB) *mailbox { return memory(t, withMove) },
+		"Dovecot":      servers["Dovecot"], "Cyrus": servers["Cyrus"],
+	}
+	for name, start := range boxes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			mails := append(copies(20), plainMail(20)...)
+			for _, i := range []int{9, 10, 11, 12} {
+				mails[i].flags = []string{`\Flagged`}
+			}
+			b.fill("INBOX", mails)
+			s := b.sweep("[sweep]\nmax_share = 0.9")
+			ctx := context.Background()
+			flag := func(what session.Change, uid uint32, flags ...string) {
+				t.Helper()
+				in := b.session()
+				defer in.Close()
+				if _, err := in.Select(ctx, "INBOX", false); err != nil {
+					t.Fatal(err)
+				}
+				if err := in.Store(ctx, []uint32{uid}, what, 0, flags...); err != nil {
+					t.Fatal(err)
+				}
+			}
+			inbox := func(what string, p *Plan, looked, move int) {
+				t.Helper()
+				if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Looked != looked || f.Move != move {
+					t.Errorf("%s: looked at %d, moves %d, want %d and %d", what, f.Looked, f.Move, looked, move)
+				}
+			}
+			inbox("first", applied(t, s, "run1"), 40, 16)
+			inbox("nothing has changed", applied(t, s, "run2"), 0, 0)
+			flag(session.Add, 30, `\Seen`)
+			inbox("another was read", applied(t, s, "run3"), 0, 0)
+			inbox("nothing has changed since", applied(t, s, "run4"), 0, 0)
+			flag(session.Remove, 13, `\Flagged`)
+			inbox("a flag was taken off", applied(t, s, "run5"), 24, 1)
+			inbox("and now nothing", applied(t, s, "run6"), 0, 0)
+		})
 	}
 }

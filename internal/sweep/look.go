@@ -101,9 +101,13 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		return nil
 	}
 	v := &view{Sweep: s, link: l, folder: fp.Folder, state: now, scratch: newScratch(s.Daemon)}
-	next := &folderState{UIDValidity: now.UIDValidity, Restored: had.Restored}
-	if s.Full {
-		had.UIDNext, had.Tallies, had.Young = 0, nil, ""
+	next := &folderState{UIDValidity: now.UIDValidity, Restored: had.Restored, ModSeq: now.HighestModSeq}
+	held, freed, err := v.held(ctx, &had)
+	if err != nil {
+		return err
+	}
+	if s.Full || freed { // which copies stay is decided anew for all
+		had.UIDNext, had.Tallies, had.Young, held = 0, nil, "", nil
 	}
 	if v.scratch.tallies, err = had.restore(); err != nil {
 		return fmt.Errorf("read state: %w; sweep with --full", err)
@@ -128,8 +132,34 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}
 	next.UIDNext, next.Young = v.next, session.FormatUIDs(v.young)
+	held = append(held, fp.held...)
+	slices.Sort(held)
+	next.Held = session.FormatUIDs(held)
 	fp.next = next
 	return next.keep(v.scratch.tallies, v.latest)
+}
+
+// held reads the flags of copies that stayed because of them: those that still do, and whether
+// somebody has freed one since.
+func (v *view) held(ctx context.Context, had *folderState) (held []uint32, freed bool, err error) {
+	uids, err := session.ParseUIDs(had.Held)
+	if err != nil || had.sameFlags(v.state) {
+		return uids, false, err
+	}
+	err = v.link.with(ctx, func(in *session.Session) error {
+		held, freed = nil, false
+		if err := v.enter(ctx, in); err != nil {
+			return err
+		}
+		return in.Fetch(ctx, uids, session.Nothing, 0, func(m session.Message) error {
+			if protected(m.Flags, v.Rules.Keyword) == "" {
+				freed = true
+			}
+			held = append(held, m.UID)
+			return nil
+		})
+	})
+	return held, freed, err
 }
 
 // view is one folder being looked at.

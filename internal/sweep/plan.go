@@ -146,6 +146,7 @@ type FolderPlan struct {
 	Groups    []Group        `json:"groups,omitempty"`    // what goes, most first
 
 	batches []batch
+	held    []uint32     // those that are protected
 	next    *folderState // what the next sweep begins with
 }
 
@@ -200,6 +201,7 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, size int) {
 				p.Protected = map[string]int{}
 			}
 			p.Protected[c.protected]++
+			p.held = append(p.held, c.uid)
 			continue
 		}
 		if keyword != "" && has(c.flags, keyword) {

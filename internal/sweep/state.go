@@ -26,6 +26,8 @@ type folderState struct {
 	UIDNext     uint32 `json:"uidnext"`            // what has this UID or a later one is new
 	Young       string `json:"young,omitempty"`    // UIDs that were too young
 	Restored    string `json:"restored,omitempty"` // UIDs of what was undone: left alone ever after
+	Held        string `json:"held,omitempty"`     // UIDs of copies that stay because of their flags
+	ModSeq      uint64 `json:"modseq,omitempty"`   // HIGHESTMODSEQ when their flags were read; 0 without CONDSTORE
 	Tallies     []byte `json:"tallies,omitempty"`  // those that still count, each with its length before it
 }
 
@@ -78,7 +80,12 @@ func (s state) of(name string, now session.State) folderState {
 
 // unchanged reports whether nothing is to be looked at.
 func (f *folderState) unchanged(now session.State) bool {
-	return f.UIDNext != 0 && f.UIDNext == now.UIDNext && f.Young == ""
+	return f.UIDNext != 0 && f.UIDNext == now.UIDNext && f.Young == "" && f.sameFlags(now)
+}
+
+// sameFlags reports whether the flags of what is held are known to be as they were.
+func (f *folderState) sameFlags(now session.State) bool {
+	return f.Held == "" || f.ModSeq != 0 && f.ModSeq == now.HighestModSeq
 }
 
 // keep takes over the tallies that can still count at a time.
