@@ -1,10 +1,15 @@
 package lab
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Account is a user of an IMAP server.
@@ -19,6 +24,7 @@ type Mailboxes struct {
 	Capability string    // Dovecot: all that it says it can do; "" for what it can
 	Separator  string    // between the parts of a folder's name: / or ., "" for /
 	Below      bool      // Cyrus: all folders are below INBOX
+	OAuth      string    // Dovecot: the key of tokens, see Token; "" for no OAuth
 }
 
 // Dovecot starts an IMAP server of Dovecot, which keeps Maildirs in Dir/mail. "master", with
@@ -44,8 +50,23 @@ func Dovecot(t testing.TB, o Mailboxes) *Server {
 	if o.Separator != "" {
 		args = append(args, "separator="+o.Separator)
 	}
+	if o.OAuth != "" {
+		args = append(args, "oauth="+o.OAuth)
+	}
 	s.start(t, args...)
 	return s
+}
+
+// Token is a JSON Web Token (RFC 7519) for a user, signed by a key.
+func Token(key, user string, at time.Time) string {
+	part := func(v map[string]any) string {
+		b, _ := json.Marshal(v) // of texts and numbers
+		return base64.RawURLEncoding.EncodeToString(b)
+	}
+	text := part(map[string]any{"alg": "HS256", "typ": "JWT"}) + "." + part(map[string]any{"sub": user, "email": user, "iat": at.Unix(), "exp": at.Add(time.Hour).Unix()})
+	mac := hmac.New(sha256.New, []byte(key))
+	mac.Write([]byte(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
 // Cyrus starts an IMAP server of Cyrus. "cyrus", with password cyrus, may log in for anyone, by

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -49,6 +50,31 @@ func TestMasters(t *testing.T) {
 	wrong.options.Password = "wrong"
 	if _, err := session.Dial(t.Context(), wrong.options); !errors.Is(err, session.ErrLogin) {
 		t.Errorf("wrong password: %v", err)
+	}
+}
+
+// TestTokensReal logs in at a real server with a token instead of a password, by both mechanisms.
+func TestTokensReal(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot")
+	const key = "a key for tokens"
+	srv := lab.Dovecot(t, lab.Mailboxes{OAuth: key})
+	for i, auth := range []string{"oauthbearer", "xoauth2"} {
+		b := real(t, srv)
+		b.options.Auth, b.options.Password = auth, lab.Token(key, "u1@example.test", time.Now())
+		folder := fmt.Sprint("Box", i)
+		b.fill(folder, copies(10))
+		s := b.sweep("")
+		s.Folders = []string{folder}
+		if p := applied(t, s, "run1"); p.Move() != 7 {
+			t.Errorf("%s: %+v", auth, p.Folders)
+		}
+		for name, token := range map[string]string{"another key": lab.Token("other", "u1@example.test", time.Now()), "expired": lab.Token(key, "u1@example.test", time.Now().Add(-2*time.Hour))} {
+			b.options.Password = token
+			if _, err := session.Dial(t.Context(), b.options); !errors.Is(err, session.ErrLogin) {
+				t.Errorf("%s, %s: %v", auth, name, err)
+			}
+		}
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *Session) login(ctx context.Context, o Options) error {
 		case "login":
 			return s.c.Login(who, o.Password).Wait()
 		case "oauthbearer":
-			return s.c.Authenticate(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: who, Token: o.Password}))
+			return s.c.Authenticate(&oauthbearer{sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: who, Token: o.Password})})
 		case "xoauth2":
 			return s.c.Authenticate(&xoauth2{who, o.Password})
 		}
@@ -209,6 +209,12 @@ func (s *Session) capabilities(ctx context.Context) error {
 		return err
 	})
 }
+
+// oauthbearer is the SASL mechanism of RFC 7628. Of an error the server sends a challenge, and says NO
+// only when that is answered (§3.2.3); the library ends the exchange there, as if it were lost.
+type oauthbearer struct{ sasl.Client }
+
+func (*oauthbearer) Next([]byte) ([]byte, error) { return []byte{1}, nil }
 
 // xoauth2 is the SASL mechanism of that name, which has no standard: of an error the server
 // sends a challenge, to be answered with nothing.
