@@ -120,7 +120,7 @@ func (p *player) play(ctx context.Context, t *scenario.Test) error {
 		return err
 	}
 	defer e.Store.Close()
-	if err := e.AssumeIndex(ctx, scenario.Start); err != nil {
+	if err := e.AssumeIndex(ctx, scenario.Start, scenario.Start.Add(origin.Life)); err != nil {
 		return err
 	}
 	n, err := t.Run(ctx, e.Judge)

@@ -265,8 +265,8 @@ func (e *Engine) touch(ctx context.Context, at time.Time, gap bool, more []storm
 }
 
 // AssumeIndex has the index of a scratch store know, as if all mail had been seen for as long as
-// it remembers, and all domains had learned.
-func (e *Engine) AssumeIndex(ctx context.Context, at time.Time) error {
+// it remembers up to a time, and all domains had learned.
+func (e *Engine) AssumeIndex(ctx context.Context, at, until time.Time) error {
 	s := storm.Sighting{}
 	for _, domain := range e.domains(e.Rules()) {
 		s.Counts = append(s.Counts, storm.Count{Key: e.learned(domain), Limit: learning}, storm.Count{Key: e.tagged(domain), Limit: learning})
@@ -277,10 +277,14 @@ func (e *Engine) AssumeIndex(ctx context.Context, at time.Time) error {
 		}
 	}
 	first, _ := origin.Slot(at.Add(-origin.Life))
-	last, _ := origin.Slot(at.Add(origin.Life))
+	last, bit := origin.Slot(until)
 	s = storm.Sighting{At: at}
 	for n := first; n <= last; n++ {
-		s.Counts = append(s.Counts, storm.Count{Key: e.slot(n), Limit: remembered, Marks: ^uint64(0)})
+		marks := ^uint64(0)
+		if n == last {
+			marks = bit - 1
+		}
+		s.Counts = append(s.Counts, storm.Count{Key: e.slot(n), Limit: remembered, Marks: marks})
 	}
 	_, err := e.Store.Observe(ctx, s)
 	return err

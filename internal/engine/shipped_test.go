@@ -29,7 +29,7 @@ func TestShipped(t *testing.T) {
 		t.Run(tt.Name, func(t *testing.T) {
 			e := newOriginEngine(t, "")
 			e.Rules = func() *rules.Set { return set }
-			if err := e.AssumeIndex(t.Context(), scenario.Start); err != nil {
+			if err := e.AssumeIndex(t.Context(), scenario.Start, scenario.Start.Add(30*day)); err != nil {
 				t.Fatal(err)
 			}
 			if n, err := tt.Run(t.Context(), e.Judge); err != nil || n == 0 {

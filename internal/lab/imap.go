@@ -24,6 +24,7 @@ type Mailboxes struct {
 	Capability string    // Dovecot: all that it says it can do; "" for what it can
 	Separator  string    // between the parts of a folder's name: / or ., "" for /
 	Below      bool      // Cyrus: all folders are below INBOX
+	Submit     int       // Dovecot: SMTP port for what Sieve scripts send
 	OAuth      string    // Dovecot: the key of tokens, see Token; "" for no OAuth
 }
 
@@ -49,6 +50,9 @@ func Dovecot(t testing.TB, o Mailboxes) *Server {
 	}
 	if o.Separator != "" {
 		args = append(args, "separator="+o.Separator)
+	}
+	if o.Submit != 0 {
+		args = append(args, fmt.Sprint("submit=", o.Submit))
 	}
 	if o.OAuth != "" {
 		args = append(args, "oauth="+o.OAuth)

@@ -66,7 +66,7 @@ type Options struct {
 
 // Server is a running mail server.
 type Server struct {
-	Kind string // postfix, sendmail, dovecot or cyrus
+	Kind string // the name of its file in servers, such as postfix
 	Dir  string
 	Port int // of SMTP on loopback; of submission is the next one; or of IMAP
 }
@@ -203,7 +203,7 @@ func Ports(t testing.TB, n int) int {
 
 // Log is the last of what the server logged.
 func (s *Server) Log() string {
-	name := map[string]string{"postfix": "maillog", "sendmail": "log", "dovecot": "log", "cyrus": "log"}[s.Kind]
+	name := map[string]string{"postfix": "maillog", "sendmail": "log", "dovecot": "log", "cyrus": "log", "exim": "exim-mainlog", "opensmtpd": "log", "courier": "log"}[s.Kind]
 	b, err := os.ReadFile(filepath.Join(s.Dir, name))
 	if err != nil {
 		return err.Error()

@@ -18,9 +18,14 @@ type Delivery struct {
 	Raw      []byte
 }
 
-// Sink is an LMTP server (RFC 2033) that keeps what is delivered to it.
+// Sink is an LMTP (RFC 2033) and SMTP server that keeps what is delivered to it.
 type Sink struct {
 	Port int
+
+	// Refuse returns the reply by which a recipient is refused; "" if it is not. Take is given each
+	// delivery. Both are set before the first connection; nil: none is refused, and nothing else done.
+	Refuse func(to string) string
+	Take   func(Delivery)
 
 	mu  sync.Mutex
 	got []Delivery
@@ -67,6 +72,7 @@ func (s *Sink) serve(c net.Conn) {
 	say("220 sink.example.test LMTP")
 	var from string
 	var to []string
+	lmtp := false
 	for {
 		c.SetDeadline(time.Now().Add(5 * time.Minute))
 		line, err := tr.ReadLine()
@@ -75,15 +81,26 @@ func (s *Sink) serve(c net.Conn) {
 		}
 		verb, rest, _ := strings.Cut(line, " ")
 		switch strings.ToUpper(verb) {
-		case "LHLO":
+		case "LHLO", "EHLO":
+			lmtp = strings.EqualFold(verb, "LHLO")
 			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8")
 		case "MAIL":
 			from, to = path(rest), nil
 			say("250 2.1.0 ok")
 		case "RCPT":
+			if s.Refuse != nil {
+				if reply := s.Refuse(path(rest)); reply != "" {
+					say(reply)
+					break
+				}
+			}
 			to = append(to, path(rest))
 			say("250 2.1.5 ok")
 		case "DATA":
+			if len(to) == 0 {
+				say("554 5.5.1 no recipients")
+				break
+			}
 			say("354 go on")
 			w.Flush()
 			raw, err := dotted(r)
@@ -95,8 +112,13 @@ func (s *Sink) serve(c net.Conn) {
 				s.got = append(s.got, Delivery{from, addr, raw})
 			}
 			s.mu.Unlock()
-			for range to {
-				say("250 2.0.0 ok")
+			for i, addr := range to {
+				if s.Take != nil {
+					s.Take(Delivery{from, addr, raw})
+				}
+				if lmtp || i == 0 {
+					say("250 2.0.0 ok")
+				}
 			}
 		case "QUIT":
 			say("221 2.0.0 bye")
@@ -196,6 +218,11 @@ func (s *Session) Send(from string, to []string, raw []byte) (code int, text str
 		s.Do("RSET")
 		return code, text
 	}
+	return s.Data(raw)
+}
+
+// Data sends the message of a transaction whose recipients are named, and returns the reply.
+func (s *Session) Data(raw []byte) (code int, text string) {
 	if code, text = s.Do("DATA"); code != 354 {
 		return code, text
 	}
