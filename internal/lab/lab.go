@@ -1,5 +1,5 @@
-// Package lab runs real mail servers for tests: private instances of Postfix, Sendmail, Dovecot
-// and Cyrus, with their whole state in a folder, and the peers that tests need around them.
+// Package lab runs real mail servers for tests: private instances of Postfix, Sendmail, Exim,
+// OpenSMTPD, Courier, Dovecot and Cyrus, with their whole state in a folder, and the peers that tests need around them.
 //
 // The servers come from Debian's packages; lab.sh says how.
 package lab
