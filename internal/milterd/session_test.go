@@ -123,6 +123,20 @@ func TestLocal(t *testing.T) {
 	}
 }
 
+// TestNullReversePath is written with brackets, or without.
+func TestNullReversePath(t *testing.T) {
+	for _, path := range []string{"<>", ""} {
+		addr, got := start(t, &Server{})
+		c := rawDial(t, addr)
+		c.negotiate()
+		c.play(packet('M', path+"\x00"), packet('R', "<u1@example.test>\x00"), packet('N', ""), packet('E', ""))
+		c.want('a')
+		if o := got.outcomes[0]; o.Err != nil || o.Message.ReversePath != "" || len(o.Message.Recipients) != 1 {
+			t.Errorf("%q: %+v", path, o)
+		}
+	}
+}
+
 func TestForeignMarks(t *testing.T) {
 	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) { return all(m, rules.Tag), nil }})
 	m := mail("Q", "u1@example.test")
