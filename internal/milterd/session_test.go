@@ -104,7 +104,7 @@ func TestLocal(t *testing.T) {
 	for connect, want := range map[string]bool{
 		"localhost\x004\x00\x00127.0.0.1\x00": true, "localhost\x006\x00\x00IPv6:::1\x00": true,
 		"localhost\x004\x09\xdd127.0.0.1\x00": false, "host\x004\x00\x00127.0.0.1\x00": false,
-		"localhost\x004\x00\x00192.0.2.1\x00": false, "localhost\x00U": false,
+		"localhost\x004\x00\x00192.0.2.1\x00": false, "localhost\x00U": true, "unknown\x00U": false,
 	} {
 		addr, got := start(t, &Server{Refuse: func(context.Context, message.Envelope, message.Recipient) (string, bool) { return "no", true }})
 		c := rawDial(t, addr)
