@@ -16,9 +16,11 @@ import (
 type Delivery struct {
 	From, To string // as the mail server wrote it
 	Raw      []byte
+	Params   string // of MAIL
 }
 
-// Sink is an LMTP server (RFC 2033) that keeps what is delivered to it.
+// Sink is an LMTP server (RFC 2033) that keeps what is delivered to it, and refuses recipients
+// whose names begin with "refused".
 type Sink struct {
 	Port int
 
@@ -65,7 +67,7 @@ func (s *Sink) serve(c net.Conn) {
 		}
 	}
 	say("220 sink.example.test LMTP")
-	var from string
+	var from, params string
 	var to []string
 	for {
 		c.SetDeadline(time.Now().Add(5 * time.Minute))
@@ -76,11 +78,16 @@ func (s *Sink) serve(c net.Conn) {
 		verb, rest, _ := strings.Cut(line, " ")
 		switch strings.ToUpper(verb) {
 		case "LHLO":
-			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8")
+			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SMTPUTF8")
 		case "MAIL":
 			from, to = path(rest), nil
+			_, params, _ = strings.Cut(rest, "> ")
 			say("250 2.1.0 ok")
 		case "RCPT":
+			if strings.HasPrefix(path(rest), "refused") {
+				say("550 5.1.1 no such mailbox")
+				break
+			}
 			to = append(to, path(rest))
 			say("250 2.1.5 ok")
 		case "DATA":
@@ -92,7 +99,7 @@ func (s *Sink) serve(c net.Conn) {
 			}
 			s.mu.Lock()
 			for _, addr := range to {
-				s.got = append(s.got, Delivery{from, addr, raw})
+				s.got = append(s.got, Delivery{from, addr, raw, params})
 			}
 			s.mu.Unlock()
 			for range to {
@@ -196,6 +203,11 @@ func (s *Session) Send(from string, to []string, raw []byte) (code int, text str
 		s.Do("RSET")
 		return code, text
 	}
+	return s.Data(raw)
+}
+
+// Data sends the message of a transaction that was begun, and returns the reply to it.
+func (s *Session) Data(raw []byte) (code int, text string) {
 	if code, text = s.Do("DATA"); code != 354 {
 		return code, text
 	}
