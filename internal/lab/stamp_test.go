@@ -209,13 +209,20 @@ func TestStampTags(t *testing.T) {
 			Need(t, srv.name)
 			f := newFilter(t, &milterd.Server{Judge: stamps(origin.NoTag)})
 			sink := NewSink(t)
-			s := srv.start(t, Options{
+			o := Options{
 				Milter: f.listen, LMTP: sink.Port, Domains: []string{"mailboxes.test", "elsewhere.test"}, Mailboxes: []string{"ann.lee@example.test", "u2@example.test", "prvs=1234abcdef=x@elsewhere.test"},
 				Settings: map[string]string{"recipient_delimiter": "+", "virtual_mailbox_domains": "example.test elsewhere.test"},
-				Local:    []string{"example.test"}, Aliases: "ann.lee: ann.lee@mailboxes.test\nu2: u2@mailboxes.test\n", Macros: setup.SendmailPrvs([]string{"example.test"}),
-			})
+				Local:    []string{"example.test"}, Aliases: "ann.lee: ann.lee@mailboxes.test\nu2: u2@mailboxes.test\n",
+			}
+			s := srv.start(t, o)
+			if code, text := Dial(t, s.Addr()).Send("", []string{ring.Tagged("u2@example.test", origin.Prvs, time.Now())}, []byte("Subject: x\r\n\r\n")); code != 550 {
+				t.Errorf("unprepared, it takes the prvs form: %d %s", code, text)
+			}
 			if s.Kind == "postfix" {
 				setupPostfix(t, s, f.listen, "--prvs", "example.test")
+			} else {
+				o.Macros = setup.SendmailPrvs([]string{"example.test"})
+				s = srv.start(t, o)
 			}
 			const ann = "ann.lee@example.test"
 			sub, prvs := ring.Tagged(ann, origin.SubAddress, time.Now()), ring.Tagged(ann, origin.Prvs, time.Now())
@@ -276,4 +283,135 @@ func setupPostfix(t *testing.T, s *Server, milter string, args ...string) {
 		t.Fatalf("setup: %v\n%s", err, out)
 	}
 	s.Run(t, "", "postfix", "reload")
+}
+
+// TestStampRefusal refuses one of two recipients, and all, as they are named, many times over
+// one connection.
+func TestStampRefusal(t *testing.T) {
+	for _, srv := range servers {
+		t.Run(srv.name, func(t *testing.T) {
+			Need(t, srv.name)
+			f := newFilter(t, &milterd.Server{
+				Judge: stamps(origin.NoTag),
+				Refuse: func(_ context.Context, env message.Envelope, r message.Recipient) (string, bool) {
+					return "no tag, 100% sure", env.ReversePath == "" && strings.HasPrefix(r.Addr, "u1@")
+				},
+			})
+			sink := NewSink(t)
+			s := srv.start(t, Options{Milter: f.listen, LMTP: sink.Port, Mailboxes: []string{"u1@example.test", "u2@example.test"}})
+			session := Dial(t, s.Addr())
+			const u1, u2 = "u1@example.test", "u2@example.test"
+			for range 3 {
+				for _, to := range [][]string{{u1}, {u1, u2}, {u2, u1}, {u1, u1}, {u2}} {
+					want := 250
+					if !slices.Contains(to, u2) {
+						want = 550
+					}
+					code, text := session.Send("", to, []byte("Subject: bounce\r\n\r\nbody\r\n"))
+					if code != want || want == 550 && !strings.Contains(text, "no tag, 100% sure") {
+						t.Errorf("%s: %d %s", to, code, text)
+					}
+				}
+			}
+			session.Send("ann@example.net", []string{u1, u2}, []byte("Subject: mail\r\n\r\nbody\r\n"))
+			session.Quit()
+			got := map[string]int{}
+			for _, d := range delivered(t, s, sink, 11) {
+				got[d.From+" "+d.To]++
+			}
+			if want := map[string]int{" " + u2: 9, "ann@example.net " + u1: 1, "ann@example.net " + u2: 1}; !maps.Equal(got, want) {
+				t.Errorf("delivered %v", got)
+			}
+			named := 0
+			for _, o := range f.seen() {
+				if o.Named {
+					named++
+				} else if len(o.Message.Recipients) != 1 && o.Message.ReversePath == "" || o.Message.QueueID == "" {
+					t.Errorf("%+v", o.Message.Envelope)
+				}
+			}
+			if named != 15 {
+				t.Errorf("%d refusals are told, want 15", named)
+			}
+		})
+	}
+}
+
+// TestStampLocal has mail that does not come by SMTP rejected and put off by the judge, and the
+// judge fail: it is absorbed or delivered, and the mail server keeps none of it for later.
+func TestStampLocal(t *testing.T) {
+	var mu sync.Mutex
+	kept := map[string]int{}
+	f := newFilter(t, &milterd.Server{
+		OnError: rules.Tempfail,
+		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			ds := make([]rules.Decision, len(m.Recipients))
+			for i, r := range m.Recipients {
+				ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver, Reason: "test"}
+				switch {
+				case m.Subject == "broken":
+					ds[i] = rules.Failed(&m.Envelope, r, "", rules.Tempfail)
+				case m.Subject == "put off":
+					ds[i].Action = rules.Tempfail
+				case m.Subject == "rejected" || m.ReversePath == "":
+					ds[i].Action = rules.Reject
+				}
+			}
+			return rules.Combine(m, ds), nil
+		},
+		Absorb: func(_ context.Context, m *message.Message, _ []rules.Decision) error {
+			mu.Lock()
+			defer mu.Unlock()
+			kept[m.Subject]++
+			return nil
+		},
+	})
+	const bounce = "Undelivered Mail Returned to Sender"
+	for _, srv := range servers {
+		t.Run(srv.name, func(t *testing.T) {
+			Need(t, srv.name)
+			sink := NewSink(t)
+			s := srv.start(t, Options{
+				Milter: f.listen, LMTP: sink.Port, Mailboxes: []string{"u1@example.test", "refused@example.test"},
+				Settings: map[string]string{"non_smtpd_milters": f.listen, "internal_mail_filter_classes": "bounce"},
+			})
+			before := len(f.seen())
+			clear(kept)
+			arrive := 2
+			if srv.name == "postfix" {
+				for _, subject := range []string{"fine", "rejected", "put off", "broken"} {
+					s.Run(t, "Subject: "+subject+"\n\nbody\n", "sendmail", "-f", "u1@example.test", "-i", "u1@example.test")
+				}
+				s.Run(t, "Subject: fine\n\nbody\n", "sendmail", "-f", "u1@example.test", "-i", "refused@example.test") // makes a bounce
+			} else {
+				const sendmail = "/usr/libexec/sendmail/sendmail -C "
+				for _, subject := range []string{"fine", "rejected", "put off", "broken"} {
+					// By -bs it asks; it does not like to be told all at once.
+					lines := "'EHLO x' 'MAIL FROM:<u1@example.test>' 'RCPT TO:<u1@example.test>' DATA 'Subject: " + subject + "' '' body . QUIT"
+					s.Run(t, "", "bash", "-c", "for l in "+lines+`; do sleep .1; printf '%s\r\n' "$l"; done | `+sendmail+s.Dir+"/sendmail.cf -bs")
+				}
+				// By -bm it does not ask, nor of the bounce that it makes.
+				s.Run(t, "Subject: rejected\n\nbody\n", "bash", "-c", sendmail+s.Dir+"/sendmail.cf -bm -i -f u1@example.test u1@example.test refused@example.test")
+				arrive = 4
+			}
+			for deadline := time.Now().Add(20 * time.Second); len(f.seen()) < before+4 && time.Now().Before(deadline); {
+				time.Sleep(20 * time.Millisecond)
+			}
+			delivered(t, s, sink, arrive)
+			want := map[string]int{"rejected": 1, "put off": 1}
+			if srv.name == "postfix" {
+				want[bounce] = 1
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !maps.Equal(kept, want) {
+				t.Errorf("absorbed %v, want %v", kept, want)
+			}
+			for _, o := range f.seen()[before:] {
+				if !o.Message.Local || o.Message.QueueID == "" || o.Message.Host != "mx.example.test" {
+					t.Errorf("%+v", o.Message.Envelope)
+				}
+			}
+		})
+	}
 }
