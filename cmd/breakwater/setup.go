@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +23,7 @@ import (
 
 func setupCommand() *cobra.Command {
 	var milter string
+	var prvs []string
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Show what Postfix or Sendmail needs, or set it",
@@ -28,14 +32,16 @@ others and for mail of your own users. It changes nothing unless told to.`,
 		Example: `  breakwater setup postfix
   breakwater setup postfix --apply && postfix reload
   breakwater setup postfix --undo && postfix reload
+  breakwater setup postfix --prvs example.org,example.net
   breakwater setup sendmail --milter unix:/run/breakwater/milter.sock`,
 	}
 	cmd.PersistentFlags().StringVar(&milter, "milter", config.Default().Listen[0], "`socket` of breakwater, as the mail server sees it")
-	cmd.AddCommand(setupPostfixCommand(&milter), setupSendmailCommand(&milter))
+	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
+	cmd.AddCommand(setupPostfixCommand(&milter, &prvs), setupSendmailCommand(&milter, &prvs))
 	return cmd
 }
 
-func setupSendmailCommand(milter *string) *cobra.Command {
+func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sendmail",
 		Short:   "Show what sendmail.mc needs",
@@ -46,12 +52,20 @@ func setupSendmailCommand(milter *string) *cobra.Command {
 			if err != nil {
 				return exit{exitUsage, err}
 			}
+			if len(*prvs) > 0 {
+				lines += setup.SendmailPrvs(*prvs)
+			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
 			fmt.Fprintln(cmd.ErrOrStderr(), `
 Put these lines into /etc/mail/sendmail.mc, before MAILER lines, then run
   make -C /etc/mail && systemctl restart sendmail
 Listeners for your own users must be named MSA (as in DAEMON_OPTIONS(`+"`"+`Name=MSA, Port=587')),
-or be listed under submit_daemons in breakwater.toml. Undo: take the lines out again.`)
+or be listed under submit_daemons in breakwater.toml. Undo: take the lines out again.
+
+Mail that programs of this host send by sendmail(1), such as cron and PHP, is asked about when
+submit.cf hands it to the daemon on port 25, as shipped. If a rule file is to say
+all_mail_leaves_here = true, 127.0.0.1 has to be in submit_networks of breakwater.toml, too.
+Sendmail asks nobody about bounces that it makes itself.`)
 			return nil
 		},
 	}
@@ -60,10 +74,11 @@ or be listed under submit_daemons in breakwater.toml. Undo: take the lines out a
 // postfixSetup is `breakwater setup postfix`.
 type postfixSetup struct {
 	dir                        string // Postfix's configuration
+	wishes                     setup.Wishes
 	apply, undo, force, asJSON bool
 }
 
-func setupPostfixCommand(milter *string) *cobra.Command {
+func setupPostfixCommand(milter *string, prvs *[]string) *cobra.Command {
 	s := &postfixSetup{}
 	cmd := &cobra.Command{
 		Use:   "postfix",
@@ -83,7 +98,8 @@ The exit status is 1 if something is left to be set.`,
 			if s.undo {
 				return s.putBack(cmd.OutOrStdout())
 			}
-			return s.run(cmd.OutOrStdout(), *milter)
+			s.wishes = setup.Wishes{Milter: *milter, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			return s.run(cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
@@ -109,7 +125,7 @@ func (s *postfixSetup) postconf(args ...string) (string, error) {
 
 func (s *postfixSetup) read() (p setup.Postfix, err error) {
 	var out [3]string
-	for i, args := range [][]string{{"-h", "smtpd_milters"}, {"-M"}, {"-P"}} {
+	for i, args := range [][]string{setup.Parameters, {"-M"}, {"-P"}} {
 		if out[i], err = s.postconf(args...); err != nil {
 			return p, err
 		}
@@ -117,12 +133,12 @@ func (s *postfixSetup) read() (p setup.Postfix, err error) {
 	return setup.ParsePostfix(out[0], out[1], out[2]), nil
 }
 
-func (s *postfixSetup) run(w io.Writer, milter string) error {
+func (s *postfixSetup) run(w io.Writer) error {
 	p, err := s.read()
 	if err != nil {
 		return err
 	}
-	changes, notes := p.Plan(milter)
+	changes, notes := p.Plan(s.wishes)
 	if s.asJSON {
 		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
 			return err
@@ -157,7 +173,7 @@ func printPlan(w io.Writer, changes []setup.Change, notes []string) {
 		fmt.Fprintf(w, "%s\n\n", c.Line())
 	}
 	for _, n := range notes {
-		fmt.Fprintf(w, "# note: %s\n", n)
+		fmt.Fprintf(w, "# note: %s\n", strings.ReplaceAll(n, "\n", "\n# "))
 	}
 }
 
@@ -168,8 +184,8 @@ const wayBack = "breakwater-undo.json"
 
 // backup is what is needed to undo.
 type backup struct {
-	Before map[string][]byte   `json:"before"`
-	After  map[string][32]byte `json:"after"` // SHA-256
+	Before map[string][]byte   `json:"before"` // null: there was no such file
+	After  map[string][32]byte `json:"after"`  // SHA-256
 }
 
 // set makes the changes. Whatever fails on the way, the files are put back.
@@ -186,15 +202,25 @@ func (s *postfixSetup) set(changes []setup.Change) error {
 		}
 		b.Before[name] = data
 	}
+	for _, c := range changes {
+		if c.File == "" {
+			continue
+		}
+		data, err := os.ReadFile(c.File)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return exit{exitUsage, err}
+		}
+		b.Before[filepath.Base(c.File)] = data
+	}
 	if err := b.write(undo); err != nil {
 		return err
 	}
 	for _, c := range changes {
-		if _, err := s.postconf(c.Args()...); err != nil {
+		if err := s.change(c); err != nil {
 			return errors.Join(err, s.restore(b))
 		}
 	}
-	for _, name := range postfixFiles {
+	for name := range b.Before {
 		data, err := os.ReadFile(filepath.Join(s.dir, name))
 		if err != nil {
 			return err
@@ -202,6 +228,14 @@ func (s *postfixSetup) set(changes []setup.Change) error {
 		b.After[name] = sha256.Sum256(data)
 	}
 	return b.write(undo)
+}
+
+func (s *postfixSetup) change(c setup.Change) error {
+	if c.File != "" {
+		return os.WriteFile(c.File, []byte(c.New), 0o644)
+	}
+	_, err := s.postconf(c.Args()...)
+	return err
 }
 
 func (b backup) write(name string) error {
@@ -225,7 +259,7 @@ func (s *postfixSetup) putBack(w io.Writer) error {
 	if err := json.Unmarshal(data, &b); err != nil {
 		return exit{exitUsage, fmt.Errorf("read %s: %w", undo, err)}
 	}
-	for _, name := range postfixFiles {
+	for _, name := range slices.Sorted(maps.Keys(b.Before)) {
 		now, err := os.ReadFile(filepath.Join(s.dir, name))
 		if err != nil {
 			return exit{exitUsage, err}
@@ -243,16 +277,26 @@ func (s *postfixSetup) putBack(w io.Writer) error {
 
 // restore writes the files as they were and forgets the way back.
 func (s *postfixSetup) restore(b backup) error {
-	for _, name := range postfixFiles {
+	for name, data := range b.Before {
 		path := filepath.Join(s.dir, name)
-		tmp := path + ".breakwater"
-		err := os.WriteFile(tmp, b.Before[name], 0o644)
-		if err == nil {
-			err = os.Rename(tmp, path)
-		}
-		if err != nil {
+		if err := putBack(path, data); err != nil {
 			return fmt.Errorf("put %s back: %w", name, err)
 		}
 	}
 	return os.Remove(filepath.Join(s.dir, wayBack))
+}
+
+// putBack makes a file be as it was; nil is not there.
+func putBack(path string, data []byte) error {
+	if data == nil {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	tmp := path + ".breakwater"
+	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
 }

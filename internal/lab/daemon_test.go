@@ -179,7 +179,7 @@ func (d *daemon) absorbed() []Delivery {
 			d.t.Fatal("archive:", err)
 		}
 		for _, rcpt := range m.Recipients {
-			all = append(all, Delivery{m.ReversePath, rcpt.Addr, m.Raw})
+			all = append(all, Delivery{From: m.ReversePath, To: rcpt.Addr, Raw: m.Raw})
 		}
 	}
 	return all

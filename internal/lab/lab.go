@@ -1,5 +1,6 @@
 // Package lab runs real mail servers for tests: private instances of Postfix, Sendmail, Exim,
-// OpenSMTPD, Courier, Dovecot and Cyrus, with their whole state in a folder, and the peers that tests need around them.
+// OpenSMTPD, Courier, Dovecot and Cyrus, with their whole state in a folder, and the peers that
+// tests need around them.
 //
 // The servers come from Debian's packages; lab.sh says how.
 package lab
@@ -62,6 +63,9 @@ type Options struct {
 	Domains   []string          // hosted; example.test if empty
 	Mailboxes []string          // Postfix: addresses there are
 	Settings  map[string]string // Postfix: main.cf
+	Local     []string          // Sendmail: domains whose users have to be in its aliases
+	Aliases   string            // Sendmail: the file
+	Macros    string            // Sendmail: what stands in its sendmail.mc before the mailers
 }
 
 // Server is a running mail server.
@@ -109,6 +113,11 @@ func Sendmail(t testing.TB, o Options) *Server {
 	}
 	write(t, filepath.Join(s.Dir, "mailertable"), table.String())
 	write(t, filepath.Join(s.Dir, "relay-domains"), strings.Join(o.domains(), "\n")+"\n")
+	write(t, filepath.Join(s.Dir, "aliases"), "postmaster: root\n"+o.Aliases)
+	for _, d := range o.Local {
+		o.Macros += fmt.Sprintf("LOCAL_DOMAIN(`%s')dnl\n", d)
+	}
+	write(t, filepath.Join(s.Dir, "more.m4"), o.Macros)
 	args := []string{fmt.Sprintf("lmtp=%d", o.LMTP)}
 	if o.Milter != "" {
 		args = append(args, "milter="+sendmailSocket(o.Milter), "milter_flags=")
@@ -126,6 +135,18 @@ func (s *Server) Service(t testing.TB, entry string) {
 			t.Fatalf("%s: %v\n%s", args, err, out)
 		}
 	}
+}
+
+// Run runs a command with the server's configuration and returns what it prints. in is its input.
+func (s *Server) Run(t testing.TB, in string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("bash", append([]string{filepath.Join(dir(), "lab.sh"), "exec", s.Kind, s.Dir}, args...)...)
+	cmd.Stdin = strings.NewReader(in)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", args, err, out)
+	}
+	return string(out)
 }
 
 // sendmailSocket writes a socket's name as Sendmail does.

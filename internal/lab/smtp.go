@@ -16,6 +16,7 @@ import (
 type Delivery struct {
 	From, To string // as the mail server wrote it
 	Raw      []byte
+	Params   string // of MAIL
 }
 
 // Sink is an LMTP (RFC 2033) and SMTP server that keeps what is delivered to it.
@@ -70,7 +71,7 @@ func (s *Sink) serve(c net.Conn) {
 		}
 	}
 	say("220 sink.example.test LMTP")
-	var from string
+	var from, params string
 	var to []string
 	lmtp := false
 	for {
@@ -83,9 +84,10 @@ func (s *Sink) serve(c net.Conn) {
 		switch strings.ToUpper(verb) {
 		case "LHLO", "EHLO":
 			lmtp = strings.EqualFold(verb, "LHLO")
-			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8")
+			say("250-sink.example.test\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-DSN\r\n250 SMTPUTF8")
 		case "MAIL":
 			from, to = path(rest), nil
+			_, params, _ = strings.Cut(rest, "> ")
 			say("250 2.1.0 ok")
 		case "RCPT":
 			if s.Refuse != nil {
@@ -109,12 +111,12 @@ func (s *Sink) serve(c net.Conn) {
 			}
 			s.mu.Lock()
 			for _, addr := range to {
-				s.got = append(s.got, Delivery{from, addr, raw})
+				s.got = append(s.got, Delivery{from, addr, raw, params})
 			}
 			s.mu.Unlock()
 			for i, addr := range to {
 				if s.Take != nil {
-					s.Take(Delivery{from, addr, raw})
+					s.Take(Delivery{from, addr, raw, params})
 				}
 				if lmtp || i == 0 {
 					say("250 2.0.0 ok")

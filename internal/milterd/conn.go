@@ -226,7 +226,9 @@ func wellFormed(code milter.Code, data []byte) bool {
 		return !inet || len(data) > end+4
 	case milter.CodeHeader:
 		return end > 0 && bytes.Count(data, []byte{0}) == 2 && data[len(data)-1] == 0
-	case milter.CodeMail, milter.CodeRcpt:
+	case milter.CodeMail: // of its own bounces, Postfix says the null reverse-path without brackets
+		return end >= 0
+	case milter.CodeRcpt:
 		return end > 0
 	case milter.CodeMacro:
 		return len(data) > 0

@@ -39,6 +39,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(slices.Concat(packet('M', "<@r:a>\x00"), packet('R', "<@r:u>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<>\x00RET=HDRS\x00"), packet('R', "<no@x>\x00"), packet('R', "<u>\x00"), packet('R', "<no>\x00ORCPT=x\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('C', "localhost\x004\x00\x00127.0.0.1\x00"), packet('M', "<>\x00"), packet('R', "<no>\x00"), packet('E', "")))
+	f.Add(slices.Concat(packet('M', "\x00"), one[len(packet('M', "<a@example.net>\x00")):]))
 	f.Add(packet('O', offer))
 	f.Add(packet('Q', ""))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -80,19 +80,17 @@ func planFor(ds []rules.Decision) plan {
 	return p
 }
 
-// redirect takes the tags off recipients. Who is named without one, too, simply gets it: Postfix
-// drops a recipient that is added after it was taken off.
+// redirect takes the tags off recipients. Where the plain address was named, too, it stays and is
+// not added: Postfix would deliver twice.
 func (p *plan) redirect(ds []rules.Decision) {
 	for _, d := range ds {
 		if d.To == "" || d.Action == rules.Absorb {
 			continue
 		}
-		p.remove = append(p.remove, d.Recipient.Addr)
 		plain := func(addr string) bool { return sameAddress(addr, d.To) }
-		switch {
-		case slices.ContainsFunc(ds, func(o rules.Decision) bool { return plain(o.Recipient.Addr) }):
-			p.remove = slices.DeleteFunc(p.remove, plain)
-		case !slices.ContainsFunc(p.add, plain):
+		p.remove = append(slices.DeleteFunc(p.remove, plain), d.Recipient.Addr)
+		named := slices.ContainsFunc(ds, func(o rules.Decision) bool { return plain(o.Recipient.Addr) })
+		if !named && !slices.ContainsFunc(p.add, plain) {
 			p.add = append(p.add, d.To)
 		}
 	}
@@ -125,7 +123,8 @@ func ascii(s string, n int) string {
 	return s[:min(len(s), n)]
 }
 
-// apply tells the MTA. marks are fields of ours that came from outside, params those of MAIL.
+// apply tells the MTA. marks are fields of ours that came from outside, params those of MAIL
+// that it forgets.
 func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response, error) {
 	switch p.verdict {
 	case rules.Absorb:
@@ -153,7 +152,9 @@ func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response
 		}
 	}
 	if p.from != "" {
-		if err := changeFrom(m, p.from, params); err != nil {
+		// Sendmail forgets the parameters of MAIL then, and is told them again, as a second string.
+		from := "<" + p.from + ">\x00" + strings.Join(params, " ")
+		if err := m.ChangeFrom(strings.TrimSuffix(from, "\x00")); err != nil {
 			return nil, err
 		}
 	}
@@ -161,9 +162,14 @@ func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response
 		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.tag})
 	}
 	for _, f := range slices.Backward(p.fields) {
-		// Index 1 is behind the MTA's own Received; the blank is ours to write, since
-		// leading white space was negotiated.
-		if err := m.InsertHeader(1, f.Name, " "+f.Value); err != nil {
+		set := m.InsertHeader // 1 is behind the MTA's own Received
+		if !isOurs(f.Name) {
+			// Changed, since Sendmail writes a Date and a Message-ID of its own beside inserted
+			// ones. What is missing or empty is there afterwards.
+			set = m.ChangeHeader
+		}
+		// The blank is ours to write, since leading white space was negotiated.
+		if err := set(1, f.Name, " "+f.Value); err != nil {
 			return nil, err
 		}
 	}
@@ -173,16 +179,6 @@ func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response
 		}
 	}
 	return keep{milter.RespAccept}, nil
-}
-
-// changeFrom changes the reverse-path. Sendmail forgets the parameters of MAIL then, and has to
-// be told them again, as a second string.
-func changeFrom(m *milter.Modifier, addr string, params []string) error {
-	value := "<" + addr + ">"
-	if len(params) > 0 {
-		value += "\x00" + strings.Join(params, " ")
-	}
-	return m.ChangeFrom(value)
 }
 
 // reply is a response of our own words. MTAs take a single % for a macro: Postfix eats it,

@@ -107,7 +107,7 @@ const (
 
 // macros are asked for by stage. Postfix replaces the lists of all stages once one is sent.
 var macros = map[milter.Stage][]string{
-	milter.StageConnect:  {"j", "{daemon_name}", "{client_addr}"},
+	milter.StageConnect:  {"j", "v", "{daemon_name}", "{client_addr}"},
 	milter.StageHelo:     {"j"},
 	milter.StageMailFrom: {"i", "{auth_authen}"},
 	milter.StageRcptTo:   {"i", "{rcpt_mailer}"},

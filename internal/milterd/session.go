@@ -25,6 +25,7 @@ type session struct {
 	conn   *conn
 
 	connection message.Envelope // what is known of all its messages
+	keeps      bool             // the MTA keeps the parameters of MAIL when the reverse-path is changed
 	params     []string         // of the last MAIL, such as RET=HDRS
 
 	// of the message in hand
@@ -76,15 +77,17 @@ func (s *session) Connect(host, _ string, port uint16, addr net.IP, m *milter.Mo
 	if !ok {
 		client, _ = netip.ParseAddr(strings.TrimPrefix(m.Macros["{client_addr}"], "IPv6:"))
 	}
-	client = client.Unmap().WithZone("") // no network contains an address with a zone
+	client = client.Unmap().WithZone("")                   // no network contains an address with a zone
+	s.keeps = strings.HasPrefix(m.Macros["v"], "Postfix ") // and warns of each that it is told again
 	s.connection = message.Envelope{Client: client, DaemonName: m.Macros["{daemon_name}"], Host: m.Macros["j"], Local: local(host, port, client)}
 	return nil, nil
 }
 
-// local tells whether a connection is Postfix's way of asking about mail that did not come by
-// SMTP: its cleanup says so of sendmail(1) and of bounces. A client that really is connected has a port.
+// local tells whether a message did not come from the network. Of sendmail(1) and of its own bounces
+// Postfix says localhost, 127.0.0.1 and port 0; of sendmail -bs Sendmail says localhost and no
+// address. A client that really is connected has a port.
 func local(host string, port uint16, client netip.Addr) bool {
-	return host == "localhost" && port == 0 && client.IsLoopback()
+	return host == "localhost" && port == 0 && (client.IsLoopback() || !client.IsValid())
 }
 
 // Helo comes again after STARTTLS.
@@ -97,6 +100,9 @@ func (s *session) Helo(name string, _ *milter.Modifier) (milter.Response, error)
 func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	s.reset()
 	s.conn.setBusy(true)
+	if s.keeps {
+		s.params = nil
+	}
 	s.env = s.connection
 	s.env.AuthUser, s.env.ReversePath = m.Macros["{auth_authen}"], withoutRoute(from)
 	s.queueID(m)
@@ -131,9 +137,13 @@ func withoutRoute(path string) string {
 // ours is what the names of all our header fields begin with.
 const ours = "X-Breakwater"
 
+func isOurs(name string) bool {
+	return len(name) >= len(ours) && strings.EqualFold(name[:len(ours)], ours)
+}
+
 // Header collects a field as it came: with its leading white space, in its folds.
 func (s *session) Header(name, value string, _ *milter.Modifier) (milter.Response, error) {
-	if len(name) >= len(ours) && strings.EqualFold(name[:len(ours)], ours) {
+	if isOurs(name) {
 		s.marks = append(s.marks, name)
 	}
 	if strings.Contains(value, "\n") {

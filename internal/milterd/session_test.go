@@ -104,7 +104,7 @@ func TestLocal(t *testing.T) {
 	for connect, want := range map[string]bool{
 		"localhost\x004\x00\x00127.0.0.1\x00": true, "localhost\x006\x00\x00IPv6:::1\x00": true,
 		"localhost\x004\x09\xdd127.0.0.1\x00": false, "host\x004\x00\x00127.0.0.1\x00": false,
-		"localhost\x004\x00\x00192.0.2.1\x00": false, "localhost\x00U": false,
+		"localhost\x004\x00\x00192.0.2.1\x00": false, "localhost\x00U": true, "unknown\x00U": false,
 	} {
 		addr, got := start(t, &Server{Refuse: func(context.Context, message.Envelope, message.Recipient) (string, bool) { return "no", true }})
 		c := rawDial(t, addr)
@@ -119,6 +119,20 @@ func TestLocal(t *testing.T) {
 		c.want('a')
 		if o := got.outcomes[len(got.outcomes)-1].Message; o.Local != want || o.Host != "mx.example.test" {
 			t.Errorf("%q: %+v", connect, o.Envelope)
+		}
+	}
+}
+
+// TestNullReversePath is written with brackets, or without.
+func TestNullReversePath(t *testing.T) {
+	for _, path := range []string{"<>", ""} {
+		addr, got := start(t, &Server{})
+		c := rawDial(t, addr)
+		c.negotiate()
+		c.play(packet('M', path+"\x00"), packet('R', "<u1@example.test>\x00"), packet('N', ""), packet('E', ""))
+		c.want('a')
+		if o := got.outcomes[0]; o.Err != nil || o.Message.ReversePath != "" || len(o.Message.Recipients) != 1 {
+			t.Errorf("%q: %+v", path, o)
 		}
 	}
 }

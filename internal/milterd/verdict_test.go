@@ -63,8 +63,8 @@ func TestStamp(t *testing.T) {
 	stamp := &origin.Stamp{ReversePath: "ann+t@example.net", Fields: []message.Field{{Name: "Message-ID", Value: "<1@example.net>"}, {Name: "X-Breakwater-Token", Value: "a\r\n\tb"}}}
 	plain := client.Result{
 		Verdict: client.Accept, From: "<ann+t@example.net>", Params: "RET=HDRS BODY=8BITMIME",
-		Changed:  []client.Field{{Index: 1, Name: "X-Breakwater-Token"}},
-		Inserted: []client.Field{{Index: 1, Name: "X-Breakwater-Token", Value: " a\n\tb"}, {Index: 1, Name: "Message-ID", Value: " <1@example.net>"}},
+		Changed:  []client.Field{{Index: 1, Name: "X-Breakwater-Token"}, {Index: 1, Name: "Message-ID", Value: " <1@example.net>"}},
+		Inserted: []client.Field{{Index: 1, Name: "X-Breakwater-Token", Value: " a\n\tb"}},
 		Deleted:  []string{"u1+t@example.test"}, Added: []string{"u1@example.test"},
 	}
 	tests := []struct {

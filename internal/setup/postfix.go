@@ -9,8 +9,20 @@ import (
 
 // Postfix is a Postfix configuration, as postconf prints it.
 type Postfix struct {
-	Milters  string    // smtpd_milters of main.cf
-	Services []Service // of master.cf
+	Main     map[string]string // main.cf: the parameters that are named in Parameters
+	Services []Service         // of master.cf
+}
+
+// Parameters are what has to be known of main.cf.
+var Parameters = []string{
+	"smtpd_milters", "non_smtpd_milters", "internal_mail_filter_classes", "smtpd_command_filter", "recipient_delimiter", "recipient_canonical_maps",
+}
+
+// Wishes are what an operator wants.
+type Wishes struct {
+	Milter string   // our socket, such as inet:127.0.0.1:8891
+	Prvs   []string // domains whose mail leaves with tags in the prvs form
+	Table  string   // the file for them
 }
 
 // Service is one service of master.cf.
@@ -20,8 +32,9 @@ type Service struct {
 	Overrides           map[string]string // its -o options
 }
 
-// Change is one line to set.
+// Change is one line to set, or a file to write.
 type Change struct {
+	File    string `json:"file,omitempty"`    // whose content is New; all else but Why is empty then
 	Service string `json:"service,omitempty"` // as in smtp/inet; "" is main.cf
 	Name    string `json:"name"`
 	Old     string `json:"old"`
@@ -31,13 +44,16 @@ type Change struct {
 
 // Line is the change as a command.
 func (c Change) Line() string {
+	if c.File != "" {
+		return fmt.Sprintf("cat >%s <<'END'\n%sEND", c.File, c.New)
+	}
 	if c.Service == "" {
 		return fmt.Sprintf("postconf -e '%s = %s'", c.Name, c.New)
 	}
 	return fmt.Sprintf("postconf -P '%s/%s=%s'", c.Service, c.Name, c.New)
 }
 
-// Args are the arguments of postconf that make the change.
+// Args are the arguments of postconf that make the change, where it is no file.
 func (c Change) Args() []string {
 	if c.Service == "" {
 		return []string{"-e", c.Name + " = " + c.New}
@@ -45,9 +61,13 @@ func (c Change) Args() []string {
 	return []string{"-P", c.Service + "/" + c.Name + "=" + c.New}
 }
 
-// ParsePostfix reads the output of `postconf -h smtpd_milters`, `postconf -M` and `postconf -P`.
-func ParsePostfix(milters, services, overrides string) Postfix {
-	p := Postfix{Milters: strings.TrimSpace(milters)}
+// ParsePostfix reads the output of postconf with Parameters, of `postconf -M` and of `postconf -P`.
+func ParsePostfix(parameters, services, overrides string) Postfix {
+	p := Postfix{Main: map[string]string{}}
+	for line := range strings.Lines(parameters) {
+		name, value, _ := strings.Cut(line, "=")
+		p.Main[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
 	for line := range strings.Lines(services) {
 		f := strings.Fields(line)
 		if len(f) < 8 || strings.HasPrefix(line, "#") {
@@ -72,19 +92,15 @@ func ParsePostfix(milters, services, overrides string) Postfix {
 	return p
 }
 
-// Plan says what to set so that p asks the milter at a socket such as inet:127.0.0.1:8891
-// about all mail once, and what an operator should know besides.
-func (p Postfix) Plan(milter string) (changes []Change, notes []string) {
-	if !strings.Contains(p.Milters, milter) {
-		// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
-		// would never be asked. Both are said for this milter alone, others keep what they have.
-		ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
-		value := ours
-		if p.Milters != "" {
-			value = p.Milters + ", " + ours
-		}
-		changes = append(changes, Change{Name: "smtpd_milters", Old: p.Milters, New: value,
-			Why: "ask breakwater about all mail that comes by SMTP; without it, mail flows on"})
+// Plan says what to set so that p asks the milter about all mail once, and what an operator
+// should know besides.
+func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
+	milter := w.Milter
+	// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
+	// would never be asked. Both are said for this milter alone, others keep what they have.
+	ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
+	if !strings.Contains(p.Main["smtpd_milters"], milter) {
+		changes = append(changes, p.also("smtpd_milters", ours, "ask breakwater about all mail that comes by SMTP; without it, mail flows on"))
 	}
 	for _, s := range p.Services {
 		if s.Command != "smtpd" || s.Type != "inet" {
@@ -110,8 +126,40 @@ func (p Postfix) Plan(milter string) (changes []Change, notes []string) {
 			notes = append(notes, fmt.Sprintf("service %s runs in a chroot: Postfix looks for %s below its queue directory (/var/spool/postfix%s)", s.Name, path, path))
 		}
 	}
-	notes = append(notes, "mail that programs of this host send by sendmail(1) is not asked about (non_smtpd_milters)")
-	return changes, notes
+	if len(w.Prvs) > 0 {
+		more, also := p.prvs(w)
+		changes, notes = append(changes, more...), append(notes, also...)
+	}
+	return changes, append(notes, p.local(milter, ours)...)
+}
+
+// also is the change that adds a value to a parameter of main.cf which is a list.
+func (p Postfix) also(name, value, why string) Change {
+	old := p.Main[name]
+	return Change{Name: name, Old: old, New: join(old, value), Why: why}
+}
+
+func join(list, value string) string {
+	if list == "" {
+		return value
+	}
+	return list + ", " + value
+}
+
+// local are the notes about mail that does not come by SMTP.
+func (p Postfix) local(milter, ours string) (notes []string) {
+	if !strings.Contains(p.Main["non_smtpd_milters"], milter) {
+		c := p.also("non_smtpd_milters", ours, "")
+		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+
+			"If a rule file is to say all_mail_leaves_here = true, it has to be:\n  "+c.Line())
+	}
+	if !strings.Contains(p.Main["internal_mail_filter_classes"], "bounce") {
+		c := Change{Name: "internal_mail_filter_classes", New: join(p.Main["internal_mail_filter_classes"], "bounce")}
+		notes = append(notes, "bounces that this Postfix makes itself are not asked about. Where it takes mail that later hops refuse, "+
+			"a storm's bounces are made here, and it is wise to ask; it is not where another filter in non_smtpd_milters may refuse mail, since a refused bounce is lost. "+
+			"With non_smtpd_milters as above:\n  "+c.Line())
+	}
+	return notes
 }
 
 // submission reports whether a service takes mail of our own users.

@@ -21,8 +21,8 @@ const overrides = `submission/inet/syslog_name = postfix/submission
 
 func TestPlan(t *testing.T) {
 	const ours = "{ inet:127.0.0.1:8891, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }"
-	p := ParsePostfix("inet:localhost:11332\n", services, overrides)
-	changes, notes := p.Plan("inet:127.0.0.1:8891")
+	p := ParsePostfix("smtpd_milters = inet:localhost:11332\n", services, overrides)
+	changes, notes := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
 	var got []string
 	for _, c := range changes {
 		got = append(got, c.Line())
@@ -38,20 +38,20 @@ func TestPlan(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if len(notes) != 2 || !strings.Contains(notes[0], "192.0.2.1:2525") {
+	if len(notes) != 3 || !strings.Contains(notes[0], "192.0.2.1:2525") {
 		t.Errorf("%q", notes)
 	}
 }
 
 func TestPlanIsDone(t *testing.T) {
-	p := ParsePostfix("inet:127.0.0.1:8891", "smtp inet n - y - - smtpd\nsubmission inet n - n - - smtpd\n", "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
-	if changes, _ := p.Plan("inet:127.0.0.1:8891"); len(changes) != 0 {
+	p := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\n", "smtp inet n - y - - smtpd\nsubmission inet n - n - - smtpd\n", "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
+	if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes) != 0 {
 		t.Errorf("%+v", changes)
 	}
 }
 
 func TestChroot(t *testing.T) {
-	_, notes := ParsePostfix("", services, "").Plan("unix:/breakwater/milter.sock")
+	_, notes := ParsePostfix("", services, "").Plan(Wishes{Milter: "unix:/breakwater/milter.sock"})
 	if !strings.Contains(strings.Join(notes, "\n"), "/var/spool/postfix/breakwater/milter.sock") {
 		t.Errorf("%q", notes)
 	}

@@ -15,7 +15,7 @@ server_start() { # DIR PORT
 	local dir=$1 port=$2 m=${opt_milter:-} auth=${opt_auth:-} f
 	export LAB_HOST=${opt_host:-$LAB_HOST}
 	mkdir -p "$dir/spool"; chmod 700 "$dir/spool"
-	for f in mailertable local-host-names relay-domains trusted-users; do [[ -e $dir/$f ]] || : >"$dir/$f"; done
+	for f in mailertable local-host-names relay-domains trusted-users more.m4; do [[ -e $dir/$f ]] || : >"$dir/$f"; done
 	: >>"$dir/statistics"
 	[[ -e $dir/aliases ]] || echo 'postmaster: root' >"$dir/aliases"
 	printf 'hosts\t%sfiles\naliases\tfiles\n' "$([[ ${opt_dns:-} == yes ]] && echo 'dns ')" >"$dir/service.switch"
