@@ -41,7 +41,7 @@ func copies(m *message.Message, ds []rules.Decision) []archive.Entry {
 			entries = append(entries, e)
 		}
 		entries[i].Recipients = append(entries[i].Recipients, archive.Recipient{
-			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm,
+			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
 		})
 	}
 	return entries

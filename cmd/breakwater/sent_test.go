@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"breakwater/internal/control"
+	"breakwater/internal/message"
+	"breakwater/internal/rules"
 )
 
 func TestPulse(t *testing.T) {
@@ -87,5 +89,31 @@ func TestLearning(t *testing.T) {
 	write(t, d.cfg.KeysFile(), "nonsense")
 	if err := d.readKeys(); err == nil || len(d.ring.Load().Keys()) != len(before)+1 {
 		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
+	}
+}
+
+// TestTell has a rule say who is told of what it absorbs; that goes into the archive with the copy.
+func TestTell(t *testing.T) {
+	d := testDaemon(t)
+	write(t, d.cfg.Rules+"/example.org.toml", "[[rule]]\nname = \"quiet\"\nwhen = 'subject == \"Offer\"'\naction = \"absorb\"\ndigest = \"nobody\"\n")
+	if err := d.reload(); err != nil {
+		t.Fatal(err)
+	}
+	m := message.Parse(message.Envelope{ReversePath: "x@example.net", Recipients: []message.Recipient{{Addr: "ann@example.org"}}}, time.Now(), []byte("Received: x\r\nFrom: x@example.net\r\nSubject: Offer\r\n\r\nBuy.\r\n"))
+	ds, err := d.engine.Judge(t.Context(), m)
+	if err != nil || ds[0].Action != rules.Absorb || ds[0].Tell != rules.TellNobody {
+		t.Fatalf("%+v, %v", ds, err)
+	}
+	if err := d.absorb(t.Context(), m, ds); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for c, err := range d.archive.Since(t.Context(), "") {
+		if n++; err != nil || c.Recipients[0].Tell != "nobody" {
+			t.Errorf("%+v, %v", c.Recipients, err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d copies", n)
 	}
 }

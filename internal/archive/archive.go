@@ -39,6 +39,7 @@ type Recipient struct {
 	Reason string
 	Rule   string
 	Storm  string
+	Tell   string // who is told of it, where the rule says so; "" else
 
 	Released bool // delivered after all; Put takes no notice of it
 }

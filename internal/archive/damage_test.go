@@ -268,7 +268,7 @@ func FuzzCopy(f *testing.F) {
 	f.Add("ann@example.net", "\xff", "mx", int64(5), uint32(1))
 	f.Fuzz(func(t *testing.T, from, to, helo string, sec int64, nsec uint32) {
 		c := sample(0)
-		c.ReversePath, c.Helo, c.Recipients = from, helo, []Recipient{{Addr: to}, {Storm: from}, {}}
+		c.ReversePath, c.Helo, c.Recipients = from, helo, []Recipient{{Addr: to}, {Storm: from, Tell: helo}, {}}
 		got, err := head{}.parseCopyAgain(c)
 		if err != nil || got.ReversePath != from || got.Helo != helo || !slices.Equal(got.Recipients, c.Recipients) {
 			t.Fatalf("%+v, %v", got, err)

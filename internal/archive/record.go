@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -173,8 +174,12 @@ func appendCopy(b []byte, c Copy) []byte {
 	for _, f := range c.Failures {
 		add(f.Recipient, f.Action, f.Status)
 	}
+	tell := slices.ContainsFunc(c.Recipients, func(r Recipient) bool { return r.Tell != "" })
 	for _, r := range c.Recipients {
 		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm)
+		if tell {
+			add(r.Tell)
+		}
 	}
 	return b
 }
@@ -196,13 +201,19 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 		texts = append(texts, string(b[used:used+int(n)]))
 		b = b[used+int(n):]
 	}
-	const fixed, failure, recipient = 10, 3, 5 // texts of each
+	const fixed, failure = 10, 3 // texts of each
 	if len(texts) < fixed {
 		return Copy{}, errDamaged
 	}
 	failures, err := strconv.Atoi(texts[9])
-	if err != nil || failures < 0 || failures > len(texts) || len(texts) != fixed+failures*failure+int(h.recipients)*recipient {
+	if err != nil || failures < 0 || failures > len(texts) {
 		return Copy{}, errDamaged
+	}
+	recipient := 5 // or one more where it is said who is told
+	for len(texts) != fixed+failures*failure+int(h.recipients)*recipient {
+		if recipient++; recipient > 6 {
+			return Copy{}, errDamaged
+		}
 	}
 	sec, nsec, _ := strings.Cut(texts[0], ".")
 	at, err := unixTime(sec, nsec)
@@ -220,7 +231,11 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 		texts = texts[failure:]
 	}
 	for r := texts; len(r) > 0; r = r[recipient:] {
-		c.Recipients = append(c.Recipients, Recipient{Addr: r[0], Class: r[1], Reason: r[2], Rule: r[3], Storm: r[4]})
+		rcpt := Recipient{Addr: r[0], Class: r[1], Reason: r[2], Rule: r[3], Storm: r[4]}
+		if recipient == 6 {
+			rcpt.Tell = r[5]
+		}
+		c.Recipients = append(c.Recipients, rcpt)
 	}
 	return c, nil
 }

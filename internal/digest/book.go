@@ -7,6 +7,7 @@ import (
 
 	"breakwater/internal/archive"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/rules"
 )
 
 // Bounds of a book. What is beyond them is counted and not named.
@@ -39,6 +40,7 @@ type account struct {
 	Active    time.Time // when Last was absorbed
 	Sent      time.Time // when the last digest was written
 	Told      bool      // he had a digest before
+	ByRule    bool      // a rule says that he is told, whatever the domain does
 	Mailboxes []Mailbox
 	More      More
 }
@@ -90,6 +92,17 @@ func (b *book) account(key, addr string) *account {
 		}
 	}
 	return a
+}
+
+// tell is who is told by the account with a key, where a rule says so; "" else.
+func (a *account) tell(key string) rules.Teller {
+	switch {
+	case !a.ByRule:
+		return ""
+	case isOwner(key):
+		return rules.TellMailbox
+	}
+	return rules.TellPostmaster
 }
 
 // drop forgets an account.
@@ -345,6 +358,7 @@ func (a *account) pending(final bool) []Mailbox {
 // move puts what is to be told of one account into that of to, a postmaster.
 func (b *book) move(a *account, to string) {
 	into := b.account(to, "")
+	into.ByRule = into.ByRule || a.ByRule
 	for _, m := range a.pending(false) {
 		for _, s := range m.Storms {
 			b.add(into, sighting{mailbox: m.Addr, first: a.First, last: a.Last, since: a.Since, active: a.Active, storm: s})

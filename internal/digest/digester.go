@@ -172,23 +172,29 @@ func (d *Digester) enter(b *book, c archive.Copy) {
 			continue
 		}
 		s := ofCopy(c, r, until)
-		if key := d.route(b, s.mailbox); key != "" {
-			b.add(b.account(key, fingerprint.Base(r.Addr)), s)
+		if key := d.route(b, s.mailbox, rules.Teller(r.Tell)); key != "" {
+			a := b.account(key, fingerprint.Base(r.Addr))
+			a.ByRule = a.ByRule || r.Tell != ""
+			b.add(a, s)
 		}
 	}
 }
 
 // route is the key of the account for what concerns a mailbox, or one that was passed on
-// to a postmaster already; "" if nobody is to be told.
-func (d *Digester) route(b *book, mailbox string) string {
+// to a postmaster already; "" if nobody is to be told. tell is what a rule says; "" leaves it to
+// the domain.
+func (d *Digester) route(b *book, mailbox string, tell rules.Teller) string {
 	domain := fingerprint.DomainOf(mailbox)
 	g := d.Rules(domain)
 	local := strings.TrimSuffix(mailbox, "@"+domain)
 	isList := func(name string) bool { return strings.EqualFold(name, local) }
+	if tell == "" {
+		tell = g.To
+	}
 	switch {
-	case g.To == rules.TellNobody:
+	case tell == rules.TellNobody:
 		return ""
-	case !isOwner(mailbox), domain == "", g.To == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == fingerprint.Mailbox(d.postmaster(domain)),
+	case !isOwner(mailbox), domain == "", tell == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == fingerprint.Mailbox(d.postmaster(domain)),
 		!d.state.Refused[mailbox].IsZero(), b.crowded(domain):
 		return "@" + domain
 	}
@@ -253,7 +259,7 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 	case !a.Told:
 		kind = First
 	}
-	if to := d.route(d.book, key); to != key {
+	if to := d.route(d.book, key, a.tell(key)); to != key {
 		d.pass(key, a, to)
 		d.tell(key, now, raging)
 		return true, nil

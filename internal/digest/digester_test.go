@@ -80,6 +80,7 @@ type bench struct {
 	digest  map[string]rules.Digest // by domain, over the usual ones
 	keep    time.Duration
 	put     int
+	tell    rules.Teller // what the rule says that absorbs
 
 	mu     sync.Mutex // of what a running Digester uses, too
 	raging map[string]bool
@@ -152,7 +153,7 @@ func (b *bench) absorb(storm string, n int, mailboxes ...string) {
 			_, domain, _ := strings.Cut(m, "@")
 			c := archive.Copy{
 				At: time.Now(), Client: netip.MustParseAddr("192.0.2.1"), From: "shop@example.net", Subject: "Offer", Domain: domain,
-				Recipients: []archive.Recipient{{Addr: m, Class: "personal", Storm: storm}},
+				Recipients: []archive.Recipient{{Addr: m, Class: "personal", Storm: storm, Tell: string(b.tell)}},
 			}
 			if storm != "" {
 				c.Recipients[0].Storm = storm + "-" + m
@@ -254,6 +255,7 @@ func TestWho(t *testing.T) {
 		name      string
 		mailboxes []string
 		rules     map[string]rules.Digest
+		tell      rules.Teller
 		want      []string
 		owners    int // of those who are told, beside want
 	}{
@@ -268,6 +270,13 @@ func TestWho(t *testing.T) {
 			want: []string{"postmaster@a.example: 1 mail held back for staff@a.example"}, owners: 1},
 		{name: "the postmaster himself", mailboxes: []string{"Postmaster@a.example", "ann@a.example"}, owners: 1,
 			want: []string{"postmaster@a.example: 1 mail held back for postmaster@a.example"}},
+		{name: "nobody, by a rule", mailboxes: []string{"ann@a.example"}, tell: rules.TellNobody},
+		{name: "postmaster, by a rule", mailboxes: []string{"ann@a.example", "bob@a.example"}, tell: rules.TellPostmaster,
+			want: []string{"postmaster@a.example: 2 mails held back for mailboxes at a.example"}},
+		{name: "postmaster by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellPostmaster, rules: map[string]rules.Digest{"a.example": {To: rules.TellNobody}},
+			want: []string{"postmaster@a.example: 1 mail held back for ann@a.example"}},
+		{name: "mailbox by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.TellNobody}}, owners: 1},
+		{name: "mailbox by a rule, where the postmaster is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.TellPostmaster}}, owners: 1},
 		{name: "no domain", mailboxes: []string{"postmaster"}, want: []string{"postmaster@mx.example.org: 1 mail held back for postmaster"}},
 		{name: "too many in an hour", mailboxes: many, owners: 50, want: []string{"postmaster@many.example: 10 mails held back for mailboxes at many.example"}},
 		{name: "catch-all", mailboxes: crowd, want: []string{"postmaster@crowd.example: 220 mails held back for mailboxes at crowd.example"}},
@@ -276,7 +285,7 @@ func TestWho(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
 				defer b.close()
-				b.digest = tt.rules
+				b.digest, b.tell = tt.rules, tt.tell
 				b.absorb("", 1, tt.mailboxes...)
 				defer b.run(b.digester())()
 				time.Sleep(18 * time.Minute)

@@ -34,8 +34,9 @@ func (d *Digester) notice(ctx context.Context, now time.Time) bool {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Accounts)) {
-		if isOwner(key) && (d.route(b, key) != key || !d.afford(key, now)) {
-			b.move(b.Accounts[key], domainKey(key))
+		a := b.Accounts[key]
+		if isOwner(key) && (d.route(b, key, a.tell(key)) != key || !d.afford(key, now)) {
+			b.move(a, domainKey(key))
 			b.drop(key)
 			continue
 		}

@@ -193,6 +193,7 @@ type Rule struct {
 	When   string
 	Action Action
 	Text   string // for reject and tempfail, what to tell the peer
+	Digest Teller // who is told of what it absorbs; "" leaves that to [digest]
 	At     Source
 
 	when *condition
@@ -219,7 +220,7 @@ func (f *loaded) compile(cs *conditions) (wrong []*tomlfile.Error) {
 			wrong = append(wrong, f.wrongCondition(key+".when", err))
 		}
 		f.domain.rules = append(f.domain.rules, &Rule{
-			Name: r.Name, When: r.When, Action: r.Action, Text: r.Text, At: Source{f.doc.Name, f.doc.Line(key)}, when: c,
+			Name: r.Name, When: r.When, Action: r.Action, Text: r.Text, Digest: r.Digest, At: Source{f.doc.Name, f.doc.Line(key)}, when: c,
 		})
 	}
 	return wrong
