@@ -52,6 +52,11 @@ func unread(fsys fs.FS) (warnings []*tomlfile.Error, err error) {
 
 func (f *loaded) warnings() (warnings []*tomlfile.Error) {
 	warnings = append(f.ruleWarnings(), f.actionWarnings("", f.said.scope)...)
+	if f.doc.Name == DefaultFile {
+		for _, key := range lacking(f.doc) {
+			warnings = append(warnings, f.doc.WrongKey("", "%s is missing, and so mail is delivered where it would decide; take it from the default.toml that is shipped", key))
+		}
+	}
 	for name, s := range f.said.Mailbox {
 		warnings = append(warnings, f.actionWarnings(tomlfile.Join("mailbox", name)+".", s)...)
 	}

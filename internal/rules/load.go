@@ -97,7 +97,9 @@ func (l *loader) read(fsys fs.FS, name string, below layers) *loaded {
 	f.all = below.over(f.doc)
 	f.domain = &Domain{File: name}
 	if name == DefaultFile {
-		wrong = append(wrong, f.all.complete(f.doc)...)
+		if f.said.Mode == "" {
+			wrong = append(wrong, f.doc.WrongKey("", "mode is missing; every other file builds on this one"))
+		}
 	} else {
 		wrong = append(wrong, f.names()...)
 	}

@@ -152,9 +152,8 @@ func (l layers) checkLimit(v limit, keys ...string) []*tomlfile.Error {
 // keep is how long a tally of a limit is of use: until its level is back at zero for certain.
 func keep(window, calm time.Duration) time.Duration { return max(calm, window, 2*time.Hour) }
 
-// complete tells what the default's rules leave open.
-func (l layers) complete(doc *tomlfile.Document) []*tomlfile.Error {
-	var missing []string
+// lacking are the keys of actions and limits that the default's file, doc, does not say.
+func lacking(doc *tomlfile.Document) (missing []string) {
 	need := func(table map[string]any, prefix string, names ...string) {
 		for _, name := range names {
 			if _, ok := table[name]; !ok {
@@ -162,14 +161,14 @@ func (l layers) complete(doc *tomlfile.Document) []*tomlfile.Error {
 			}
 		}
 	}
-	need(l.tree, "", "mode")
-	need(sub(l.tree, "action"), "action.", className("").Values()...)
+	need(sub(doc.Tree, "action"), "action.", className("").Values()...)
 	for _, k := range kindName("").Values() {
-		need(sub(sub(l.tree, "limit"), k), "limit."+k+".", "copies", "window", "calm", "action")
+		if limit := sub(sub(doc.Tree, "limit"), k); limit == nil {
+			missing = append(missing, "limit."+k)
+		} else {
+			need(limit, "limit."+k+".", "copies", "window", "calm", "action")
+		}
 	}
-	var wrong []*tomlfile.Error
-	for _, key := range slices.Sorted(slices.Values(missing)) {
-		wrong = append(wrong, doc.WrongKey("", "%s is missing; every other file builds on this one", key))
-	}
-	return wrong
+	slices.Sort(missing)
+	return missing
 }

@@ -119,15 +119,41 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestDefaultMustBeWhole(t *testing.T) {
-	_, err := Load(fstest.MapFS{DefaultFile: {Data: []byte("mode = \"observe\"\n[limit.id]\ncopies = 3\n")}})
-	for _, want := range []string{"action.dsn is missing", "limit.id.window is missing", "limit.class.copies is missing"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q not in %v", want, err)
+// TestOldDefault has a default.toml that knows less than we do: it is read, what it lacks delivers, and
+// check says what that is.
+func TestOldDefault(t *testing.T) {
+	old := fstest.MapFS{DefaultFile: {Data: []byte("mode = \"enforce\"\n[limit.id]\ncopies = 5\naction = \"absorb\"\n")}}
+	s, warnings, err := Check(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range warnings {
+		got = append(got, w.What)
+	}
+	for _, want := range []string{"action.dsn is missing", "limit.id.window is missing", "limit.class is missing"} {
+		if !strings.Contains(strings.Join(got, "\n"), want) {
+			t.Errorf("%q not in %q", want, got)
 		}
 	}
-	if _, err := Load(fstest.MapFS{}); err == nil || !strings.Contains(err.Error(), "has no default.toml") {
-		t.Error(err)
+	p := s.For("example.org").For("u1@example.org", "x@example.net")
+	if id := p.limit(storm.ID, classify.Personal); id.Copies != 5 || id.Window != 24*time.Hour || id.action.value != Absorb {
+		t.Errorf("%+v", id)
+	}
+	for _, k := range storm.Kinds {
+		if l := p.limit(k, classify.Personal); l.Copies == 0 || k != storm.ID && l.action.value != Deliver {
+			t.Errorf("built in for %s: %+v", k, l)
+		}
+	}
+	for _, c := range classify.Classes {
+		if p.actions[c].value != Deliver {
+			t.Errorf("built in for %s: %+v", c, p.actions[c])
+		}
+	}
+	for name, fsys := range map[string]fstest.MapFS{"has no default.toml": {}, "mode is missing": {DefaultFile: {Data: []byte("[limit.id]\ncopies = 3\n")}}} {
+		if _, err := Load(fsys); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -98,8 +98,28 @@ func texts[T ~string](of []T) []string {
 	return all
 }
 
-// builtIn holds where default.toml says nothing. What it leaves out default.toml must say.
+// builtIn holds where default.toml says nothing, as one does that was written for an older version.
+// All mail is delivered then, and storms are only shown. What builtIn leaves out default.toml must
+// say.
 const builtIn = `
+[action]
+dsn        = "deliver"
+mdn        = "deliver"
+feedback   = "deliver"
+auto-reply = "deliver"
+challenge  = "deliver"
+bulk       = "deliver"
+personal   = "deliver"
+
+[limit]
+id     = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+text   = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+near   = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+dsn    = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+reply  = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+repeat = { copies = 30,  window = "10m", calm = "20m", action = "deliver" }
+class  = { copies = 200, window = "1h",  calm = "2h",  action = "deliver" }
+
 [digest]
 to = "mailbox"
 language = "en"
