@@ -74,18 +74,11 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		return nil, errors.Join(err, d.close())
 	}
 	d.engine = &engine.Engine{
-		Store:  d.store,
-		Rules:  d.rules.Load,
-		Hasher: fingerprint.New(secret),
-		Marks:  marks,
-		Site: engine.Site{
-			Domains:        domains(cfg.Site.Domains),
-			SubmitNetworks: cfg.Site.SubmitNetworks.Prefixes(),
-			SubmitDaemons:  cfg.Site.SubmitDaemons,
-			Relays:         cfg.Site.Relays.Prefixes(),
-			Hosts:          domains(cfg.Site.Hosts),
-			MaxLoops:       cfg.Site.MaxLoops,
-		},
+		Store:     d.store,
+		Rules:     d.rules.Load,
+		Hasher:    fingerprint.New(secret),
+		Marks:     marks,
+		Site:      site(cfg.Site),
 		OnError:   cfg.OnError,
 		Ring:      d.ring.Load,
 		TakesPrvs: d.takesPrvs,
@@ -128,6 +121,14 @@ func ok(err error) float64 {
 		return 0
 	}
 	return 1
+}
+
+// site is what the engine has to know of the host.
+func site(c config.Site) engine.Site {
+	return engine.Site{
+		Domains: domains(c.Domains), SubmitNetworks: c.SubmitNetworks.Prefixes(), SubmitDaemons: c.SubmitDaemons,
+		Relays: c.Relays.Prefixes(), Hosts: domains(c.Hosts), MaxLoops: c.MaxLoops,
+	}
 }
 
 func domains(names []string) []string {

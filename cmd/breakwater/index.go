@@ -54,7 +54,7 @@ func knowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
 	e.Ring = func() *origin.Ring { return ring }
 	e.Sent = &daemonIndex{Store: remote.Open(cfg.Control), log: log}
 	e.Asked = time.Now()
-	e.Site.Domains, e.Site.Hosts = domains(cfg.Site.Domains), domains(cfg.Site.Hosts)
+	e.Site = site(cfg.Site)
 	return true
 }
 

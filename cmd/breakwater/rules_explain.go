@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -13,10 +15,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/config"
 	"breakwater/internal/engine"
+	"breakwater/internal/fingerprint"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
+	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 )
@@ -26,7 +31,9 @@ type explainer struct {
 	to                        []string
 	from, client, helo, login string
 	copies                    int
-	json                      bool
+	json, scratch             bool
+	control                   string
+	store                     string // whose counts they are, once judged
 }
 
 func rulesExplainCommand(f *rulesFlags) *cobra.Command {
@@ -38,8 +45,10 @@ func rulesExplainCommand(f *rulesFlags) *cobra.Command {
 is taken for and why, what is counted of it, each rule that is tried with its line, and the
 decision. MESSAGE is a file, or - for standard input.
 
-What the daemon has counted so far is not asked for: the message is the first of its kind,
-or with --copies N the last of so many copies that come in a row.`,
+Where the daemon of this host runs, and its socket and secret may be read, the counts are
+those that it would have with this message, which it is not told of. With --scratch, or without a
+daemon, the message is the first of its kind; with --copies N the last of so many copies that
+come in a row.`,
 		Example: `  breakwater rules explain bounce.eml --to ann@example.org
   breakwater rules explain alert.eml --to ops@example.org --from monitor@example.net --copies 40
   breakwater rules explain - ./new-rules --to ann@example.org --json <message.eml`,
@@ -53,14 +62,15 @@ or with --copies N the last of so many copies that come in a row.`,
 			if err != nil {
 				return err
 			}
-			j, err := x.judge(cmd.Context(), set, m)
+			j, err := x.judge(cmd.Context(), f, set, m)
 			if err != nil {
 				return exit{exitReport, err}
 			}
-			if x.json {
-				return printJSON(cmd.OutOrStdout(), explained(m, j))
+			told := explained(m, j)
+			if told.Store = x.store; x.json {
+				return printJSON(cmd.OutOrStdout(), told)
 			}
-			return printExplained(cmd.OutOrStdout(), explained(m, j))
+			return printExplained(cmd.OutOrStdout(), told)
 		},
 	}
 	flags := cmd.Flags()
@@ -70,6 +80,8 @@ or with --copies N the last of so many copies that come in a row.`,
 	flags.StringVar(&x.helo, "helo", "", "what it says in HELO")
 	flags.StringVar(&x.login, "login", "", "the `user` who logged in to send it")
 	flags.IntVar(&x.copies, "copies", 1, "judge the last of so many copies")
+	flags.BoolVar(&x.scratch, "scratch", false, "do not ask the daemon what it has counted")
+	flags.StringVar(&x.control, "control", "", "the daemon's `socket`, if not the configured one")
 	flags.BoolVar(&x.json, "json", false, "print a JSON object")
 	return cmd
 }
@@ -112,8 +124,43 @@ func (x *explainer) message(path string, stdin io.Reader) (*message.Message, err
 	return message.Parse(env, time.Now().UTC(), file.Raw), nil
 }
 
+// daemon is an engine that sees what the daemon has counted, and counts nothing; nil if there is none
+// that we may ask.
+func (x *explainer) daemon(ctx context.Context, f *rulesFlags, set *rules.Set) *engine.Engine {
+	cfg, err := config.Load(f.config)
+	if err != nil {
+		return nil
+	}
+	if x.control != "" {
+		cfg.Control = x.control
+	}
+	if _, err := os.Stat(cfg.Secret); err != nil {
+		return nil // it would be made
+	}
+	secret, err := readSecret(cfg.Secret)
+	if err != nil {
+		return nil
+	}
+	counts := remote.Open(cfg.Control)
+	if _, err := counts.Lookup(ctx, time.Now(), nil); err != nil {
+		return nil
+	}
+	e := &engine.Engine{
+		Store: counts, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(secret), Site: site(cfg.Site), DryRun: true,
+	}
+	knowSent(e, cfg, slog.New(slog.DiscardHandler))
+	x.store = "the daemon at " + cfg.Control
+	return e
+}
+
 // judge judges the copies before m, and then m.
-func (x *explainer) judge(ctx context.Context, set *rules.Set, m *message.Message) (engine.Judgement, error) {
+func (x *explainer) judge(ctx context.Context, f *rulesFlags, set *rules.Set, m *message.Message) (engine.Judgement, error) {
+	if x.copies <= 1 && !x.scratch {
+		if e := x.daemon(ctx, f, set); e != nil {
+			return e.Explain(ctx, m)
+		}
+	}
+	x.store = "nobody: nothing was seen before"
 	e, err := scratch(set, "")
 	if err != nil {
 		return engine.Judgement{}, err
@@ -131,6 +178,7 @@ func (x *explainer) judge(ctx context.Context, set *rules.Set, m *message.Messag
 
 // explanation is what `rules explain --json` prints.
 type explanation struct {
+	Store      string               `json:"store"` // whose counts they are
 	Class      string               `json:"class"`
 	Reasons    []string             `json:"reasons"`
 	Problems   []string             `json:"problems,omitempty"`
@@ -216,6 +264,7 @@ func printExplained(w io.Writer, x explanation) error {
 	for _, p := range x.Problems {
 		fmt.Fprintf(w, "It has a problem: %s.\n", clip(p, 200))
 	}
+	fmt.Fprintf(w, "The counts are those of %s.\n", x.Store)
 	for _, r := range x.Recipients {
 		fmt.Fprintf(w, "\nTo %s\n", clip(r.To, 100))
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
