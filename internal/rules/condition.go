@@ -11,6 +11,7 @@ import (
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
 	"breakwater/internal/tomlfile"
@@ -25,11 +26,20 @@ const maxText = 400
 // functions that conditions may use besides the facts.
 var functions = []string{"len", "lower", "upper", "trim", "hasPrefix", "hasSuffix", "min", "max"}
 
-// condition is the `when` of a rule, compiled. It is safe for concurrent use.
-type condition struct {
+// condition is the `when` of a rule, compiled: terms that must all hold, in their order. It is safe
+// for concurrent use.
+type condition struct{ terms []*term }
+
+// term is a part of a condition. Many conditions have the same.
+type term struct {
 	program *vm.Program
 	asks    factSet
+	uses    int // conditions that have it
+	memo    int // its place among those that several have, from 1; 0 if one alone has it, or there are too many
 }
+
+// maxMemo bounds the terms whose outcome is remembered for the rest of a decision.
+const maxMemo = 4096
 
 // factSet has a bit for each of AllFacts, in their order.
 type factSet uint64
@@ -39,18 +49,64 @@ type environment struct {
 	vm    vm.VM
 	known factSet
 	facts map[string]any // the known ones
+	memo  []outcome      // of terms, by their place
 }
+
+type outcome byte
+
+const (
+	untried outcome = iota
+	holds
+	fails
+)
 
 var environments = sync.Pool{New: func() any { return &environment{facts: map[string]any{}} }}
 
+// forget makes e ready for another decision.
+func (e *environment) forget() {
+	clear(e.facts)
+	clear(e.memo)
+	e.known = 0
+}
+
 // holds tries a condition. It fails where a value cannot be worked with, as in a division by zero.
 func (c *condition) holds(e *environment, p *Policy, f *Facts) (bool, error) {
-	for missing := c.asks &^ e.known; missing != 0; missing &= missing - 1 {
+	for _, t := range c.terms {
+		ok, err := t.holds(e, p, f)
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func (t *term) holds(e *environment, p *Policy, f *Facts) (bool, error) {
+	if t.memo == 0 {
+		return t.run(e, p, f)
+	}
+	if t.memo >= len(e.memo) {
+		e.memo = append(e.memo, make([]outcome, t.memo+1-len(e.memo))...)
+	}
+	if known := e.memo[t.memo]; known != untried {
+		return known == holds, nil
+	}
+	ok, err := t.run(e, p, f)
+	if err == nil {
+		e.memo[t.memo] = fails
+		if ok {
+			e.memo[t.memo] = holds
+		}
+	}
+	return ok, err
+}
+
+func (t *term) run(e *environment, p *Policy, f *Facts) (bool, error) {
+	for missing := t.asks &^ e.known; missing != 0; missing &= missing - 1 {
 		fact := AllFacts[bits.TrailingZeros64(uint64(missing))]
 		e.facts[fact.Name] = fact.of(p, f)
 	}
-	e.known |= c.asks
-	out, err := e.vm.Run(c.program, e.facts)
+	e.known |= t.asks
+	out, err := e.vm.Run(t.program, e.facts)
 	if err != nil {
 		var at *file.Error
 		if errors.As(err, &at) {
@@ -74,9 +130,9 @@ var options = sync.OnceValue(func() []expr.Option {
 	return o
 })
 
-// compile compiles a condition. Its error has a place in the text.
-func compile(text string) (*condition, error) {
-	i := &inspector{c: &condition{}}
+// compile compiles a condition, or a term of one. Its error has a place in the text.
+func compile(text string) (*term, error) {
+	i := &inspector{c: &term{}}
 	program, err := expr.Compile(text, append(slices.Clip(options()), expr.Patch(i))...)
 	if i.denied != nil { // it came first, and may be why compiling failed
 		return nil, i.denied.Bind(file.NewSource(text))
@@ -90,7 +146,7 @@ func compile(text string) (*condition, error) {
 
 // inspector looks at all nodes of a condition: what facts it asks for, and what is denied.
 type inspector struct {
-	c      *condition
+	c      *term
 	denied *file.Error
 }
 
@@ -137,18 +193,28 @@ func (i *inspector) call(n *ast.CallNode) {
 	}
 }
 
+// terms splits a condition at its outermost && into texts, in their order.
+func terms(n ast.Node) []string {
+	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "&&" || b.Operator == "and") {
+		return append(terms(b.Left), terms(b.Right)...)
+	}
+	return []string{n.String()}
+}
+
 // conditions compiles each text once, however many files have it, and lets conditions share
-// what they have in common: names, values and code come again and again, and what many
+// what they have in common: terms, names, values and code come again and again, and what many
 // share stays in the processor's cache.
 type conditions struct {
 	mu    sync.Mutex
 	known map[string]*condition
+	terms map[string]*term
+	memos int
 	texts map[string]any         // constants
 	codes map[string]*vm.Program // by bytecode and its arguments
 }
 
 func newConditions() *conditions {
-	return &conditions{known: map[string]*condition{}, texts: map[string]any{}, codes: map[string]*vm.Program{}}
+	return &conditions{known: map[string]*condition{}, terms: map[string]*term{}, texts: map[string]any{}, codes: map[string]*vm.Program{}}
 }
 
 func (cs *conditions) compile(text string) (*condition, error) {
@@ -158,15 +224,53 @@ func (cs *conditions) compile(text string) (*condition, error) {
 	if c != nil {
 		return c, nil
 	}
-	c, err := compile(text)
+	whole, err := compile(text)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := parser.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	if c := cs.known[text]; c != nil {
+		return c, nil
+	}
+	c = &condition{}
+	parts := terms(tree.Node)
+	for _, part := range parts {
+		t := whole
+		if len(parts) > 1 {
+			if t, err = cs.term(part); err != nil {
+				return nil, err
+			}
+		}
+		c.terms = append(c.terms, t)
+	}
+	if len(parts) == 1 {
+		cs.share(whole.program)
+	}
 	cs.known[text] = c
-	cs.share(c.program)
 	return c, nil
+}
+
+// term compiles a term, or finds it.
+func (cs *conditions) term(text string) (*term, error) {
+	t := cs.terms[text]
+	if t == nil {
+		var err error
+		if t, err = compile(text); err != nil {
+			return nil, err
+		}
+		cs.share(t.program)
+		cs.terms[text] = t
+	}
+	if t.uses++; t.uses == 2 && cs.memos < maxMemo {
+		cs.memos++
+		t.memo = cs.memos
+	}
+	return t, nil
 }
 
 func (cs *conditions) share(p *vm.Program) {

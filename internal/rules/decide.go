@@ -73,8 +73,7 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 	}
 	env := environments.Get().(*environment)
 	defer func() {
-		clear(env.facts)
-		env.known = 0
+		env.forget()
 		environments.Put(env)
 	}()
 	for _, r := range p.domain.rules {

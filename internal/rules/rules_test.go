@@ -314,7 +314,7 @@ func FuzzLoad(f *testing.F) {
 }
 
 func FuzzCondition(f *testing.F) {
-	for _, when := range []string{`class == "dsn" && copies > 20`, `subject matches "(?i)x"`, `client_in("192.0.2.0/24")`, `let n = size; n / 2 > 1 ? true : false`, `[1, 2][size] in {"a": 1}`} {
+	for _, when := range []string{`class == "dsn" && copies > 20`, `class == "dsn" and not (subject == "a\"b" || size > 3) && from matches "\\w" && copies == 17`, `subject matches "(?i)x"`, `client_in("192.0.2.0/24")`, `let n = size; n / 2 > 1 ? true : false`, `[1, 2][size] in {"a": 1}`} {
 		f.Add(when)
 	}
 	facts, p := rich(), &Policy{domain: &Domain{}}
@@ -324,9 +324,24 @@ func FuzzCondition(f *testing.F) {
 			return
 		}
 		begun := time.Now()
-		_, _ = c.holds(&environment{facts: map[string]any{}}, p, &facts)
+		want, wantErr := c.holds(&environment{facts: map[string]any{}}, p, &facts)
 		if took := time.Since(begun); took > time.Second {
 			t.Errorf("took %v", took)
+		}
+		// In its terms it says the same, the first time and when they are remembered.
+		cs := newConditions()
+		env := &environment{facts: map[string]any{}}
+		for _, text := range []string{when, when + " ", "size >= 0 && (" + when + ")"} {
+			split, err := cs.compile(text)
+			if err != nil && strings.HasPrefix(text, "size >= 0") {
+				continue // too long now
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", text, err)
+			}
+			if got, err := split.holds(env, p, &facts); got != want || (err == nil) != (wantErr == nil) {
+				t.Errorf("%q: %v, %v; in terms %v, %v", text, want, wantErr, got, err)
+			}
 		}
 	})
 }
