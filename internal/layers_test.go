@@ -30,7 +30,7 @@ var layers = map[string]string{
 	"internal/milterd":         "message rules origin",
 	"internal/milterd/client":  "message",
 	"internal/control":         "storm store store/remote",
-	"internal/config":          "rules tomlfile",
+	"internal/config":          "origin rules tomlfile",
 	"internal/mailfile":        "message",
 	"internal/replay":          "message mailfile archive",
 	"internal/digest":          "archive rules fingerprint mark tomlfile",

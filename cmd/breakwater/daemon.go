@@ -40,9 +40,10 @@ type daemon struct {
 
 	digester *digest.Digester // nil where nobody is told
 
-	ring   atomic.Pointer[origin.Ring]
-	missed atomic.Bool // mail may have left in this minute that the index does not know
-	prvs   sync.Map    // domain to whether the mail server takes mail to its prvs addresses
+	ring    atomic.Pointer[origin.Ring]
+	missed  atomic.Bool // mail may have left in this minute that the index does not know
+	senders sync.Map    // domain to an address of it, where tags in the prvs form are wanted
+	prvs    sync.Map    // domain to whether the mail server takes mail to its prvs addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -81,6 +82,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		Site:      site(cfg.Site),
 		OnError:   cfg.OnError,
 		Ring:      d.ring.Load,
+		Life:      time.Duration(cfg.Sent.Keep),
 		TakesPrvs: d.takesPrvs,
 	}
 	d.milter = &milterd.Server{
@@ -172,6 +174,9 @@ func (d *daemon) done(o milterd.Outcome) {
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
 	}
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())
+	if sent {
+		d.noteSender(m)
+	}
 	for _, dec := range o.Decisions {
 		attrs := []slog.Attr{
 			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", d.address(m.ReversePath)),

@@ -53,7 +53,7 @@ func knowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
 	}
 	e.Ring = func() *origin.Ring { return ring }
 	e.Sent = &daemonIndex{Store: remote.Open(cfg.Control), log: log}
-	e.Asked = time.Now()
+	e.Asked, e.Life = time.Now(), time.Duration(cfg.Sent.Keep)
 	e.Site = site(cfg.Site)
 	return true
 }

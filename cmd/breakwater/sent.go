@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"breakwater/internal/control"
+	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/submit"
@@ -32,7 +33,8 @@ func (p *pulse) saw(now time.Time, missed bool, refused uint64) bool {
 	return all
 }
 
-// probeEvery is how often the mail server is asked whether it takes mail to prvs addresses.
+// probeEvery is how often the mail server is asked again whether it takes mail to prvs addresses.
+// As long as it does not, it is asked each minute: it may just have been started.
 const probeEvery = time.Hour
 
 // watchSent keeps the index of what was sent until ctx ends.
@@ -43,9 +45,7 @@ func (d *daemon) watchSent(ctx context.Context) {
 		d.log.Error("index of sent mail", "err", err)
 	}
 	for n := 0; ; n++ {
-		if n%int(probeEvery/time.Minute) == 0 {
-			d.probePrvs(ctx)
-		}
+		d.probePrvs(ctx, n%int(probeEvery/time.Minute) == 0)
 		now := time.Now()
 		end := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
 		select {
@@ -82,22 +82,42 @@ func (d *daemon) takesPrvs(domain string) bool {
 }
 
 // probePrvs asks the mail server whether it takes reports to prvs addresses, for the domains
-// that want such tags: they leave without one as long as it does not.
-func (d *daemon) probePrvs(ctx context.Context) {
+// that want such tags: their mail leaves without one as long as it does not. Those that it takes
+// are asked about only with again.
+func (d *daemon) probePrvs(ctx context.Context, again bool) {
 	for domain := range d.rules.Load().Domains {
 		for _, name := range domain.Names {
-			if domain.BATV().Form != origin.Prvs || strings.HasPrefix(name, "*") {
+			if domain.BATV().Form != origin.Prvs || strings.HasPrefix(name, "*") || d.takesPrvs(name) && !again {
 				continue
 			}
-			addr := d.ring.Load().Tagged("postmaster@"+name, origin.Prvs, time.Now())
+			addr := d.ring.Load().Tagged(d.someone(name), origin.Prvs, time.Now())
 			err := d.probe(ctx, addr)
-			if err != nil {
-				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup --batv prvs` shows what it needs", "domain", name, "address", addr, "err", err)
-			}
-			if had, _ := d.prvs.Swap(name, err == nil); err == nil && had != true {
+			had, known := d.prvs.Swap(name, err == nil)
+			switch {
+			case err == nil && had != true:
 				d.log.Info("mail leaves with prvs tags", "domain", name)
+			case err != nil && (!known || again || had == true):
+				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup postfix --prvs "+name+"`, or setup sendmail, shows what it needs",
+					"domain", name, "address", addr, "err", err)
 			}
 		}
+	}
+}
+
+// someone is an address of a domain that there is: who sent the last mail, or else the postmaster,
+// whom there should be.
+func (d *daemon) someone(domain string) string {
+	if addr, ok := d.senders.Load(domain); ok {
+		return addr.(string)
+	}
+	return "postmaster@" + domain
+}
+
+// noteSender remembers who sent m, if tags in the prvs form are wanted where he is.
+func (d *daemon) noteSender(m *message.Message) {
+	domain := fingerprint.DomainOf(m.ReversePath)
+	if d.rules.Load().For(domain).BATV().Form == origin.Prvs {
+		d.senders.Store(domain, m.ReversePath)
 	}
 }
 

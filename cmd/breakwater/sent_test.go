@@ -10,6 +10,7 @@ import (
 
 	"breakwater/internal/control"
 	"breakwater/internal/message"
+	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
 )
 
@@ -115,5 +116,25 @@ func TestTell(t *testing.T) {
 	}
 	if n != 1 {
 		t.Errorf("%d copies", n)
+	}
+}
+
+// TestSomeone: the mail server is asked about an address that there is.
+func TestSomeone(t *testing.T) {
+	d := testDaemon(t)
+	write(t, d.cfg.Rules+"/example.org.toml", "[batv]\nform = \"prvs\"\n")
+	write(t, d.cfg.Rules+"/example.net.toml", "")
+	if err := d.reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.someone("example.org"); got != "postmaster@example.org" {
+		t.Error(got)
+	}
+	for _, from := range []string{"ann@example.org", "bob@example.net"} {
+		m := message.Parse(message.Envelope{AuthUser: "x", ReversePath: from}, time.Now(), []byte("Subject: x\r\n\r\n"))
+		d.done(milterd.Outcome{Message: m})
+	}
+	if got := d.someone("example.org") + " " + d.someone("example.net"); got != "ann@example.org postmaster@example.net" {
+		t.Error(got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 	"breakwater/internal/tomlfile"
 )
@@ -40,12 +41,18 @@ type Config struct {
 	Digest       Digest            `toml:"digest"`
 	Release      Release           `toml:"release"`
 	Sweep        Sweep             `toml:"sweep"`
+	Sent         Sent              `toml:"sent"`
 }
 
 // Retention bounds the archive. How long mail is kept is for the rule files to say.
 type Retention struct {
 	MaxSize tomlfile.Size `toml:"max_size"` // of the archive, in bytes
 	MinFree tomlfile.Size `toml:"min_free"` // on its disk
+}
+
+// Sent says how mail is remembered that is sent.
+type Sent struct {
+	Keep tomlfile.Duration `toml:"keep"` // for so long
 }
 
 // Digest says how mailboxes are told of absorbed mail.
@@ -136,6 +143,7 @@ func Default() Config {
 		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
 		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
 		Release:   Release{Submit: "smtp://127.0.0.1:25"},
+		Sent:      Sent{Keep: tomlfile.Duration(origin.Life)},
 		Sweep:     Sweep{State: "/var/lib/breakwater/sweep", Connections: 4},
 	}
 }
@@ -190,6 +198,7 @@ func (c *Config) check() (key string, err error) {
 		{"on_error", c.OnError != rules.Deliver && c.OnError != rules.Tempfail, "must be deliver or tempfail"},
 		{"milter.socket_mode", modeErr != nil, "must be octal permissions, as in 0660"},
 		{"milter.max_connections", c.Milter.MaxConnections < 1, "must be at least 1"},
+		{"sent.keep", time.Duration(c.Sent.Keep) < 7*24*time.Hour, "must be at least 7d: bounces come days after the mail that they are about"},
 		{"site.max_loops", c.Site.MaxLoops < 0, "must be at least 0, which is never"},
 		{"log.level", !slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "must be debug, info, warn or error"},
 		{"log.addresses", !slices.Contains([]string{"full", "domain", "hash"}, c.Log.Addresses), "must be full, domain or hash"},

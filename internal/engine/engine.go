@@ -28,6 +28,7 @@ type Engine struct {
 	Marks   *mark.Signer        // by which our own mail is known; nil: there is none
 	Ring    func() *origin.Ring // keys by which mail is known that we sent; nil: nothing is proved
 	Sent    store.Store         // the index of what we sent, where it is not Store
+	Life    time.Duration       // of what is in it; 0: origin.Life
 	Asked   time.Time           // when it is asked about old mail; zero: when mail comes
 	OnError rules.Action        // Deliver or Tempfail: what is done where the store fails; "" is Deliver
 	DryRun  bool                // look, but do not count

@@ -16,11 +16,18 @@ import (
 	"breakwater/internal/storm"
 )
 
-// Limits of the index of what we sent, and of how long domains have been learning.
-var (
-	remembered = storm.Limit{Keep: origin.Life}
-	learning   = storm.Limit{Keep: 2 * origin.Life}
-)
+// learning is the limit of how long domains have been learning.
+var learning = storm.Limit{Keep: 2 * origin.Life}
+
+// remembered is the limit of the index of what we sent.
+func (e *Engine) remembered() storm.Limit { return storm.Limit{Keep: e.life()} }
+
+func (e *Engine) life() time.Duration {
+	if e.Life > 0 {
+		return e.Life
+	}
+	return origin.Life
+}
 
 // withoutTags is m as if it had been sent to addresses without our tags; m itself where none
 // has one. to has, by recipient, the address to deliver to where a tag is good.
@@ -109,7 +116,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		d := policies[i].Domain()
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			KnownID: knownID, Covered: origin.Covers(claim.Date, marks),
+			KnownID: knownID, Covered: origin.Covers(claim.Date, marks), Life: e.life(),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
 		}
 		for _, p := range claim.Partner {
@@ -135,7 +142,7 @@ func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []stor
 			count(storm.Count{Key: e.learned(domain), Limit: learning, Restart: true})
 		}
 		if p.Spared {
-			count(storm.Count{Key: e.Hasher.Key(domain, storm.Spared, ""), Limit: remembered})
+			count(storm.Count{Key: e.Hasher.Key(domain, storm.Spared, ""), Limit: e.remembered()})
 		}
 	}
 	return counts
@@ -153,7 +160,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	var counts []storm.Count
 	count := func(key storm.Key) {
 		if !slices.ContainsFunc(counts, func(c storm.Count) bool { return c.Key == key }) {
-			counts = append(counts, storm.Count{Key: key, Limit: remembered})
+			counts = append(counts, storm.Count{Key: key, Limit: e.remembered()})
 		}
 	}
 	count(e.sentID(id))
@@ -221,7 +228,7 @@ func (e *Engine) Beat(ctx context.Context, at time.Time, saw bool) error {
 	var marks []storm.Count
 	if saw {
 		slot, bit := origin.Slot(at.Add(-time.Minute))
-		marks = []storm.Count{{Key: e.slot(slot), Limit: remembered, Marks: bit}}
+		marks = []storm.Count{{Key: e.slot(slot), Limit: e.remembered(), Marks: bit}}
 	}
 	return e.touch(ctx, at, !saw, marks)
 }
@@ -284,7 +291,7 @@ func (e *Engine) AssumeIndex(ctx context.Context, at, until time.Time) error {
 		if n == last {
 			marks = bit - 1
 		}
-		s.Counts = append(s.Counts, storm.Count{Key: e.slot(n), Limit: remembered, Marks: marks})
+		s.Counts = append(s.Counts, storm.Count{Key: e.slot(n), Limit: e.remembered(), Marks: marks})
 	}
 	_, err := e.Store.Observe(ctx, s)
 	return err

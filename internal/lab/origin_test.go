@@ -46,18 +46,19 @@ func newHome(t *testing.T, learned time.Time, kinds ...string) *home {
 	Need(t, append([]string{"postfix", "dovecot"}, kinds...)...)
 	h := &home{t: t, d: newDaemon(t, "inet", map[string]string{"example.org.toml": ownRules}), remotes: map[string]*Server{}}
 	h.assume(learned)
+	h.mta = prepare(t, "postfix")
+	h.d.configure(fmt.Sprintf("[digest]\nsubmit = \"\"\n[release]\nsubmit = \"smtp://%s\"\n", h.mta.Addr()))
 	h.d.start()
 	h.wall = NewSink(t)
 	h.wall.Refuse = func(to string) string { return fmt.Sprintf("550 5.1.1 <%s>: no such user here", to) }
 	h.box = Dovecot(t, Mailboxes{Accounts: []Account{{User: "ann@example.org", Password: "pw"}}})
-	h.mta = prepare(t, "postfix")
 	var routes strings.Builder
 	for _, kind := range kinds {
 		h.remotes[kind] = Remote(t, kind, h.wall.Port, h.mta.Port)
 		fmt.Fprintf(&routes, "%s.far.example smtp:[127.0.0.1]:%d\n", kind, h.remotes[kind].Port)
 	}
 	write(t, filepath.Join(h.mta.Dir, "transport"), routes.String())
-	write(t, filepath.Join(h.mta.Dir, "mailboxes"), "ann@example.org x\n")
+	write(t, filepath.Join(h.mta.Dir, "mailboxes"), "ann@example.org x\npostmaster@example.org x\n")
 	h.mta.start(t, "domain=example.org", "milter="+h.d.listen, fmt.Sprintf("sasl=inet:127.0.0.1:%d", h.box.Port+3), fmt.Sprintf("deliver=lmtp:inet:127.0.0.1:%d", h.box.Port+1),
 		"set=myhostname=mx.example.org;milter_default_action=accept;recipient_delimiter=+;local_header_rewrite_clients=;smtpd_authorized_xclient_hosts=127.0.0.0/8")
 	return h
@@ -396,6 +397,45 @@ func TestOriginInTime(t *testing.T) {
 	step("three days late, by correspondents", origin.Genuine, "wrote to carl@postfix.far.example", func() {
 		h.forge("postfix", "carl@postfix.far.example", "", letter("unheard", stamp(now.AddDate(0, 0, -3)), "unheard@example.org", "Hello."))
 	})
+}
+
+// TestOriginPrvs wants tags in the prvs form: mail leaves without them until the mail server takes
+// mail to such addresses.
+func TestOriginPrvs(t *testing.T) {
+	h := newHome(t, time.Now(), "postfix")
+	const prvs = "[batv]\nform = \"prvs\"\n[origin]\nproofs = [\"tag\", \"message-id\"]\n"
+	bounced := func(id, rcpt, proof, addressed string) {
+		t.Helper()
+		before := h.count(origin.Genuine)
+		h.submit("nobody@postfix.far.example", "", letter(id, stamp(time.Now()), id+"@example.org", "Hello."))
+		if line := h.decided(origin.Genuine, before, 1)[0]; !strings.Contains(line, "to="+rcpt) || !strings.Contains(line, proof) {
+			t.Errorf("%s: %s", id, line)
+		}
+		h.mta.Drained(t)
+		for _, m := range h.arrived() {
+			if about(classify.Classify(m)) == id && !strings.Contains(m.Header.Get("To"), addressed) {
+				t.Errorf("%s: the bounce is for %s, want %s", id, m.Header.Get("To"), addressed)
+			}
+		}
+	}
+	logged := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(h.d.logged(), what); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%q is not in the log:\n%s", what, h.d.logged())
+			}
+		}
+	}
+	h.again(prvs, nil)
+	logged("mail leaves without tags: the mail server does not take mail")
+	bounced("unprepared", "ann@example.org ", "we sent Message-ID", "ann@example.org")
+	setupPostfix(t, h.mta, h.d.listen, "--prvs", "example.org")
+	h.again(prvs, nil)
+	logged("mail leaves with prvs tags")
+	bounced("prepared", "ann+prvs-", "tag of key", "prvs=")
+	if n := len(h.arrived()); n != 2 {
+		t.Errorf("%d arrived, want 2", n)
+	}
 }
 
 // hold has the home's mail to others wait, or go.

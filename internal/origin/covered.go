@@ -2,8 +2,9 @@ package origin
 
 import "time"
 
-// Life is how long the index remembers mail that we sent. What is nearly as old as that is no
-// more judged by its absence: mail may have waited in a queue before it was reported.
+// Life is how long the index remembers mail that we sent, where nothing else is wanted. What is nearly
+// as old as that is no more judged by its absence: mail may have waited in a queue before it was
+// reported.
 const (
 	Life   = 14 * 24 * time.Hour
 	Margin = 5 * 24 * time.Hour

@@ -46,6 +46,7 @@ type Case struct {
 	KnownID      string // of Claim.IDs, one that it has; "" if none
 	KnownPartner string // of Claim.Partner, one to whom the recipient wrote; "" if none
 	Covered      bool   // it saw all mail that was sent around Claim.Date
+	Life         time.Duration
 
 	AllMailLeavesHere bool
 	LearnsSince       time.Time // when all mail began to leave here, and to be seen; zero: it has not
@@ -149,7 +150,7 @@ func (c *Case) unsure() string {
 		return "it names no date on which the message was sent"
 	case Role(c.Recipient):
 		return "reports come to this recipient for others"
-	case age > Life-Margin:
+	case age > c.Life-Margin:
 		return "the message is older than what the index knows for certain"
 	case !c.Covered:
 		return "the index did not see all mail of that time"

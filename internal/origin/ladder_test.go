@@ -19,7 +19,7 @@ func forged() Case {
 	return Case{
 		Claim: Claim{IDs: []string{"x@example.org"}, Sent: h, Date: start, Partner: []string{"bob@example.net"}},
 		At:    start.Add(time.Minute), Asked: start.Add(time.Minute), Recipient: "ann@example.org", Tries: Rungs, Hosts: []string{"mx.example.org"},
-		Covered: true, AllMailLeavesHere: true, LearnsSince: start.Add(-8 * days), Learns: 7 * days,
+		Covered: true, Life: Life, AllMailLeavesHere: true, LearnsSince: start.Add(-8 * days), Learns: 7 * days,
 	}
 }
 
