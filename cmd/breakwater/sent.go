@@ -92,7 +92,7 @@ func (d *daemon) probePrvs(ctx context.Context) {
 			addr := d.ring.Load().Tagged("postmaster@"+name, origin.Prvs, time.Now())
 			err := d.probe(ctx, addr)
 			if err != nil {
-				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup --batv prvs` shows what it needs", "domain", name, "address", addr, "err", err)
+				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup postfix --prvs DOMAIN` shows what it needs, and there has to be a postmaster", "domain", name, "address", addr, "err", err)
 			}
 			if had, _ := d.prvs.Swap(name, err == nil); err == nil && had != true {
 				d.log.Info("mail leaves with prvs tags", "domain", name)
