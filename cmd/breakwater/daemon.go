@@ -42,8 +42,8 @@ type daemon struct {
 
 	ring    atomic.Pointer[origin.Ring]
 	missed  atomic.Bool // mail may have left in this minute that the index does not know
-	senders sync.Map    // domain to an address of it, where tags in the prvs form are wanted
-	prvs    sync.Map    // domain to whether the mail server takes mail to its prvs addresses
+	senders sync.Map    // domain to an address of it, where tags are wanted
+	takes   sync.Map    // tagged to whether the mail server takes mail to such addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -75,15 +75,15 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		return nil, errors.Join(err, d.close())
 	}
 	d.engine = &engine.Engine{
-		Store:     d.store,
-		Rules:     d.rules.Load,
-		Hasher:    fingerprint.New(secret),
-		Marks:     marks,
-		Site:      site(cfg.Site),
-		OnError:   cfg.OnError,
-		Ring:      d.ring.Load,
-		Life:      time.Duration(cfg.Sent.Keep),
-		TakesPrvs: d.takesPrvs,
+		Store:    d.store,
+		Rules:    d.rules.Load,
+		Hasher:   fingerprint.New(secret),
+		Marks:    marks,
+		Site:     site(cfg.Site),
+		OnError:  cfg.OnError,
+		Ring:     d.ring.Load,
+		Life:     time.Duration(cfg.Sent.Keep),
+		TakesTag: d.takesTag,
 	}
 	d.milter = &milterd.Server{
 		Judge:        d.engine.Judge,

@@ -33,7 +33,7 @@ func (p *pulse) saw(now time.Time, missed bool, refused uint64) bool {
 	return all
 }
 
-// probeEvery is how often the mail server is asked again whether it takes mail to prvs addresses.
+// probeEvery is how often the mail server is asked again whether it takes mail to addresses with tags.
 // As long as it does not, it is asked each minute: it may just have been started.
 const probeEvery = time.Hour
 
@@ -45,7 +45,7 @@ func (d *daemon) watchSent(ctx context.Context) {
 		d.log.Error("index of sent mail", "err", err)
 	}
 	for n := 0; ; n++ {
-		d.probePrvs(ctx, n%int(probeEvery/time.Minute) == 0)
+		d.probeTags(ctx, n%int(probeEvery/time.Minute) == 0)
 		now := time.Now()
 		end := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
 		select {
@@ -75,30 +75,37 @@ func (d *daemon) refuse(ctx context.Context, env message.Envelope, rcpt message.
 	return text, refused && err == nil
 }
 
-// takesPrvs tells whether the mail server takes mail to prvs addresses of a domain.
-func (d *daemon) takesPrvs(domain string) bool {
-	takes, ok := d.prvs.Load(domain)
+// takesTag tells whether the mail server takes mail to addresses of a domain with tags of a form.
+func (d *daemon) takesTag(domain string, form origin.Form) bool {
+	takes, ok := d.takes.Load(tagged{domain, form})
 	return ok && takes.(bool)
 }
 
-// probePrvs asks the mail server whether it takes reports to prvs addresses, for the domains
-// that want such tags: their mail leaves without one as long as it does not. Those that it takes
-// are asked about only with again.
-func (d *daemon) probePrvs(ctx context.Context, again bool) {
+// tagged is a domain with a form of tags.
+type tagged struct {
+	domain string
+	form   origin.Form
+}
+
+// probeTags asks the mail server whether it takes reports to addresses with tags, for the domains that
+// want them: their mail leaves without one as long as it does not. Those that it takes are asked
+// about only with again.
+func (d *daemon) probeTags(ctx context.Context, again bool) {
 	for domain := range d.rules.Load().Domains {
+		form := domain.BATV().Form
 		for _, name := range domain.Names {
-			if domain.BATV().Form != origin.Prvs || strings.HasPrefix(name, "*") || d.takesPrvs(name) && !again {
+			if form == origin.NoTag || strings.HasPrefix(name, "*") || d.takesTag(name, form) && !again {
 				continue
 			}
-			addr := d.ring.Load().Tagged(d.someone(name), origin.Prvs, time.Now())
+			addr := d.ring.Load().Tagged(d.someone(name), form, time.Now())
 			err := d.probe(ctx, addr)
-			had, known := d.prvs.Swap(name, err == nil)
+			had, known := d.takes.Swap(tagged{name, form}, err == nil)
 			switch {
 			case err == nil && had != true:
-				d.log.Info("mail leaves with prvs tags", "domain", name)
+				d.log.Info("mail leaves with tags", "domain", name, "form", string(form))
 			case err != nil && (!known || again || had == true):
-				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a prvs tag; `breakwater setup postfix --prvs "+name+"`, or setup sendmail, shows what it needs",
-					"domain", name, "address", addr, "err", err)
+				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a tag; `breakwater setup` shows what it needs",
+					"domain", name, "form", string(form), "address", addr, "err", err)
 			}
 		}
 	}
@@ -113,16 +120,16 @@ func (d *daemon) someone(domain string) string {
 	return "postmaster@" + domain
 }
 
-// noteSender remembers who sent m, if tags in the prvs form are wanted where he is.
+// noteSender remembers who sent m, if tags are wanted where he is.
 func (d *daemon) noteSender(m *message.Message) {
 	domain := fingerprint.DomainOf(m.ReversePath)
-	if d.rules.Load().For(domain).BATV().Form == origin.Prvs {
+	if m.ReversePath != "" && d.rules.Load().For(domain).BATV().Form != origin.NoTag {
 		d.senders.Store(domain, m.ReversePath)
 	}
 }
 
 func (d *daemon) probe(ctx context.Context, addr string) error {
-	target, err := submit.Parse(d.cfg.Release.Submit)
+	target, err := submit.Parse(d.cfg.Sent.Probe)
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			lines, err := setup.Sendmail(*milter)
-			if err != nil {
+			if err := errors.Join(err, setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
 			if len(*prvs) > 0 {
@@ -86,6 +86,9 @@ func setupPostfixCommand(milter *string, prvs *[]string) *cobra.Command {
 		Long: `Postfix shows what main.cf and master.cf need. With --apply it sets that by postconf, and
 keeps the files as they were; --undo puts them back, byte for byte. Neither reloads Postfix.
 
+Where a rule file says form = "prvs" under [batv], --prvs names its domains: Postfix then takes
+mail to prvs=1234abcdef=ann@example.org, too. Mail leaves with such tags once it does.
+
 The exit status is 1 if something is left to be set.`,
 		Example: `  breakwater setup postfix
   breakwater setup postfix --apply && postfix reload
@@ -97,6 +100,9 @@ The exit status is 1 if something is left to be set.`,
 			}
 			if s.undo {
 				return s.putBack(cmd.OutOrStdout())
+			}
+			if err := setup.CheckDomains(*prvs); err != nil {
+				return exit{exitUsage, err}
 			}
 			s.wishes = setup.Wishes{Milter: *milter, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
 			return s.run(cmd.OutOrStdout())
@@ -138,6 +144,11 @@ func (s *postfixSetup) run(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	now, err := os.ReadFile(s.wishes.Table)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return exit{exitUsage, err}
+	}
+	s.wishes.Now = string(now)
 	changes, notes := p.Plan(s.wishes)
 	if s.asJSON {
 		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
@@ -271,7 +282,7 @@ func (s *postfixSetup) putBack(w io.Writer) error {
 	if err := s.restore(b); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "main.cf and master.cf are as they were. Now run: postfix -c %s reload\n", s.dir)
+	fmt.Fprintf(w, "The configuration is as it was. Now run: postfix -c %s reload\n", s.dir)
 	return nil
 }
 

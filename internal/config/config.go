@@ -52,7 +52,8 @@ type Retention struct {
 
 // Sent says how mail is remembered that is sent.
 type Sent struct {
-	Keep tomlfile.Duration `toml:"keep"` // for so long
+	Keep  tomlfile.Duration `toml:"keep"`  // for so long
+	Probe string            `toml:"probe"` // where mail comes in from outside, to ask whether it is taken with tags: smtp://HOST:PORT
 }
 
 // Digest says how mailboxes are told of absorbed mail.
@@ -143,7 +144,7 @@ func Default() Config {
 		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
 		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
 		Release:   Release{Submit: "smtp://127.0.0.1:25"},
-		Sent:      Sent{Keep: tomlfile.Duration(origin.Life)},
+		Sent:      Sent{Keep: tomlfile.Duration(origin.Life), Probe: "smtp://127.0.0.1:25"},
 		Sweep:     Sweep{State: "/var/lib/breakwater/sweep", Connections: 4},
 	}
 }

@@ -33,8 +33,9 @@ type Engine struct {
 	OnError rules.Action        // Deliver or Tempfail: what is done where the store fails; "" is Deliver
 	DryRun  bool                // look, but do not count
 
-	// TakesPrvs tells whether the MTA takes mail to addresses of a domain with a prvs tag. nil: no.
-	TakesPrvs func(domain string) bool
+	// TakesTag tells whether the MTA takes mail to addresses of a domain with tags of a form. Without it
+	// nothing leaves with a tag. nil: no.
+	TakesTag func(domain string, form origin.Form) bool
 }
 
 // index is where mail is remembered that we sent.

@@ -180,7 +180,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 // and none of them is exempt.
 func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origin.Form {
 	batv := d.BATV()
-	if m.ReversePath == "" || batv.Form == origin.Prvs && (e.TakesPrvs == nil || !e.TakesPrvs(fingerprint.DomainOf(m.ReversePath))) {
+	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(fingerprint.DomainOf(m.ReversePath), batv.Form) {
 		return origin.NoTag
 	}
 	leaves := false

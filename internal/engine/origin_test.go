@@ -24,6 +24,7 @@ func newOriginEngine(t testing.TB, text string) *Engine {
 	e := newEngine(t, map[string]string{"example.org.toml": text})
 	ring := (&origin.Ring{}).With(bytes.Repeat([]byte{1}, 32), start, start)
 	e.Ring = func() *origin.Ring { return ring }
+	e.TakesTag = func(domain string, _ origin.Form) bool { return domain == "example.org" }
 	return e
 }
 
@@ -291,15 +292,18 @@ func TestTagForms(t *testing.T) {
 		want       string
 	}{
 		{"off", "", true, []string{"bob@example.net"}, "ann@"},
-		{"sub-address", "[batv]\nform = 'subaddress'", false, []string{"bob@example.net"}, "ann+prvs-"},
+		{"sub-address", "[batv]\nform = 'subaddress'", true, []string{"bob@example.net"}, "ann+prvs-"},
 		{"prvs", "[batv]\nform = 'prvs'", true, []string{"bob@example.net"}, "prvs="},
+		{"sub-address that the MTA does not take", "[batv]\nform = 'subaddress'", false, []string{"bob@example.net"}, "ann@"},
 		{"prvs that the MTA does not take", "[batv]\nform = 'prvs'", false, []string{"bob@example.net"}, "ann@"},
-		{"observe", "mode = 'observe'\n[batv]\nform = 'subaddress'", false, []string{"bob@example.net"}, "ann@"},
-		{"within the house", "[batv]\nform = 'subaddress'", false, []string{"carl@example.org"}, "ann@"},
-		{"a list", "[batv]\nform = 'subaddress'\nexempt = ['*.example.com']", false, []string{"bob@example.net", "all@lists.example.com"}, "ann@"},
+		{"observe", "mode = 'observe'\n[batv]\nform = 'subaddress'", true, []string{"bob@example.net"}, "ann@"},
+		{"within the house", "[batv]\nform = 'subaddress'", true, []string{"carl@example.org"}, "ann@"},
+		{"a list", "[batv]\nform = 'subaddress'\nexempt = ['*.example.com']", true, []string{"bob@example.net", "all@lists.example.com"}, "ann@"},
 	} {
 		e := newOriginEngine(t, tt.text)
-		e.TakesPrvs = func(domain string) bool { return tt.takes && domain == "example.org" }
+		e.TakesTag = func(domain string, form origin.Form) bool {
+			return tt.takes && domain == "example.org" && form != origin.NoTag
+		}
 		if _, from := send(t, e, submitted(start, "", tt.rcpts...)); !strings.HasPrefix(from, tt.want) {
 			t.Errorf("%s: %s", tt.name, from)
 		}

@@ -47,8 +47,7 @@ func newHome(t *testing.T, learned time.Time, kinds ...string) *home {
 	h := &home{t: t, d: newDaemon(t, "inet", map[string]string{"example.org.toml": ownRules}), remotes: map[string]*Server{}}
 	h.assume(learned)
 	h.mta = prepare(t, "postfix")
-	h.d.configure(fmt.Sprintf("[digest]\nsubmit = \"\"\n[release]\nsubmit = \"smtp://%s\"\n", h.mta.Addr()))
-	h.d.start()
+	h.d.configure(fmt.Sprintf("[digest]\nsubmit = \"\"\n[sent]\nprobe = \"smtp://%s\"\n", h.mta.Addr()))
 	h.wall = NewSink(t)
 	h.wall.Refuse = func(to string) string { return fmt.Sprintf("550 5.1.1 <%s>: no such user here", to) }
 	h.box = Dovecot(t, Mailboxes{Accounts: []Account{{User: "ann@example.org", Password: "pw"}}})
@@ -61,7 +60,19 @@ func newHome(t *testing.T, learned time.Time, kinds ...string) *home {
 	write(t, filepath.Join(h.mta.Dir, "mailboxes"), "ann@example.org x\npostmaster@example.org x\n")
 	h.mta.start(t, "domain=example.org", "milter="+h.d.listen, fmt.Sprintf("sasl=inet:127.0.0.1:%d", h.box.Port+3), fmt.Sprintf("deliver=lmtp:inet:127.0.0.1:%d", h.box.Port+1),
 		"set=myhostname=mx.example.org;milter_default_action=accept;recipient_delimiter=+;local_header_rewrite_clients=;smtpd_authorized_xclient_hosts=127.0.0.0/8")
+	h.d.start() // behind the mail server, which it asks about tags
+	h.logged("mail leaves with tags")
 	return h
+}
+
+// logged waits until something stands in the daemon's log.
+func (h *home) logged(what string) {
+	h.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(h.d.logged(), what); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%q is not in the log:\n%s", what, h.d.logged())
+		}
+	}
 }
 
 // store opens the daemon's store as an engine, while the daemon is down.
@@ -418,20 +429,12 @@ func TestOriginPrvs(t *testing.T) {
 			}
 		}
 	}
-	logged := func(what string) {
-		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); !strings.Contains(h.d.logged(), what); time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%q is not in the log:\n%s", what, h.d.logged())
-			}
-		}
-	}
 	h.again(prvs, nil)
-	logged("mail leaves without tags: the mail server does not take mail")
+	h.logged("mail leaves without tags: the mail server does not take mail")
 	bounced("unprepared", "ann@example.org ", "we sent Message-ID", "ann@example.org")
 	setupPostfix(t, h.mta, h.d.listen, "--prvs", "example.org")
 	h.again(prvs, nil)
-	logged("mail leaves with prvs tags")
+	h.logged("mail leaves with tags\" domain=example.org form=prvs")
 	bounced("prepared", "ann+prvs-", "tag of key", "prvs=")
 	if n := len(h.arrived()); n != 2 {
 		t.Errorf("%d arrived, want 2", n)

@@ -27,6 +27,8 @@ func TestSetupPostfix(t *testing.T) {
 	// As a master.cf stands that nobody prepared for milters.
 	postfix("postconf", "-P", submission+"/smtpd_sasl_auth_enable=yes")
 	postfix("postconf", "-PX", submission+"/milter_macro_daemon_name")
+	write(t, filepath.Join(etc, "others"), "/^old@example.test$/ u1@example.test\n")
+	postfix("postconf", "-e", "recipient_canonical_maps=pcre:"+filepath.Join(etc, "others"))
 	postfix("postconf", "-e", "milter_protocol=2") // too old for us, if setup left it at that
 	files := func() string {
 		t.Helper()
@@ -75,14 +77,23 @@ func TestSetupPostfix(t *testing.T) {
 		t.Fatal("showing the plan changed something")
 	}
 	send()
-	setup(0, "--apply")
+	setup(0, "--apply", "--prvs", "example.test")
 	postfix("postfix", "reload")
 	send()
 	if n := seen(); n != 1 {
 		t.Errorf("%d messages passed breakwater, want the second alone", n)
 	}
-	if out := setup(0); !strings.Contains(out, "nothing is to be set") {
+	for _, args := range [][]string{nil, {"--prvs", "example.test"}} {
+		if out := setup(0, args...); !strings.Contains(out, "nothing is to be set") {
+			t.Error(out)
+		}
+	}
+	if out := setup(1, "--prvs", "example.test,example.org"); !strings.Contains(out, "cat >"+filepath.Join(etc, "breakwater_prvs")) || !strings.Contains(out, `(example\.org)$/`) {
 		t.Error(out)
+	}
+	maps, err := exec.Command("postconf", "-c", etc, "-P", "cleanup/unix/recipient_canonical_maps").Output()
+	if want := "pcre:" + filepath.Join(etc, "others") + ",pcre:" + filepath.Join(etc, "breakwater_prvs"); err != nil || !strings.Contains(string(maps), want) {
+		t.Errorf("%q, %v; want %q", maps, err, want)
 	}
 	setup(2, "--apply", "--milter", "inet:127.0.0.1:1")
 	// Somebody else's change is not undone unasked.
@@ -93,6 +104,9 @@ func TestSetupPostfix(t *testing.T) {
 	setup(0, "--undo", "--force")
 	if files() != before {
 		t.Errorf("after --undo:\n%s\nbefore:\n%s", files(), before)
+	}
+	if _, err := os.Stat(filepath.Join(etc, "breakwater_prvs")); !os.IsNotExist(err) {
+		t.Error("after --undo, there is a table left:", err)
 	}
 	postfix("postfix", "reload")
 	send()

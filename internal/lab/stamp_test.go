@@ -106,7 +106,7 @@ func TestStamp(t *testing.T) {
 			const own = "Message-ID: <own@example.test>\r\nDate: Mon, 2 Mar 2026 08:00:00 +0000\r\n"
 			headers := []string{"", own, "Message-ID:\r\nDate: \r\n"}
 			for i, header := range headers {
-				session.Do("MAIL FROM:<u1@example.test> RET=HDRS ENVID=x%d BODY=8BITMIME", i)
+				session.Do("MAIL FROM:<u1@example.test> RET=HDRS ENVID=x%d SIZE=500 BODY=8BITMIME", i)
 				session.Do("RCPT TO:<x@elsewhere.test>")
 				session.Do("RCPT TO:<y@elsewhere.test>")
 				raw := fmt.Sprintf("%sX-Breakwater-Token: foreign\r\nFrom: u1@example.test\r\nSubject: %d\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n", header, i)
@@ -133,6 +133,9 @@ func TestStamp(t *testing.T) {
 						t.Errorf("%d fields %s:\n%s", n, f, d.Raw)
 					}
 				}
+				if id := f.seen()[number(m.Subject)].Message.QueueID; id == "" || !strings.Contains(m.Header[0].Value, " id "+id+";") {
+					t.Errorf("the queue ID %q is not in %s", id, m.Header[0].Value)
+				}
 				if sent := id == "<own@example.test>"; sent != (m.Subject == "1") || !strings.HasSuffix(id, "@example.test>") {
 					t.Errorf("message %s has Message-ID %s", m.Subject, id)
 				}
@@ -142,6 +145,12 @@ func TestStamp(t *testing.T) {
 			}
 		})
 	}
+}
+
+// number is a subject that is a number.
+func number(subject string) int {
+	n, _ := strconv.Atoi(subject)
+	return n
 }
 
 // count counts the fields of a name.
@@ -251,8 +260,7 @@ func TestStampTags(t *testing.T) {
 			for _, d := range delivered(t, s, sink, n) {
 				local, _, _ := strings.Cut(d.To, "@")
 				m := message.Parse(message.Envelope{}, time.Now(), d.Raw)
-				i, _ := strconv.Atoi(m.Subject)
-				got[i] = append(got[i], local)
+				got[number(m.Subject)] = append(got[number(m.Subject)], local)
 			}
 			for i, tt := range tests {
 				if slices.Sort(got[i]); strings.Join(got[i], " ") != tt.want {
@@ -378,7 +386,9 @@ func TestStampLocal(t *testing.T) {
 				Settings: map[string]string{"non_smtpd_milters": f.listen, "internal_mail_filter_classes": "bounce"},
 			})
 			before := len(f.seen())
+			mu.Lock()
 			clear(kept)
+			mu.Unlock()
 			arrive := 2
 			if srv.name == "postfix" {
 				for _, subject := range []string{"fine", "rejected", "put off", "broken"} {

@@ -238,13 +238,15 @@ func wellFormed(code milter.Code, data []byte) bool {
 	return true
 }
 
-// parameters are the ESMTP ones behind a MAIL's address, each a string that ends with NUL.
-func parameters(mail []byte) []string {
-	_, params, _ := strings.Cut(strings.TrimRight(string(mail), "\x00"), "\x00")
-	if params == "" {
-		return nil
+// parameters are the ESMTP ones behind a MAIL's address, each a string that ends with NUL, but
+// for SIZE: by now the MTA knows better than the client.
+func parameters(mail []byte) (params []string) {
+	for i, p := range strings.Split(string(mail), "\x00") {
+		if i > 0 && p != "" && !strings.HasPrefix(strings.ToUpper(p), "SIZE=") {
+			params = append(params, p)
+		}
 	}
-	return strings.Split(params, "\x00")
+	return params
 }
 
 // capable looks at what an MTA offers: a version, actions and protocol steps, each of 4 bytes.

@@ -117,13 +117,26 @@ func TestParams(t *testing.T) {
 		return ds, nil
 	}})
 	c := dial(t, addr, client.Options{})
-	for _, params := range [][]string{{"SIZE=7"}, nil, {"RET=FULL", "ENVID=x", ""}} {
+	for _, tt := range []struct {
+		params []string
+		want   string
+	}{{[]string{"BODY=7BIT"}, "BODY=7BIT"}, {nil, ""}, {[]string{"size=7"}, ""}, {[]string{"RET=FULL", "SIZE=7", "ENVID=x", ""}, "RET=FULL ENVID=x"}} {
 		m := mail("Q", "u1@example.test")
-		m.Params = params
-		if res := send(t, c, m); res.From != "<t@example.net>" || res.Params != strings.TrimSpace(strings.Join(params, " ")) {
-			t.Errorf("%q: %+v", params, res)
+		m.Params = tt.params
+		if res := send(t, c, m); res.From != "<t@example.net>" || res.Params != tt.want {
+			t.Errorf("%q: %+v", tt.params, res)
 		}
 	}
+	// Postfix forgets nothing, and warns.
+	raw := rawDial(t, addr)
+	raw.negotiate()
+	raw.put('D', "Cv\x00Postfix 3.7.11\x00")
+	raw.put('C', "host\x004\x09\xdd192.0.2.1\x00")
+	raw.play(packet('M', "<a@example.net>\x00RET=FULL\x00"), packet('R', "<u1@example.test>\x00"), packet('N', ""), packet('E', ""))
+	if from := raw.want('e'); from != "<t@example.net>\x00" {
+		t.Errorf("%q", from)
+	}
+	raw.want('a')
 }
 
 // TestRefuse refuses recipients as they are named, first, in the middle, last and all.

@@ -23,6 +23,7 @@ type Wishes struct {
 	Milter string   // our socket, such as inet:127.0.0.1:8891
 	Prvs   []string // domains whose mail leaves with tags in the prvs form
 	Table  string   // the file for them
+	Now    string   // what stands in it now
 }
 
 // Service is one service of master.cf.
@@ -130,7 +131,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 		more, also := p.prvs(w)
 		changes, notes = append(changes, more...), append(notes, also...)
 	}
-	return changes, append(notes, p.local(milter, ours)...)
+	return changes, append(notes, p.elsewhere(w, ours)...)
 }
 
 // also is the change that adds a value to a parameter of main.cf which is a list.
@@ -146,12 +147,16 @@ func join(list, value string) string {
 	return list + ", " + value
 }
 
-// local are the notes about mail that does not come by SMTP.
-func (p Postfix) local(milter, ours string) (notes []string) {
-	if !strings.Contains(p.Main["non_smtpd_milters"], milter) {
+// elsewhere are the notes about mail that does not come by SMTP, and about what only rule files tell.
+func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
+	if own := p.Main["non_smtpd_milters"]; !strings.Contains(own, w.Milter) && !strings.Contains(own, "$smtpd_milters") {
 		c := p.also("non_smtpd_milters", ours, "")
 		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+
 			"If a rule file is to say all_mail_leaves_here = true, it has to be:\n  "+c.Line())
+	}
+	if !strings.Contains(p.Main["recipient_delimiter"], "+") && len(w.Prvs) == 0 {
+		c := Change{Name: "recipient_delimiter", New: p.Main["recipient_delimiter"] + "+"}
+		notes = append(notes, "bounces to ann+prvs-1234abcdef@example.org are refused. If a rule file is to say form = \"subaddress\" under [batv]:\n  "+c.Line())
 	}
 	if !strings.Contains(p.Main["internal_mail_filter_classes"], "bounce") {
 		c := Change{Name: "internal_mail_filter_classes", New: join(p.Main["internal_mail_filter_classes"], "bounce")}

@@ -6,6 +6,18 @@ import (
 	"strings"
 )
 
+// CheckDomains returns an error that names the first of names which is no domain.
+func CheckDomains(names []string) error {
+	for _, n := range names {
+		if !domainName.MatchString(n) {
+			return fmt.Errorf("%q is no domain; write it like example.org", n)
+		}
+	}
+	return nil
+}
+
+var domainName = regexp.MustCompile(`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`)
+
 // PostfixPrvs is a table (pcre_table(5)) for domains whose mail leaves with tags in the prvs form.
 // Mail servers refuse prvs=1234abcdef=ann@example.org as unknown before a milter is asked. For
 // smtpd_command_filter it makes ann+prvs-1234abcdef@example.org of it, for which Postfix knows
@@ -36,14 +48,17 @@ func SendmailPrvs(domains []string) string {
 
 // prvs says what to set so that p takes mail to addresses with tags in the prvs form.
 func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
-	table := "pcre:" + w.Table
-	if filter := p.Main["smtpd_command_filter"]; filter == "" {
-		changes = append(changes,
-			Change{File: w.Table, New: PostfixPrvs(w.Prvs), Why: "addresses with tags in the prvs form are as good as those without; Debian has pcre in postfix-pcre"},
-			Change{Name: "smtpd_command_filter", New: table, Why: "take mail to such addresses where there is a mailbox"})
-	} else if filter != table {
-		notes = append(notes, fmt.Sprintf("there is a smtpd_command_filter already, %s, and it is one table: put these lines into it, and into %s for cleanup:\n%s", filter, w.Table, PostfixPrvs(w.Prvs)))
-		changes = append(changes, Change{File: w.Table, New: PostfixPrvs(w.Prvs), Why: "for bounces that Postfix makes itself"})
+	table, lines := "pcre:"+w.Table, PostfixPrvs(w.Prvs)
+	if w.Now != lines {
+		changes = append(changes, Change{File: w.Table, New: lines,
+			Why: "addresses with tags in the prvs form are as good as those without; Debian has pcre in postfix-pcre"})
+	}
+	switch filter := p.Main["smtpd_command_filter"]; filter {
+	case table:
+	case "":
+		changes = append(changes, Change{Name: "smtpd_command_filter", New: table, Why: "take mail to such addresses where there is a mailbox"})
+	default:
+		notes = append(notes, fmt.Sprintf("smtpd_command_filter is %s already, and has room for one table: put these lines into it, too\n%s", filter, lines))
 	}
 	if old := p.Main["recipient_delimiter"]; !strings.Contains(old, "+") {
 		changes = append(changes, Change{Name: "recipient_delimiter", Old: old, New: old + "+", Why: "they become sub-addresses until breakwater takes the tag off"})
@@ -56,7 +71,12 @@ func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
 		if !own {
 			maps = p.Main["recipient_canonical_maps"]
 		}
-		changes = append(changes, Change{Service: "cleanup/unix", Name: "recipient_canonical_maps", Old: maps, New: join(maps, table),
+		if strings.Contains(maps, "{") { // postconf -P takes no blanks
+			notes = append(notes, "in master.cf, give cleanup by hand, for bounces that Postfix makes itself:\n  -o { recipient_canonical_maps = "+join(maps, table)+" }")
+			continue
+		}
+		list := append(strings.FieldsFunc(maps, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }), table)
+		changes = append(changes, Change{Service: "cleanup/unix", Name: "recipient_canonical_maps", Old: maps, New: strings.Join(list, ","),
 			Why: "for bounces that Postfix makes itself; in main.cf, it would take mail to any name with a tag"})
 		if maps != "" && !own {
 			notes = append(notes, "cleanup has a copy of recipient_canonical_maps then: what is changed in main.cf has to be changed there, too")

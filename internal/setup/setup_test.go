@@ -38,7 +38,7 @@ func TestPlan(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if len(notes) != 3 || !strings.Contains(notes[0], "192.0.2.1:2525") {
+	if len(notes) != 4 || !strings.Contains(notes[0], "192.0.2.1:2525") {
 		t.Errorf("%q", notes)
 	}
 }
@@ -66,5 +66,64 @@ func TestSendmail(t *testing.T) {
 	}
 	if _, err := Sendmail("inet:nonsense"); err == nil {
 		t.Error("no error")
+	}
+}
+
+func TestPlanPrvs(t *testing.T) {
+	wishes := Wishes{Milter: "inet:127.0.0.1:8891", Prvs: []string{"example.org"}, Table: "/etc/postfix/breakwater_prvs"}
+	const cleanup = "cleanup unix n - y - 0 cleanup\n"
+	file := "cat >/etc/postfix/breakwater_prvs <<'END'\n" + PostfixPrvs(wishes.Prvs) + "END"
+	for _, tt := range []struct {
+		name, main, overrides string
+		now                   string
+		want                  []string
+		note                  string
+	}{
+		{name: "nothing yet", want: []string{file, "postconf -e 'smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs'", "postconf -e 'recipient_delimiter = +'",
+			"postconf -P 'cleanup/unix/recipient_canonical_maps=pcre:/etc/postfix/breakwater_prvs'"}},
+		{name: "the operator's own", main: "smtpd_command_filter = pcre:/x\nrecipient_delimiter = -\nrecipient_canonical_maps = hash:/y, hash:/w\n", note: "put these lines into it, too\n" + PostfixPrvs(wishes.Prvs),
+			want: []string{file, "postconf -e 'recipient_delimiter = -+'", "postconf -P 'cleanup/unix/recipient_canonical_maps=hash:/y,hash:/w,pcre:/etc/postfix/breakwater_prvs'"}},
+		{name: "an override", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(wishes.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = hash:/z\n",
+			want: []string{"postconf -P 'cleanup/unix/recipient_canonical_maps=hash:/z,pcre:/etc/postfix/breakwater_prvs'"}},
+		{name: "done", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(wishes.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = pcre:/etc/postfix/breakwater_prvs\n"},
+		{name: "blanks", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +\nrecipient_canonical_maps = inline:{ a@example.org=b@example.org }\n", now: PostfixPrvs(wishes.Prvs),
+			note: "-o { recipient_canonical_maps = inline:{ a@example.org=b@example.org }, pcre:/etc/postfix/breakwater_prvs }"},
+		{name: "other domains", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +\n", now: "old", overrides: "cleanup/unix/recipient_canonical_maps = pcre:/etc/postfix/breakwater_prvs\n", want: []string{file}},
+	} {
+		w := wishes
+		w.Now = tt.now
+		changes, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\n"+tt.main, cleanup, tt.overrides).Plan(w)
+		var got []string
+		for _, c := range changes {
+			got = append(got, c.Line())
+		}
+		if strings.Join(got, "\n") != strings.Join(tt.want, "\n") || !strings.Contains(strings.Join(notes, "\n"), tt.note) {
+			t.Errorf("%s:\n%s\nnotes:\n%s", tt.name, strings.Join(got, "\n"), strings.Join(notes, "\n"))
+		}
+	}
+}
+
+// TestNotes: the lines for mail that does not come by SMTP keep what is there.
+func TestNotes(t *testing.T) {
+	_, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\nnon_smtpd_milters = inet:other:1\ninternal_mail_filter_classes = notify\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	all := strings.Join(notes, "\n")
+	for _, want := range []string{"postconf -e 'non_smtpd_milters = inet:other:1, { inet:127.0.0.1:8891, default_action=accept", "postconf -e 'internal_mail_filter_classes = notify, bounce'"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%q is not in:\n%s", want, all)
+		}
+	}
+	if _, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\nnon_smtpd_milters = $smtpd_milters\ninternal_mail_filter_classes = bounce\nrecipient_delimiter = +\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(notes) != 0 {
+		t.Errorf("%q", notes)
+	}
+}
+
+func TestCheckDomains(t *testing.T) {
+	if err := CheckDomains([]string{"example.org", "xn--bcher-kva.example"}); err != nil {
+		t.Error(err)
+	}
+	for _, wrong := range []string{"", "example", "a b.org", "example.org\n", "*.example.org", "a$b.org"} {
+		if CheckDomains([]string{"example.org", wrong}) == nil {
+			t.Errorf("%q", wrong)
+		}
 	}
 }
