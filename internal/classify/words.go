@@ -75,6 +75,7 @@ var suffixes = []string{
 	"(risposta automatica)", "(resposta automática)", "(automatisch antwoord)", "(автоответ)", "(自動返信)", "（自動返信）", "【自動返信】", "[自動返信]", "（自動返信メール）",
 	"(自動返信メール)", "（自動配信）", "（自動送信）", "(自动回复)", "（自动回复）", "自动回复", "自動回覆", "auto response", "auto-response", "autoresponse", "autoreply", "auto-reply",
 	"auto reply",
+	"[out of office]", "[automatic reply]", "[autoreply]", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]", "[risposta automatica]", "[resposta automática]", "[автоответ]",
 }
 
 // notes stand in the text of an automatic reply.
@@ -207,6 +208,7 @@ var receipts = []string{
 	"zgłoszenie zostało", "zarejestrowane pod numerem", "otrzymaliśmy państwa", "przyjęliśmy zgłoszenie", "ваш запрос получен", "ваш запрос принят",
 	"ваш запрос зарегистрирован", "ваше письмо получено", "ваш вопрос получен", "зарегистрирована под номером", "зарегистрировано под номером",
 	"присвоен номер", "我们已收到", "我們已收到", "您的邮件我已收到", "工单已创建", "工單已建立", "已收到您", "已收到你的",
+	"your incident has been", "incident has been created", "incident has been opened", "request has been created", "request has been opened",
 }
 
 // japanese are words with which Japanese forms confirm an inquiry.

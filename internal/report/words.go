@@ -276,6 +276,7 @@ var formulas = []string{
 	"nepodarilo sa doručiť", "nebolo možné doručiť", "nem kézbesíthető", "kézbesítése nem", "diagnosztikai adatok", "teslim edilemedi", "iletilemedi",
 	"gönderilemedi", "teslim başarısız", "tanılama bilgileri", "δεν παραδόθηκε", "nu a putut fi livrat", "nu a fost livrat", "nevarēja piegādāt",
 	"netika piegādāt", "nepavyko pristatyti", "не може да бъде доставен", "nije isporučen", "nije moguće isporučiti", "ni bilo mogoče dostaviti",
+	"无法将邮件发送", "无法将您的邮件", "无法将此邮件", "無法將郵件", "無法將您的郵件", "无法发送邮件", "無法傳送郵件",
 }
 
 // reasons say why mail fails. People who discuss a bounce say so, too, and so do those who
@@ -314,6 +315,7 @@ var reasons = []string{
 	"não existe", "desconhecido", "caixa cheia", "está cheia", "inválido", "onbekend", "bestaat niet", "postvak vol", "mailbox vol", "is vol",
 	"nie istnieje", "nieznany", "skrzynka pełna", "jest pełna", "przepełnion",
 	"не существует", "неизвестный", "не найден", "переполнен", "недоступен", "不存在", "已满", "已滿", "无效", "無效", "不可用", "超过", "拒绝", "拒絕", "不明", "いっぱい", "容量", "超過", "無効", "拒否",
+	"not found in the", "was not found in", "not listed in", "找不到", "查無此", "查无此", "見つかりませんでした",
 }
 
 // notices stand in the subject of what a mail system tells its postmaster.
