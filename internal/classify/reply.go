@@ -1,7 +1,6 @@
 package classify
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"strings"
@@ -44,8 +43,11 @@ func away(f facts) string {
 	if about == "" {
 		about = strings.TrimSpace(replied.FindString(subject))
 	}
-	if about == "" && away == "" || f.newsletter() {
+	if f.newsletter() {
 		return ""
+	}
+	if about == "" && away == "" {
+		return f.silent()
 	}
 	if sign := f.sign(); sign != "" {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
@@ -62,10 +64,26 @@ func away(f facts) string {
 	return ""
 }
 
+// silent holds for an answer that nobody may answer, and that says why nobody writes.
+func (f facts) silent() string {
+	if !f.nullPath() || f.get("In-Reply-To") == "" {
+		return ""
+	}
+	if n := note.First(f.text(maxHead)); n != "" {
+		return "null reverse-path, In-Reply-To, text: " + n
+	}
+	return ""
+}
+
+// nullPath reports whether m came with the null reverse-path, as programs send what must not
+// be answered (RFC 3834 §3.3).
+func (f facts) nullPath() bool {
+	return f.m.ReversePath == "" && (!f.m.Rebuilt || strings.TrimSpace(f.m.Header.Get("Return-Path")) == "<>")
+}
+
 // says holds for a text that begins by saying that it is an automatic reply.
 func says(f facts) string {
-	body := f.m.Body[:min(len(f.m.Body), 4<<10)]
-	if f.m.ReversePath != "" && !containsFold(body, "auto") || f.newsletter() || f.get("Auto-Submitted") == "no" {
+	if f.newsletter() || f.get("Auto-Submitted") == "no" {
 		return ""
 	}
 	if a := auto.First(f.text(maxHead)); a != "" {
@@ -145,7 +163,7 @@ func (f facts) program() string {
 	if v := f.get("Auto-Submitted"); v != "" {
 		return "Auto-Submitted: " + v
 	}
-	if f.m.ReversePath == "" && (!f.m.Rebuilt || strings.TrimSpace(f.m.Header.Get("Return-Path")) == "<>") {
+	if f.nullPath() {
 		return "null reverse-path"
 	}
 	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {
@@ -214,11 +232,6 @@ func ending(subject string) string {
 		}
 	}
 	return ""
-}
-
-// containsFold reports whether b contains word, which is in lower case, in any case.
-func containsFold(b []byte, word string) bool {
-	return bytes.Contains(bytes.ToLower(b), []byte(word))
 }
 
 // challenge holds for a mark of a known system.

@@ -30,6 +30,11 @@ var prefixes = []string{
 	"休假自动", "yahoo! 来信自动回复", "来信自动回复", "自動応答", "自動返信", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "자동 회신", "자동회신",
 	"자동 응답", "자동응답", "tự động trả lời", "trả lời tự động", "balasan otomatis", "jawapan automatik", "ตอบกลับอัตโนมัติ", "รายการตอบรับอัตโนมัติ",
 	"رد تلقائي", "תשובה אוטומטית", "מענה אוטומטי",
+	"[자동응답]", "[자동 응답]", "[자동회신]", "【自动回复】", "[自动回复]", "【自動回覆】", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]",
+	"[risposta automatica]", "[resposta automática]", "[autoresponder]", "[автоответ]", "autosvar:", "automatische eingangsbestätigung",
+	"automated out of office", "away message:", "courriel automatique", "respuesta de ausencia", "mensagem automática de ausência",
+	"notificación de ausencia", "notifica di assenza", "niet-aanwezigheidsassistent", "asystent podczas nieobecności", "ассистент отсутствия",
+	"[out of office]",
 }
 
 // absences are such words that people put before their subjects as well.
@@ -44,6 +49,10 @@ var absences = []string{
 	"fjarverandi", "semester:", "atvaļinājum", "nesu biure", "kontorist väljas", "házon kívül", "irodán kívül", "în afara biroului", "ofis dışında",
 	"ofis dışı", "εκτός γραφείου", "απουσία από το γραφείο", "不在办公室", "不在辦公室", "外出:", "不在のお知らせ", "不在連絡", "休暇のお知らせ", "外出中", "부재 중", "부재중", "خارج المكتب",
 	"מחוץ למשרד", "out of the office:", "out of office re:", "on vacation", "out of the office",
+	"nieobecny:", "nieobecna:", "nieobecność ", "нет на рабочем месте", "не в офисе", "отпуск:", "не на месте:", "不在:", "不在：", "外出先:", "休暇:", "休假:",
+	"出差:", "休假中", "out of town:", "on leave:", "annual leave:", "maternity leave:", "parental leave:", "holiday:", "ich bin im urlaub", "im urlaub:",
+	"urlaub:", "außer haus:", "nicht im büro:", "en congé:", "en congé :", "en vacances:", "en vacances :", "de vacaciones:", "vacaciones:",
+	"in ferie:", "ferie:", "férias:", "de férias:", "op vakantie:", "vakantie:", "met verlof:", "na urlopie:", "urlop:",
 }
 
 // unmistakable are the prefixes, and words within a subject, that nobody but a program
@@ -66,6 +75,7 @@ var suffixes = []string{
 	"(risposta automatica)", "(resposta automática)", "(automatisch antwoord)", "(автоответ)", "(自動返信)", "（自動返信）", "【自動返信】", "[自動返信]", "（自動返信メール）",
 	"(自動返信メール)", "（自動配信）", "（自動送信）", "(自动回复)", "（自动回复）", "自动回复", "自動回覆", "auto response", "auto-response", "autoresponse", "autoreply", "auto-reply",
 	"auto reply",
+	"[out of office]", "[automatic reply]", "[autoreply]", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]", "[risposta automatica]", "[resposta automática]", "[автоответ]",
 }
 
 // notes stand in the text of an automatic reply.
@@ -117,6 +127,21 @@ var automatic = []string{
 	"detta är ett automatiskt svar", "dette er et automatisk svar", "dette er et autosvar", "tämä on automaattinen vastaus",
 	"tämä on automaattivastaus", "toto je automatická odpověď", "toto je automatická odpoveď", "ez egy automatikus válasz", "bu otomatik bir yanıt",
 	"bu bir otomatik yanıt", "αυτή είναι μια αυτόματη απάντηση", "acesta este un răspuns automat",
+	"this message has been automatically generated in response to", "this message was automatically generated in response to",
+	"this is an automatically generated acknowledgement", "this is an automatically generated acknowledgment", "this is an automated acknowledgement",
+	"this is an automated acknowledgment", "this is an automated message to confirm", "this is an automated email to confirm",
+	"this is an automated confirmation", "this is an automated e-mail to confirm", "this is an automated notification to confirm",
+	"this is an automated out of office", "diese nachricht wurde automatisch als antwort", "dies ist eine automatische eingangsbestätigung",
+	"dies ist eine automatische empfangsbestätigung", "ce message est une réponse automatique", "ce mail est une réponse automatique",
+	"ceci est un accusé de réception automatique", "ce message a été généré automatiquement en réponse", "este es un mensaje de respuesta automática",
+	"este correo es una respuesta automática", "este es un acuse de recibo automático", "questo messaggio è una risposta automatica",
+	"questa e-mail è una risposta automatica", "messaggio di risposta automatica", "esta mensagem é uma resposta automática",
+	"este email é uma resposta automática", "esta é uma mensagem de resposta automática", "dit bericht is een automatisch antwoord",
+	"deze e-mail is een automatisch antwoord", "dit is een automatische ontvangstbevestiging", "ta wiadomość jest automatyczną odpowiedzią",
+	"ta wiadomość została wygenerowana automatycznie w odpowiedzi", "это автоматически созданный ответ",
+	"это сообщение является автоматическим ответом", "это сообщение отправлено автоматически в ответ",
+	"данное сообщение является автоматическим ответом", "此邮件是自动回复", "本邮件是自动回复", "此信为自动回复", "这是系统自动回复", "本郵件為自動回覆", "此郵件為自動回覆", "此信件為系統自動回覆",
+	"本メールは自動応答", "自動返信にて", "自動応答です", "본 메일은 자동",
 }
 
 // thanks are what forms and ticket systems say when they have taken a message or a request.
@@ -169,6 +194,21 @@ var receipts = []string{
 	"abbiamo ricevuto la tua richiesta", "abbiamo ricevuto la sua richiesta", "abbiamo ricevuto il suo messaggio", "abbiamo ricevuto il tuo messaggio",
 	"otrzymaliśmy twoją wiadomość", "otrzymaliśmy twoje zgłoszenie", "obdrželi jsme vaši zprávu", "vi har mottagit ditt", "vi har modtaget din",
 	"vi har mottatt din", "case received", "case has been created", "support ticket opened",
+	"we got your request", "got your request", "we got your message", "we have got your message", "received your case", "your case has been",
+	"your request has been registered", "your request has been logged", "has been logged as", "ticket has been opened", "ticket has been logged",
+	"ticket has been assigned", "ticket has now been opened", "case has been opened", "case has been logged", "request for support has been created",
+	"acknowledge receipt of your", "acknowledge that we have received", "confirming receipt of your", "confirm receipt of your",
+	"confirm that we have received", "confirm that we received", "ticket wurde", "wurde ein ticket", "anfrage mit der nummer", "unter der ticketnummer",
+	"unter der vorgangsnummer", "haben ihr anliegen", "bestätigen den eingang ihrer", "votre ticket", "votre demande a été", "nous avons bien reçu",
+	"demande a été enregistrée", "su solicitud ha sido", "su consulta ha sido", "tu solicitud ha sido", "su petición ha sido",
+	"hemos recibido correctamente", "se ha creado un ticket", "richiesta è stata ricevuta", "richiesta è stata presa in carico",
+	"è stato aperto un ticket", "abbiamo ricevuto la sua", "abbiamo ricevuto la tua", "recebemos a sua", "recebemos sua", "recebemos o seu",
+	"recebemos seu", "sua solicitação foi", "sua mensagem foi enviada", "chamado foi aberto", "seu chamado", "we hebben uw aanvraag ontvangen",
+	"uw verzoek is ontvangen", "uw vraag is ontvangen", "wij hebben uw aanvraag ontvangen", "wij hebben uw vraag ontvangen", "ticket is aangemaakt",
+	"zgłoszenie zostało", "zarejestrowane pod numerem", "otrzymaliśmy państwa", "przyjęliśmy zgłoszenie", "ваш запрос получен", "ваш запрос принят",
+	"ваш запрос зарегистрирован", "ваше письмо получено", "ваш вопрос получен", "зарегистрирована под номером", "зарегистрировано под номером",
+	"присвоен номер", "我们已收到", "我們已收到", "您的邮件我已收到", "工单已创建", "工單已建立", "已收到您", "已收到你的",
+	"your incident has been", "incident has been created", "incident has been opened", "request has been created", "request has been opened",
 }
 
 // japanese are words with which Japanese forms confirm an inquiry.

@@ -17,7 +17,7 @@ const (
 )
 
 var (
-	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&'*+/=?^_{|}~-]+@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
+	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&*+/=?^_{|}~-][\pL\pN.!#$%&'*+/=?^_{|}~-]*@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
 )
 
@@ -174,9 +174,9 @@ func (f *failed) coded() bool {
 	return f.said != "" || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })
 }
 
-// forGood reports whether a code says that somebody failed for good.
-func (f *failed) forGood() bool {
-	return strings.HasPrefix(f.code, "5") || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, "5") })
+// says reports whether a code is of a class: '4' may go on, '5' failed for good (RFC 3463 §3.1).
+func (f *failed) says(class string) bool {
+	return strings.HasPrefix(f.code, class) || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return strings.HasPrefix(r.Status, class) })
 }
 
 // codeOf is the status in a line (RFC 3463), of an SMTP reply (RFC 5321 §4.2) where there is

@@ -25,7 +25,7 @@ var forms = []form{
 func Parse(m *message.Message) *Report {
 	f, evidence, ok := recognise(m)
 	if !ok {
-		return unstructured(m)
+		return words(m)
 	}
 	r := &Report{Kind: f.kind, Evidence: evidence}
 	status := -1
@@ -57,6 +57,14 @@ func Parse(m *message.Message) *Report {
 		r.complete(m)
 	}
 	return r
+}
+
+// words reads a report without structure.
+func words(m *message.Message) *Report {
+	if r := receipt(m); r != nil {
+		return r
+	}
+	return unstructured(m)
 }
 
 // complete reads who failed out of the text, where the status part does not say.

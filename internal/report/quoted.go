@@ -10,6 +10,7 @@ import (
 const (
 	maxBlock  = 64 << 10
 	maxFolded = 8 << 10 // of one field
+	maxName   = 64      // of its name
 )
 
 // telling are the fields by which a header in running text is known.
@@ -87,8 +88,12 @@ func field(line string) (name, value string, ok bool) {
 // tells returns the field of a line that tells of a message.
 func tells(line string) (name string, ok bool) {
 	line = strings.TrimLeft(line, "> \t|*-")
-	end := strings.IndexAny(line, ":：")
-	if end <= 0 || end > 60 {
+	line = line[:min(len(line), maxName)]
+	end := strings.IndexByte(line, ':')
+	if wide := strings.Index(line, "："); wide >= 0 && (end < 0 || wide < end) {
+		end = wide
+	}
+	if end <= 0 {
 		return "", false
 	}
 	name, ok = fieldNames[strings.ToLower(strings.TrimSpace(line[:end]))]

@@ -70,7 +70,7 @@ type Report struct {
 	Kind         Kind
 	ReportingMTA string
 	Recipients   []Recipient // DSN, and for an MDN its Final-Recipient
-	Disposition  string      // MDN: "manual-action/MDN-sent-manually; displayed"
+	Disposition  string      // MDN: "manual-action/mdn-sent-manually; displayed", of a receipt without fields "displayed" or "deleted"
 	FeedbackType string      // feedback report: "abuse"
 	Original     Original
 	Guessed      bool     // the recipients are read out of running text

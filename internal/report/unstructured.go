@@ -21,9 +21,12 @@ type bounce struct {
 	said    string         // a formula in the text
 	why     string         // a reason in the text
 	delay   string         // a phrase by which delivery goes on
+	arrived string         // a phrase by which all went well
+	relayed bool           // to where nobody says more
 	failed  *failed        // who failed
 	coded   bool           // an SMTP reply or a status is in the text
 	gate    string         // a phrase by which a filter found something in a message of the reader's
+	silent  bool           // there is nobody to answer to
 	lures   bool           // it asks to click or to log in
 	answers bool           // its subject is a person's answer
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
@@ -56,10 +59,7 @@ func unstructured(m *message.Message) *Report {
 	} else {
 		r.Original.from(mentioned(b.told))
 	}
-	action := Failed
-	if b.delay != "" {
-		action = Delayed
-	}
+	action := b.action()
 	if field != "" {
 		b.failed = stated(field, b.told)
 	}
@@ -68,6 +68,19 @@ func unstructured(m *message.Message) *Report {
 		r.Recipients = []Recipient{r.somebody(action)}
 	}
 	return r
+}
+
+// action is what b says of all that it names.
+func (b *bounce) action() Action {
+	switch {
+	case b.arrived != "" && b.relayed:
+		return Relayed
+	case b.arrived != "":
+		return Delivered
+	case b.delay != "":
+		return Delayed
+	}
+	return Failed
 }
 
 // stated are those of an X-Failed-Recipients field, with the codes of a text.
@@ -110,7 +123,7 @@ func Notice(m *message.Message) string {
 // The tables of words.go, made ready to be found.
 var (
 	subjects  = message.NewPhrases(failures, delays, notices)
-	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries)
+	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries, arrivals, relays)
 	senders   = message.NewPhrases(callings)
 	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
@@ -135,9 +148,13 @@ func look(m *message.Message) *bounce {
 	}
 	b.failed = failuresOf(m, b.told, b.header)
 	b.coded = b.failed.coded()
-	if b.delay == "" && !b.failed.forGood() {
+	if b.delay == "" && !b.failed.says("5") {
 		b.delay = found[5]
 	}
+	if b.why == "" && b.delay == "" && !b.failed.says("4") && !b.failed.says("5") {
+		b.arrived, b.relayed = found[6], found[7] != ""
+	}
+	b.silent = m.ReversePath == ""
 	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	return b
@@ -148,6 +165,8 @@ func (b *bounce) evidence(m *message.Message) []string {
 	switch {
 	case armed(m) || b.lures && !b.returns():
 		return nil
+	case b.arrived != "" && b.is >= master && !b.answers && (b.returns() || b.names()):
+		return []string{b.who, "text: " + b.arrived}
 	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.names()) && m.Header.Get("List-Unsubscribe") == "":
 		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	case b.is == caller:
@@ -188,6 +207,8 @@ func (b *bounce) ofSystem() []string {
 		return []string{b.who, "text: " + b.why}
 	case b.returns() && (certain || b.failed.sure()):
 		return []string{b.who}
+	case certain && b.said != "" && b.about != "" && b.silent:
+		return []string{b.who, "Subject: " + b.about, "text: " + b.said, "null reverse-path"}
 	case certain && b.failed.sure() && b.coded:
 		return []string{b.who, "somebody who failed"}
 	case certain && b.names() && b.replies:

@@ -16,7 +16,7 @@ var failures = []string{
 	"returned:", "bounce",
 	"user unknown", "unknown user", "unknown recipient", "unknown address", "invalid recipient", "invalid address", "address not found", "no such user",
 	"mailbox full", "mailbox is full", "over quota", "message rejected", "mail rejected", "email rejected", "rejected:", "message refused",
-	"message status - ", "message not accepted",
+	"message status - ", "message not accepted", "ndn:",
 	"host unknown", "unknown host", "message blocked", "mail blocked", "email blocked", "was blocked", "been blocked", "blocked by",
 	"virus", "infected", "banned content", "banned file", "banned contents", "attachment type not allowed", "prohibited attachment",
 	"content violation", "policy violation", "sensitive content", "action taken", "to sender,", "message you sent",
@@ -92,6 +92,65 @@ var retries = []string{
 	"novas tentativas", "blijft proberen", "wordt opnieuw geprobeerd", "próby będą", "ponowne próby", "попытки доставки будут", "будут продолжены", "будет продолжать",
 	"将继续尝试", "会继续尝试", "將繼續嘗試", "稍后重试", "再送を試み", "配信を試み続け", "再試行します", "다시 시도",
 }
+
+// arrivals stand in the text of a notice that mail came where it was to go. None may be a
+// part of what says the opposite: in most languages "not" stands before the verb, so that
+// the noun has to.
+var arrivals = []string{
+	"was successfully delivered to", "were successfully delivered to", "been successfully delivered to", "successfully delivered to the following",
+	"successfully delivered to mailbox", "successful delivery notifications", "your message has been delivered to", "your message was delivered to",
+	"was delivered to the following recipient", "has been delivered to the following recipient", "delivery to these recipients or groups is complete",
+	"delivery to the following recipients is complete", "successfully relayed to", "relayed to non-dsn-aware",
+	"wurde an die folgenden empfänger übermittelt", "wurde an folgende empfänger übermittelt", "wurde an die folgenden empfänger zugestellt",
+	"wurde erfolgreich zugestellt", "wurde erfolgreich übermittelt", "a été remis aux destinataires suivants", "a été remis au destinataire suivant",
+	"a été remis avec succès", "a bien été remis", "mensaje se ha entregado a", "mensaje se entregó a", "mensaje ha sido entregado a",
+	"entregado correctamente a", "messaggio è stato recapitato a", "messaggio è stato consegnato a", "recapitato correttamente", "consegnato correttamente",
+	"mensagem foi entregue a", "entregue com êxito", "entregue com sucesso", "is bezorgd bij de volgende", "is afgeleverd bij de volgende",
+	"is met succes bezorgd", "wiadomość została dostarczona do", "została pomyślnie dostarczona", "сообщение было доставлено следующ",
+	"сообщение доставлено следующ", "успешно доставлен", "邮件已送达", "已成功送达", "已成功传递", "郵件已傳遞給", "已成功傳遞", "受信者に配信されました", "正常に配信され",
+}
+
+// relays stand in it where nobody will say more.
+var relays = []string{
+	"relayed to non-dsn-aware", "successfully relayed to", "no delivery notification was sent by the destination", "delivery notification may not be sent by the destination",
+	"keine übermittlungsbestätigung", "aucune notification de remise", "non è stata inviata alcuna notifica", "el servidor de destino no envió", "o servidor de destino não enviou",
+	"目标服务器未发送", "宛先サーバーから配信通知",
+}
+
+// reads begin the subject of what says that a message was read, and unreads of what says
+// that it was deleted before. People put some of these before their subjects as well.
+var (
+	reads = []string{
+		"read:", "opened:", "displayed:", "receipt:", "return receipt", "read receipt", "read notification", "disposition notification", "message status - opened", "message status - read",
+		"gelesen:", "empfangsbestätigung", "lesebestätigung", "nachrichtenstatus - geöffnet", "lu :", "lu:", "accusé de réception", "accusé de lecture", "confirmation de lecture",
+		"leído:", "leido:", "confirmación de lectura", "acuse de recibo", "letto:", "conferma di lettura", "ricevuta di ritorno", "lida:", "lido:", "lidas:", "confirmação de leitura",
+		"gelezen:", "leesbevestiging", "odczytano:", "przeczytano:", "przeczytane:", "przeczytana:", "potwierdzenie przeczytania", "potwierdzenie odczytu", "прочтено:", "прочитано:",
+		"уведомление о прочтении", "已读:", "已读：", "已讀:", "已讀：", "已读回执", "已讀回條", "開封済み:", "開封済み：", "開封済:", "開封確認", "읽음:", "läst:", "læst:", "lest:", "luettu:",
+		"přečteno:", "přečtené:", "elolvasva:", "okundu:", "αναγνώστηκε:", "citit:",
+	}
+	unreads = []string{
+		"not read:", "deleted:", "ungelesen:", "nicht gelesen:", "ungelesen gelöscht:", "gelöscht:", "non lu :", "non lu:", "no leído:", "non letto:", "não lida:", "não lido:", "niet gelezen:",
+		"nie przeczytano:", "nieprzeczytane:", "не прочтено:", "не прочитано:", "未读:", "未读：", "未讀:", "未讀：", "未開封:", "未開封：", "inte läst:", "ikke læst:", "ikke lest:",
+	}
+)
+
+// readings say in the text that the reader's message was read. By receipted they do so in
+// words of programs alone, by readings in those of people as well.
+var (
+	receipted = []string{
+		"your document:", "this is a return receipt for the mail", "this is a receipt for the mail you sent", "confirmation of reading",
+		"message that you sent was opened by", "message that you sent was read by", "acknowledges that the message was displayed on", "ihr dokument:",
+		"dies ist eine empfangsbestätigung für", "dies ist eine lesebestätigung für", "votre document :", "votre document:", "ceci est un accusé de réception pour", "su documento:",
+		"este es un acuse de recibo", "il documento:", "questa è una ricevuta di ritorno", "o seu documento:", "uw document:", "twój dokument:",
+	}
+	readings = []string{
+		"was read on", "was read at", "has been read", "was displayed on", "was displayed at", "has been displayed", "was opened on", "was opened at", "was deleted without being read",
+		"was not read", "gelesen", "angezeigt", "gelöscht", "a été lu", "a été affiché", "sans avoir été lu", "fue leído", "se leyó", "ha sido leído", "sin ser leído", "sin leer",
+		"è stato letto", "è stato visualizzato", "senza essere letto", "foi lida", "foi lido", "sem ser lida", "gelezen", "została przeczytana", "została odczytana", "bez przeczytania",
+		"zostało przeczytane", "прочтено", "прочитано", "без прочтения", "阅读", "已读", "閱讀", "已讀", "開封", "읽었", "읽음", "lästes", "har lästs", "blev læst", "ble lest", "luettiin",
+		"byla přečtena", "elolvasták", "okundu", "citit",
+	}
+)
 
 // formulas are sentences that a mail system writes and hardly anybody else.
 var formulas = []string{
@@ -217,6 +276,7 @@ var formulas = []string{
 	"nepodarilo sa doručiť", "nebolo možné doručiť", "nem kézbesíthető", "kézbesítése nem", "diagnosztikai adatok", "teslim edilemedi", "iletilemedi",
 	"gönderilemedi", "teslim başarısız", "tanılama bilgileri", "δεν παραδόθηκε", "nu a putut fi livrat", "nu a fost livrat", "nevarēja piegādāt",
 	"netika piegādāt", "nepavyko pristatyti", "не може да бъде доставен", "nije isporučen", "nije moguće isporučiti", "ni bilo mogoče dostaviti",
+	"无法将邮件发送", "无法将您的邮件", "无法将此邮件", "無法將郵件", "無法將您的郵件", "无法发送邮件", "無法傳送郵件",
 }
 
 // reasons say why mail fails. People who discuss a bounce say so, too, and so do those who
@@ -255,6 +315,7 @@ var reasons = []string{
 	"não existe", "desconhecido", "caixa cheia", "está cheia", "inválido", "onbekend", "bestaat niet", "postvak vol", "mailbox vol", "is vol",
 	"nie istnieje", "nieznany", "skrzynka pełna", "jest pełna", "przepełnion",
 	"не существует", "неизвестный", "не найден", "переполнен", "недоступен", "不存在", "已满", "已滿", "无效", "無效", "不可用", "超过", "拒绝", "拒絕", "不明", "いっぱい", "容量", "超過", "無効", "拒否",
+	"not found in the", "was not found in", "not listed in", "找不到", "查無此", "查无此", "見つかりませんでした",
 }
 
 // notices stand in the subject of what a mail system tells its postmaster.
@@ -319,7 +380,7 @@ var fieldNames = map[string]string{
 	"subject was": "Subject", "your message with the subject": "Subject", "message sent on": "Date", "subject of your message": "Subject",
 	"von": "From", "an": "To", "betreff": "Subject", "datum": "Date", "gesendet": "Date", "gesendet am": "Date", "de": "From", "à": "To",
 	"objet": "Subject", "envoyé": "Date", "envoyé le": "Date", "para": "To", "asunto": "Subject", "enviado": "Date", "enviado el": "Date",
-	"fecha": "Date", "da": "From", "a": "To", "oggetto": "Subject", "inviato": "Date", "data": "Date",
+	"fecha": "Date", "enviados": "Date", "da": "From", "a": "To", "oggetto": "Subject", "inviato": "Date", "data": "Date",
 	"assunto": "Subject", "enviada em": "Date", "enviado em": "Date", "enviada": "Date", "aan": "To", "onderwerp": "Subject", "verzonden": "Date",
 	"od": "From", "do": "To", "temat": "Subject", "wysłano": "Date", "от": "From", "от кого": "From", "кому": "To", "тема": "Subject", "дата": "Date",
 	"отправлено": "Date",

@@ -1,0 +1,50 @@
+package report
+
+import (
+	"slices"
+
+	"breakwater/internal/message"
+)
+
+const maxReceipt = 2 << 10 // bytes of the text of a receipt
+
+var (
+	opened = message.NewPhrases(slices.Concat(reads, unreads))
+	unread = message.NewPhrases(unreads)
+	seen   = message.NewPhrases(receipted, readings)
+)
+
+// receipt reads a receipt without structure, as groupware and old mail programs write; nil if
+// m is none. It takes a subject as they write it, and what only they say: a sentence of
+// theirs, or that a message was read, and two fields of that message.
+func receipt(m *message.Message) *Report {
+	subject := plain(m.Subject)
+	about := opened.Begins(subject)
+	if about == "" || m.Header.Get("List-Unsubscribe") != "" {
+		return nil
+	}
+	text := m.Text(maxReceipt + 1)
+	if len(text) > maxReceipt || armed(m) {
+		return nil
+	}
+	told, h := divide(text)
+	if full(h) {
+		return nil // who writes has a message before him, and more to say than that
+	}
+	found, fields := seen.Find(plain(told)), mentioned(told)
+	r := &Report{Kind: MDN, Evidence: []string{"Subject: " + about}, Guessed: true, Disposition: "displayed"}
+	switch {
+	case found[0] != "":
+		r.Evidence = append(r.Evidence, "text: "+found[0])
+	case found[1] != "" && known(fields) >= 2:
+		r.Evidence = append(r.Evidence, "text: "+found[1], "fields of a message")
+	default:
+		return nil
+	}
+	if unread.Begins(subject) != "" {
+		r.Disposition = "deleted"
+	}
+	r.Original.from(fields)
+	r.Recipients = []Recipient{{Final: m.From}}
+	return r
+}
