@@ -63,7 +63,7 @@ func TestRead(t *testing.T) {
 		{"one from another address", "From: Bob <bob@example.net>\r\nAuto-Submitted: auto-replied\r\nReferences:\r\n <1@example.org>\r\n", "[1@example.org] [bob@example.net]"},
 		{"a person", "From: Bob <bob@example.net>\r\nIn-Reply-To: <3@example.org>\r\n", "nothing"},
 	} {
-		m := message.Parse(message.Envelope{Recipients: []message.Recipient{{Addr: "ann@example.org"}}}, start, []byte(tt.header+"Subject: Out of office\r\n\r\nI am away.\r\n"))
+		m := message.Parse(message.Envelope{ReversePath: "bob@example.net", Recipients: []message.Recipient{{Addr: "ann@example.org"}}}, start, []byte(tt.header+"Subject: Out of office\r\n\r\nI am away.\r\n"))
 		c, ok := Read(m, classify.Classify(m))
 		got := "nothing"
 		if ok {
