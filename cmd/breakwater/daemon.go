@@ -41,9 +41,10 @@ type daemon struct {
 	digester *digest.Digester // nil where nobody is told
 
 	ring    atomic.Pointer[origin.Ring]
-	missed  atomic.Bool // mail may have left in this minute that the index does not know
-	senders sync.Map    // domain to an address of it, where tags are wanted
-	takes   sync.Map    // tagged to whether the mail server takes mail to such addresses
+	missed  atomic.Uint64         // how often mail may have left that the index does not know
+	pulse   atomic.Pointer[pulse] // at the end of the last minute; nil before the first
+	senders sync.Map              // domain to an address of it, where tags are wanted
+	takes   sync.Map              // tagged to whether the mail server takes mail to such addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -83,6 +84,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		OnError:  cfg.OnError,
 		Ring:     d.ring.Load,
 		Life:     time.Duration(cfg.Sent.Keep),
+		Seeing:   d.seeing,
 		TakesTag: d.takesTag,
 	}
 	d.milter = &milterd.Server{
@@ -170,7 +172,7 @@ func (d *daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)
 	m := o.Message
 	if o.Err != nil {
-		d.missed.Store(true)
+		d.missed.Add(1)
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
 	}
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())

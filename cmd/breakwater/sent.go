@@ -16,21 +16,34 @@ import (
 
 // pulse tells at the end of each minute whether all mail that left in it was seen.
 type pulse struct {
-	last    time.Time // the end of the minute before; zero: we began later
-	refused uint64    // connections of mail servers, up to then
+	last   time.Time // the end of the minute before; zero: we began later
+	missed uint64    // how often mail may have left unseen, up to then
 }
 
 // late is how late the end of a minute may be noticed: a daemon that stood still for longer may
 // have been given up by mail servers, which then sent mail past it.
 const late = 5 * time.Second
 
-// saw is told when a minute's end was noticed, whether something went wrong since the last one,
-// and how many connections were refused so far.
-func (p *pulse) saw(now time.Time, missed bool, refused uint64) bool {
+// saw is told when a minute's end was noticed, and how often mail may have left unseen so far.
+func (p *pulse) saw(now time.Time, missed uint64) bool {
 	end := now.Truncate(time.Minute)
-	all := end.Sub(p.last) == time.Minute && now.Sub(end) < late && !missed && refused == p.refused
-	p.last, p.refused = end, refused
+	all := end.Sub(p.last) == time.Minute && now.Sub(end) < late && missed == p.missed
+	p.last, p.missed = end, missed
 	return all
+}
+
+// sees reports whether all mail was seen from the beginning of a minute up to now, which is in it.
+func (p *pulse) sees(minute, now time.Time, missed uint64) bool {
+	return !p.last.IsZero() && !minute.Before(p.last) && now.Sub(p.last) < time.Minute+late && missed == p.missed
+}
+
+// unseen is how often mail may have left that the index does not know.
+func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() }
+
+// seeing tells of the minute that has not ended yet whether all mail was seen.
+func (d *daemon) seeing(since time.Time) bool {
+	p := d.pulse.Load()
+	return p != nil && p.sees(since, time.Now(), d.unseen())
 }
 
 // probeEvery is how often the mail server is asked again whether it takes mail to addresses with tags.
@@ -39,7 +52,7 @@ const probeEvery = time.Hour
 
 // watchSent keeps the index of what was sent until ctx ends.
 func (d *daemon) watchSent(ctx context.Context) {
-	p := pulse{refused: d.milter.Refused()}
+	p := pulse{missed: d.unseen()}
 	begun := time.Now()
 	if err := d.engine.RulesChanged(ctx, begun); err != nil {
 		d.log.Error("index of sent mail", "err", err)
@@ -55,12 +68,14 @@ func (d *daemon) watchSent(ctx context.Context) {
 			return
 		}
 		now = time.Now()
-		saw := p.saw(now, d.missed.Swap(false), d.milter.Refused())
+		saw := p.saw(now, d.unseen())
+		ended := p
+		d.pulse.Store(&ended)
 		if !saw && n > 0 {
 			d.log.Warn("mail may have left in this minute that the index of sent mail does not know; reports on it will not be taken for forged")
 		}
 		if err := d.engine.Beat(ctx, now.Truncate(time.Minute), saw); err != nil && ctx.Err() == nil {
-			d.missed.Store(true)
+			d.missed.Add(1)
 			d.log.Error("index of sent mail", "err", err)
 		}
 	}

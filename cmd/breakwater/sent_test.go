@@ -18,25 +18,48 @@ func TestPulse(t *testing.T) {
 	p := pulse{}
 	minute := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
-		name    string
-		at      time.Duration
-		missed  bool
-		refused uint64
-		want    bool
+		name   string
+		at     time.Duration
+		missed uint64
+		want   bool
 	}{
-		{"the first, of which we saw no more than a part", 0, false, 3, false},
-		{"a whole one", time.Minute, false, 3, true},
-		{"noticed a little late", 2*time.Minute + time.Second, false, 3, true},
-		{"noticed too late", 3*time.Minute + late, false, 3, false},
-		{"behind that", 4 * time.Minute, false, 3, true},
-		{"something went wrong", 5 * time.Minute, true, 3, false},
-		{"a connection was refused", 6 * time.Minute, false, 4, false},
-		{"none more", 7 * time.Minute, false, 4, true},
-		{"one was slept through", 9 * time.Minute, false, 4, false},
-		{"the clock was put back", 8 * time.Minute, false, 4, false},
-		{"and goes on", 9 * time.Minute, false, 4, true},
+		{"the first, of which we saw no more than a part", 0, 3, false},
+		{"a whole one", time.Minute, 3, true},
+		{"noticed a little late", 2*time.Minute + time.Second, 3, true},
+		{"noticed too late", 3*time.Minute + late, 3, false},
+		{"behind that", 4 * time.Minute, 3, true},
+		{"something went wrong", 5 * time.Minute, 4, false},
+		{"nothing more", 6 * time.Minute, 4, true},
+		{"one was slept through", 8 * time.Minute, 4, false},
+		{"the clock was put back", 7 * time.Minute, 4, false},
+		{"and goes on", 8 * time.Minute, 4, true},
 	} {
-		if got := p.saw(minute.Add(tt.at), tt.missed, tt.refused); got != tt.want {
+		if got := p.saw(minute.Add(tt.at), tt.missed); got != tt.want {
+			t.Errorf("%s: %v", tt.name, got)
+		}
+	}
+}
+
+// TestSees asks about a minute before it has ended.
+func TestSees(t *testing.T) {
+	minute := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	p := pulse{last: minute, missed: 3}
+	for _, tt := range []struct {
+		name       string
+		pulse      pulse
+		since, now time.Duration
+		missed     uint64
+		want       bool
+	}{
+		{"in it", p, 0, 30 * time.Second, 3, true},
+		{"its beat is due", p, 0, time.Minute, 3, true},
+		{"its beat is late", p, 0, time.Minute + late, 3, false},
+		{"something went wrong", p, 0, 30 * time.Second, 4, false},
+		{"the one before, which no beat has ended", p, -time.Minute, 30 * time.Second, 3, false},
+		{"we began in it", pulse{missed: 3}, 0, 30 * time.Second, 3, false},
+		{"the clock was put back", p, -time.Hour, -time.Hour, 3, false},
+	} {
+		if got := tt.pulse.sees(minute.Add(tt.since), minute.Add(tt.now), tt.missed); got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
 	}

@@ -33,6 +33,10 @@ type Engine struct {
 	OnError rules.Action        // Deliver or Tempfail: what is done where the store fails; "" is Deliver
 	DryRun  bool                // look, but do not count
 
+	// Seeing tells whether all mail was seen from the beginning of a minute to this moment: that
+	// of a minute which no beat has ended yet. nil: it cannot be told.
+	Seeing func(since time.Time) bool
+
 	// TakesTag tells whether the MTA takes mail to addresses of a domain with tags of a form. Without it
 	// nothing leaves with a tag. nil: no.
 	TakesTag func(domain string, form origin.Form) bool

@@ -78,7 +78,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	for _, id := range claim.IDs {
 		ask(e.sentID(id))
 	}
-	slots := origin.Slots(claim.Date)
+	slots := origin.Slots(claim.Date, m.At)
 	for _, s := range slots {
 		ask(e.slot(s))
 	}
@@ -103,6 +103,8 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	for i := range slots {
 		marks[i] = next().Marks
 	}
+	unseen := origin.Unseen(claim.Date, m.At, marks)
+	covered := unseen.IsZero() || e.Seeing != nil && e.Seeing(unseen)
 	hosts := e.Site.Hosts
 	if m.Host != "" {
 		hosts = append(slices.Clip(hosts), strings.ToLower(m.Host))
@@ -116,7 +118,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		d := policies[i].Domain()
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			KnownID: knownID, Covered: origin.Covers(claim.Date, marks), Life: e.life(),
+			KnownID: knownID, Covered: covered, Life: e.life(),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
 		}
 		for _, p := range claim.Partner {

@@ -154,7 +154,15 @@ func TestForged(t *testing.T) {
 		expect(t, name, judged(t, e, bounce(now, "ann@example.org", never(date, name), "x@example.net")), a, o, why)
 	}
 	report("now", now.Add(-time.Hour), rules.Absorb, origin.Forged, "saw all mail of that time")
-	report("just now", now.Add(-time.Minute), rules.Deliver, origin.Unknown, "did not see all")
+	report("just now", now.Add(-time.Minute), rules.Deliver, origin.Unknown, "did not see all") // not yet said of this minute
+	asked := time.Time{}
+	e.Seeing = func(since time.Time) bool { asked = since; return true }
+	report("this very moment", now, rules.Absorb, origin.Forged, "saw all mail of that time")
+	report("by a clock that is fast", now.Add(9*time.Minute), rules.Absorb, origin.Forged, "")
+	if !asked.Equal(now) {
+		t.Errorf("asked about %s, it is %s", asked, now)
+	}
+	e.Seeing = func(since time.Time) bool { return !since.Before(now) }
 	report("tomorrow", now.Add(day), rules.Deliver, origin.Unknown, "did not see all")
 	report("in the gap", gap.Add(15*time.Minute), rules.Deliver, origin.Unknown, "did not see all")
 	report("near the gap", gap.Add(-9*time.Minute), rules.Deliver, origin.Unknown, "did not see all")

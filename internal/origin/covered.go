@@ -23,13 +23,25 @@ func Slot(t time.Time) (slot int64, bit uint64) {
 	return minute / slotMinutes, 1 << (minute % slotMinutes)
 }
 
-// Slots are those that tell whether a date is covered, in their order; none for the zero Time.
-func Slots(date time.Time) []int64 {
-	if date.Before(time.Unix(0, 0).Add(slack)) {
+// about is when a message of a date may have left that was reported on at another time: at
+// about its date, and before the report.
+func about(date, reported time.Time) (from, to time.Time) {
+	from, to = date.Add(-slack), date.Add(slack)
+	if reported.Before(to) {
+		to = reported
+	}
+	return from.Truncate(time.Minute), to
+}
+
+// Slots are those that tell whether the time is covered in which a message of a date may have
+// left, in their order; none for the zero Time, and for a date that is yet to come.
+func Slots(date, reported time.Time) []int64 {
+	from, to := about(date, reported)
+	if from.Before(time.Unix(0, 0)) || to.Before(from) {
 		return nil
 	}
-	first, _ := Slot(date.Add(-slack))
-	last, _ := Slot(date.Add(slack))
+	first, _ := Slot(from)
+	last, _ := Slot(to)
 	var slots []int64
 	for s := first; s <= last; s++ {
 		slots = append(slots, s)
@@ -37,18 +49,19 @@ func Slots(date time.Time) []int64 {
 	return slots
 }
 
-// Covers reports whether the index saw all that was sent around a date. marks are those of
-// Slots.
-func Covers(date time.Time, marks []uint64) bool {
-	slots := Slots(date)
+// Unseen is the first minute in which a message of a date may have left without being seen. It
+// is zero where there is none, and long ago where it cannot be told. marks are those of Slots.
+func Unseen(date, reported time.Time, marks []uint64) time.Time {
+	slots := Slots(date, reported)
 	if len(slots) == 0 || len(marks) != len(slots) {
-		return false
+		return time.Unix(0, 0)
 	}
-	for t := date.Add(-slack); !t.After(date.Add(slack)); t = t.Add(time.Minute) {
+	from, to := about(date, reported)
+	for t := from; !t.After(to); t = t.Add(time.Minute) {
 		slot, bit := Slot(t)
 		if marks[slot-slots[0]]&bit == 0 {
-			return false
+			return t
 		}
 	}
-	return true
+	return time.Time{}
 }

@@ -103,18 +103,24 @@ func TestRungAlone(t *testing.T) {
 	}
 }
 
-func TestCovers(t *testing.T) {
+func TestUnseen(t *testing.T) {
 	at := time.Date(2026, 3, 2, 8, 30, 30, 0, time.UTC)
 	for _, tt := range []struct {
 		name     string
 		from, to time.Duration // the gap, beside at
-		want     bool
+		reported time.Duration // likewise
+		want     string
 	}{
-		{"far before", -90 * time.Minute, -12 * time.Minute, true},
-		{"near before", -90 * time.Minute, -9 * time.Minute, false},
-		{"around", 0, time.Minute, false},
-		{"near after", 9 * time.Minute, 90 * time.Minute, false},
-		{"far after", 12 * time.Minute, 90 * time.Minute, true},
+		{"far before", -90 * time.Minute, -12 * time.Minute, hour, ""},
+		{"near before", -90 * time.Minute, -9 * time.Minute, hour, "08:20"},
+		{"around", 0, time.Minute, hour, "08:31"},
+		{"near after", 9 * time.Minute, 90 * time.Minute, hour, "08:40"},
+		{"far after", 12 * time.Minute, 90 * time.Minute, hour, ""},
+		{"reported before the gap", 5 * time.Minute, 90 * time.Minute, 4 * time.Minute, ""},
+		{"reported in the gap", 5 * time.Minute, 90 * time.Minute, 6 * time.Minute, "08:36"},
+		{"reported as its minute begins", 5 * time.Minute, 90 * time.Minute, 5*time.Minute + 30*time.Second, "08:36"},
+		{"reported before it was written, by little", 5 * time.Minute, 90 * time.Minute, -9 * time.Minute, ""},
+		{"reported long before it was written", 5 * time.Minute, 90 * time.Minute, -12 * time.Minute, "00:00"},
 	} {
 		marks := map[int64]uint64{}
 		for m := at.Add(-3 * hour).Truncate(time.Minute); m.Before(at.Add(3 * hour)); m = m.Add(time.Minute) {
@@ -124,15 +130,22 @@ func TestCovers(t *testing.T) {
 			}
 		}
 		var of []uint64
-		for _, s := range Slots(at) {
+		reported := at.Add(tt.reported)
+		for _, s := range Slots(at, reported) {
 			of = append(of, marks[s])
 		}
-		if got := Covers(at, of); got != tt.want {
-			t.Errorf("%s: %v", tt.name, got)
+		got := ""
+		if u := Unseen(at, reported, of); !u.IsZero() {
+			got = u.UTC().Format("15:04")
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q", tt.name, got)
 		}
 	}
-	if Covers(at, nil) || Covers(time.Time{}, nil) || Covers(time.Unix(60, 0), nil) {
-		t.Error("nothing covers something")
+	for _, date := range []time.Time{at, {}, time.Unix(60, 0)} {
+		if Unseen(date, at, nil).IsZero() {
+			t.Errorf("nothing covers %s", date)
+		}
 	}
 }
 
