@@ -193,14 +193,6 @@ func (i *inspector) call(n *ast.CallNode) {
 	}
 }
 
-// terms splits a condition at its outermost && into texts, in their order.
-func terms(n ast.Node) []string {
-	if b, ok := n.(*ast.BinaryNode); ok && (b.Operator == "&&" || b.Operator == "and") {
-		return append(terms(b.Left), terms(b.Right)...)
-	}
-	return []string{n.String()}
-}
-
 // conditions compiles each text once, however many files have it, and lets conditions share
 // what they have in common: terms, names, values and code come again and again, and what many
 // share stays in the processor's cache.
@@ -238,11 +230,11 @@ func (cs *conditions) compile(text string) (*condition, error) {
 		return c, nil
 	}
 	c = &condition{}
-	parts := terms(tree.Node)
+	parts := conjuncts(tree.Node)
 	for _, part := range parts {
 		t := whole
 		if len(parts) > 1 {
-			if t, err = cs.term(part); err != nil {
+			if t, err = cs.term(part.String()); err != nil {
 				return nil, err
 			}
 		}
