@@ -232,13 +232,7 @@ func (c *carrier) end(ctx context.Context, s *session.Session, folder string) (s
 }
 
 // of are the UIDs that entries have in their batch.
-func of(list []entry) string {
-	all := make([]uint32, len(list))
-	for i, e := range list {
-		all[i] = e.UID
-	}
-	return session.FormatUIDs(all)
-}
+func of(list []entry) string { return session.FormatUIDs(uidsOf(list)) }
 
 func (c *carrier) done(p *progress, list []entry, at session.Copied) error {
 	return c.j.write(c.record(p, list, at))
