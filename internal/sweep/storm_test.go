@@ -229,6 +229,7 @@ func TestOtherStorms(t *testing.T) {
 	messages, mailshots := size()
 	for name, o := range others {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := hitBy(o, messages, mailshots)
 			b := memory(t, withMove)
 			b.fill("INBOX", h.mails)
