@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"breakwater/internal/lab"
 	"breakwater/internal/stormgen"
 )
@@ -170,6 +172,17 @@ func TestStorm(t *testing.T) {
 		b.fill("INBOX", h.mails)
 		sweepStorm(t, b, h)
 	})
+	if os.Getenv("BREAKWATER_SOAK") == "" {
+		return // TestApplyAndUndo has them all, and few messages
+	}
+	for name, caps := range map[string]imap.CapSet{"memory server": withMove, "memory server without MOVE": withUIDPlus} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := memory(t, caps)
+			b.fill("INBOX", h.mails)
+			sweepStorm(t, b, h)
+		})
+	}
 }
 
 func sweepStorm(t *testing.T, b *mailbox, h *hit) {
