@@ -116,11 +116,11 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 
 // rest is what of a batch is not moved yet, in one direction.
 func (p *progress) rest(back bool) []entry {
-	list := p.all(back)
+	moved := map[uint32]bool{}
 	for _, m := range p.leg(back).moved {
-		list = slices.DeleteFunc(list, func(e entry) bool { return e.UID == m.of })
+		moved[m.of] = true
 	}
-	return list
+	return slices.DeleteFunc(p.all(back), func(e entry) bool { return moved[e.UID] })
 }
 
 // all is what of a batch is moved in a direction, with the UIDs of before: back, what went.

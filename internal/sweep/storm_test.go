@@ -191,6 +191,11 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 	begun := time.Now()
 	plan := applied(t, s, "run1")
 	took := time.Since(begun)
+	begun = time.Now()
+	if again := planned(t, s); looked(again) != 0 || again.Move() != 0 {
+		t.Errorf("a second sweep: %+v", again.Folders)
+	}
+	second := time.Since(begun)
 	after := b.contents()
 	stay, groups := h.kinds(t, after["INBOX"])
 	gone, _ := h.kinds(t, after[b.absorbed()])
@@ -206,7 +211,7 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 	for _, m := range h.mails {
 		bytes += len(m.raw)
 	}
-	t.Logf("%d messages, %d MiB, %d moved, in %v", len(h.mails), bytes>>20, plan.Move(), took)
+	t.Logf("%d messages, %d MiB, %d moved, in %v; a second sweep takes %v", len(h.mails), bytes>>20, plan.Move(), took, second)
 	for _, k := range stormgen.Kinds {
 		t.Logf("%12s: %6d, of these %6d stay", k, total[k], stay[k])
 		if stay[k]+gone[k] != total[k] {
