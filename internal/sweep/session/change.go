@@ -19,7 +19,7 @@ var errNoMove = errors.New("the server has no MOVE")
 var errNoUIDPlus = errors.New("the server has no UIDPLUS: a message cannot be expunged without expunging others")
 
 // MoveTo moves messages of the selected folder in one step (RFC 6851). It fails where the
-// server has no MOVE: see the package comment. uids is one of Sets.
+// server has no MOVE: see the package comment. uids must fit into a line: see Sets.
 func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
 	if !s.Move {
 		return Copied{}, errNoMove
@@ -38,7 +38,7 @@ func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied,
 	return c, wrap("move to "+to, err)
 }
 
-// CopyTo copies messages of the selected folder. uids is one of Sets.
+// CopyTo copies messages of the selected folder. uids must fit into a line: see Sets.
 func (s *Session) CopyTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
 	var c Copied
 	err := s.do(ctx, func() error {
