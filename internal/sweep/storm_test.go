@@ -147,18 +147,18 @@ func maildir(t testing.TB, s *lab.Server, user string, mails []mail) {
 }
 
 // size is that of mailboxes in tests, and of how many mailshots: small, or as in real life.
-func size() (messages, mailshots int) {
+func size(small int) (messages, mailshots int) {
 	if os.Getenv("BREAKWATER_SOAK") != "" {
 		return 49_020, 20
 	}
-	return 3_000, 4
+	return small, 4
 }
 
 // TestStorm sweeps a mailbox that was hit, and takes it back.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
-	messages, mailshots := size()
+	messages, mailshots := size(3_000)
 	h := hitBy(halves, messages, mailshots)
 	t.Run("Dovecot", func(t *testing.T) {
 		t.Parallel()
@@ -244,7 +244,7 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 // of each mailshot something stays.
 func TestOtherStorms(t *testing.T) {
 	t.Parallel()
-	messages, mailshots := size()
+	messages, mailshots := size(1_000)
 	for name, o := range others {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
