@@ -116,11 +116,11 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 
 // rest is what of a batch is not moved yet, in one direction.
 func (p *progress) rest(back bool) []entry {
-	list := p.all(back)
+	moved := map[uint32]bool{}
 	for _, m := range p.leg(back).moved {
-		list = slices.DeleteFunc(list, func(e entry) bool { return e.UID == m.of })
+		moved[m.of] = true
 	}
-	return list
+	return slices.DeleteFunc(p.all(back), func(e entry) bool { return moved[e.UID] })
 }
 
 // all is what of a batch is moved in a direction, with the UIDs of before: back, what went.
@@ -232,13 +232,7 @@ func (c *carrier) end(ctx context.Context, s *session.Session, folder string) (s
 }
 
 // of are the UIDs that entries have in their batch.
-func of(list []entry) string {
-	all := make([]uint32, len(list))
-	for i, e := range list {
-		all[i] = e.UID
-	}
-	return session.FormatUIDs(all)
-}
+func of(list []entry) string { return session.FormatUIDs(uidsOf(list)) }
 
 func (c *carrier) done(p *progress, list []entry, at session.Copied) error {
 	return c.j.write(c.record(p, list, at))

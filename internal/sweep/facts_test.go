@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -169,6 +170,32 @@ func TestState(t *testing.T) {
 	}
 	if other := got.of("INBOX", session.State{UIDValidity: 8}); other.UIDNext != 0 {
 		t.Error("the state of another folder was taken")
+	}
+}
+
+// TestSets cuts UIDs into what servers can read: nothing is left out, and no set is too long.
+func TestSets(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, step := range []uint32{1, 2, 3, 50, 100_000} {
+		var uids, all []uint32
+		for uid, n := uint32(1), 0; n < 20_000; n++ {
+			uids = append(uids, uid)
+			uid += 1 + rng.Uint32N(step)
+		}
+		sets := 0
+		for set := range session.Sets(uids) {
+			if text := session.FormatUIDs(set); len(text) > 7000 {
+				t.Errorf("steps up to %d: a set of %d bytes", step, len(text))
+			}
+			all = append(all, set...)
+			sets++
+		}
+		if !slices.Equal(all, uids) {
+			t.Errorf("steps up to %d: %d of %d UIDs", step, len(all), len(uids))
+		}
+		if most := len(session.FormatUIDs(uids))/6900 + 1; sets > most {
+			t.Errorf("steps up to %d: %d sets, not %d", step, sets, most)
+		}
 	}
 }
 

@@ -337,6 +337,18 @@ func TestFreed(t *testing.T) {
 			flag(session.Remove, 13, `\Flagged`)
 			inbox("a flag was taken off", applied(t, s, "run5"), 24, 1)
 			inbox("and now nothing", applied(t, s, "run6"), 0, 0)
+			b.fill("INBOX", copies(5)) // UIDs from 41
+			err := s.Run(ctx, "run7", func(p *Plan) (bool, error) {
+				inbox("more have come", p, 5, 5)
+				flag(session.Add, 42, `\Flagged`)
+				return true, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			inbox("one was flagged just before it was to go", applied(t, s, "run8"), 0, 0)
+			flag(session.Remove, 42, `\Flagged`)
+			inbox("that flag was taken off", applied(t, s, "run9"), 24, 1)
 		})
 	}
 }

@@ -59,6 +59,15 @@ func entries(list []*candidate) []entry {
 	return es
 }
 
+// uidsOf are the UIDs that messages have in their batch.
+func uidsOf(list []entry) []uint32 {
+	all := make([]uint32, len(list))
+	for i, e := range list {
+		all[i] = e.UID
+	}
+	return all
+}
+
 // record is a line of a journal. Op says which of its fields there are.
 type record struct {
 	Op string    `json:"op"`

@@ -31,6 +31,7 @@ import (
 
 // TestMasters sweeps users by the login of a master.
 func TestMasters(t *testing.T) {
+	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
 	dovecot, cyrus := lab.Dovecot(t, lab.Mailboxes{}), lab.Cyrus(t, lab.Mailboxes{})
 	for name, o := range map[string]session.Options{

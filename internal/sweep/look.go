@@ -132,9 +132,9 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}
 	next.UIDNext, next.Young = v.next, session.FormatUIDs(v.young)
-	held = append(held, fp.held...)
-	slices.Sort(held)
-	next.Held = session.FormatUIDs(held)
+	if next.Held, err = withUIDs(session.FormatUIDs(held), fp.held); err != nil {
+		return err
+	}
 	fp.next = next
 	return next.keep(v.scratch.tallies, v.latest)
 }

@@ -9,6 +9,7 @@ import (
 
 	"breakwater/internal/rules"
 	"breakwater/internal/storm"
+	"breakwater/internal/sweep/session"
 )
 
 // candidate is what is kept of a message while its folder is looked at.
@@ -230,8 +231,11 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, size int) {
 		} else {
 			p.Move += len(list)
 		}
-		for part := range slices.Chunk(list, size) {
-			p.batches = append(p.batches, batch{Folder: p.Folder, To: to.to, Keyword: to.keyword, Messages: entries(part)})
+		for part := range slices.Chunk(entries(list), size) {
+			for set := range session.Sets(uidsOf(part)) {
+				p.batches = append(p.batches, batch{Folder: p.Folder, To: to.to, Keyword: to.keyword, Messages: part[:len(set)]})
+				part = part[len(set):]
+			}
 		}
 	}
 	slices.SortFunc(p.batches, func(a, b batch) int { return cmp.Compare(a.Messages[0].UID, b.Messages[0].UID) })

@@ -113,32 +113,35 @@ func (c child) start(t testing.TB, do string) *exec.Cmd {
 	return cmd
 }
 
-// begun waits until a sweep has written so many lines of its journal, or has ended.
-func begun(dir string, op string, n int, ended <-chan error) {
-	for {
+// begun waits until a sweep has written so many more records into its journal, or has ended.
+func begun(dir string, op string, n int, ended <-chan struct{}) {
+	for have := records(dir, op); records(dir, op) < have+n; {
 		select {
 		case <-ended:
 			return
-		case <-time.After(time.Millisecond):
-		}
-		names, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "*.jsonl"))
-		for _, name := range names {
-			if b, err := os.ReadFile(name); err == nil && strings.Count(string(b), `"op":"`+op+`"`) >= n {
-				return
-			}
+		case <-time.After(2 * time.Millisecond):
 		}
 	}
+}
+
+// records counts those of an operation in the journals of a folder.
+func records(dir, op string) (n int) {
+	names, _ := filepath.Glob(filepath.Join(dir, "runs", "*", "*.jsonl"))
+	for _, name := range names {
+		b, _ := os.ReadFile(name) // it may be about to be made
+		n += strings.Count(string(b), `"op":"`+op+`"`)
+	}
+	return n
 }
 
 // TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills := 3
+	kills, messages := 3, 1_000
 	if os.Getenv("BREAKWATER_SOAK") != "" {
-		kills = 10
+		kills, messages = 10, 3_000
 	}
-	messages, mailshots := 3_000, 4
-	h := hitBy(halves, messages, mailshots)
+	h := hitBy(halves, messages, 4)
 	lab.Need(t, "dovecot")
 	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
 		t.Run(name, func(t *testing.T) {
@@ -149,11 +152,11 @@ func TestKilled(t *testing.T) {
 			before := b.contents()
 			expected := b.outcome(t, before)
 			for i := range kills {
-				c := child{Options: b.options, Dir: t.TempDir(), Batch: 40}
-				killAt(t, c, "apply", "begin", 1+rand.IntN(20))
+				c := child{Options: b.options, Dir: t.TempDir(), Batch: messages / 75}
+				killAt(t, c, "apply", "begin", 1+rand.IntN(30))
 				b.whole(before)
 				if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
-					killAt(t, c, "resume", "begin", 1+rand.IntN(40))
+					killAt(t, c, "resume", "begin", 1+rand.IntN(20))
 					b.whole(before)
 					if err := c.start(t, "resume").Wait(); err != nil {
 						t.Fatal("resume:", err)
@@ -174,19 +177,20 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killAt kills a sweep a random moment after it has written a record for the nth time.
+// killAt kills a sweep a random moment after it has written n records more, unless it ends before.
 func killAt(t testing.TB, c child, do, op string, n int) {
 	t.Helper()
 	cmd := c.start(t, do)
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		cmd.Wait()
+	}()
 	begun(c.Dir, op, n, ended)
 	time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 	cmd.Process.Kill()
-	select {
-	case <-ended:
-	case <-time.After(10 * time.Second):
-	}
+	<-ended
+	t.Logf("%s: killed %v", do, cmd.ProcessState)
 }
 
 // outcome is what INBOX has after a sweep that nothing disturbs; it is undone again.
@@ -433,5 +437,141 @@ func TestMeanwhile(t *testing.T) {
 				t.Errorf("undone: INBOX %d, absorbed %d", len(got["INBOX"]), len(got["Breakwater/Absorbed"]))
 			}
 		})
+	}
+}
+
+// between is a proxy that calls before with what a client says, and then passes it on.
+func between(t testing.TB, to string, before func(said string)) (server string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	pass := func(client net.Conn) {
+		defer client.Close()
+		server, err := net.Dial("tcp", strings.TrimPrefix(to, "imap+plain://"))
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go io.Copy(client, server)
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := client.Read(buf)
+			if err != nil {
+				return
+			}
+			before(string(buf[:n]))
+			if _, err := server.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go pass(client)
+		}
+	}()
+	return "imap+plain://" + ln.Addr().String()
+}
+
+// TestFlaggedBetween has a user who flags a message when it is copied already, and is about to
+// be marked: it stays, and its copy goes.
+func TestFlaggedBetween(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for name, start := range map[string]func(testing.TB) *mailbox{
+		"Dovecot":      servers["Dovecot without MOVE"],
+		"no CONDSTORE": func(t testing.TB) *mailbox { return memory(t, withUIDPlus) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, "dovecot")
+			b := start(t)
+			b.fill("INBOX", copies(40))
+			flagged := false
+			s := b.sweep("")
+			s.Server.Server = between(t, b.options.Server, func(said string) {
+				if flagged || !strings.Contains(said, "UID STORE") {
+					return
+				}
+				flagged = true
+				user := b.session()
+				defer user.Close()
+				if _, err := user.Select(ctx, "INBOX", false); err != nil {
+					t.Error(err)
+				}
+				if err := user.Store(ctx, []uint32{20}, session.Add, 0, `\Flagged`); err != nil {
+					t.Error(err)
+				}
+			})
+			applied(t, s, "run1")
+			got := b.contents()
+			if inbox := got["INBOX"]; !flagged || len(inbox) != 4 || !strings.Contains(strings.Join(inbox, "\n"), `\Flagged`) {
+				t.Errorf("INBOX has %d\n%s", len(inbox), some(inbox))
+			}
+			if n := len(got[b.absorbed()]); n != 36 {
+				t.Errorf("%d are absorbed", n)
+			}
+		})
+	}
+}
+
+// TestLong leaves alone what is too long to be looked at whole.
+func TestLong(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	long := copies(10)
+	for i := range long {
+		long[i].raw += strings.Repeat("More of the offer.\r\n", 1000)
+	}
+	b.fill("INBOX", long)
+	s := b.sweep("")
+	s.MaxMessage = 10_000
+	if p := planned(t, s); p.Move() != 0 {
+		t.Errorf("cut off: %+v", p.Folders)
+	}
+	s.MaxMessage = 100_000
+	if p := planned(t, s); p.Move() != 7 {
+		t.Errorf("whole: %+v", p.Folders)
+	}
+}
+
+// TestTooMuch has a server that sends far more than was asked for: no more than that is kept.
+func TestTooMuch(t *testing.T) {
+	t.Parallel()
+	const sent = 5 << 20
+	server := script(t, func(line string) string {
+		tag, command, _ := strings.Cut(line, " ")
+		switch {
+		case strings.HasPrefix(command, "CAPABILITY"):
+			return "* CAPABILITY IMAP4rev1\r\n" + tag + " OK done\r\n"
+		case strings.HasPrefix(command, "UID FETCH"):
+			return fmt.Sprintf("* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 99 BODY[]<0> {%d}\r\n%s)\r\n%s OK done\r\n", sent, strings.Repeat("x", sent), tag)
+		}
+		return tag + " OK done\r\n"
+	})
+	s, err := session.Dial(t.Context(), session.Options{Server: server, User: "u", Password: "pw"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Select(t.Context(), "INBOX", true); err != nil {
+		t.Fatal(err)
+	}
+	got := 0
+	err = s.Fetch(t.Context(), []uint32{1}, session.Whole, 1000, func(m session.Message) error {
+		if got++; len(m.Raw) != 1000 || cap(m.Raw) > 4000 || !m.Truncated {
+			t.Errorf("%d bytes in room for %d, cut off %v", len(m.Raw), cap(m.Raw), m.Truncated)
+		}
+		return nil
+	})
+	if err != nil || got != 1 {
+		t.Errorf("%d messages, %v", got, err)
 	}
 }

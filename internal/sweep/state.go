@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -129,14 +128,18 @@ func (s state) restored(folder string, validity uint32, uids []uint32) error {
 		f = &folderState{UIDValidity: validity}
 		s[folder] = f
 	}
-	known, err := session.ParseUIDs(f.Restored)
+	var err error
+	f.Restored, err = withUIDs(f.Restored, uids)
+	return err
+}
+
+// withUIDs adds UIDs to those that are written in a text.
+func withUIDs(text string, uids []uint32) (string, error) {
+	known, err := session.ParseUIDs(text)
 	if err != nil {
-		return err
+		return "", err
 	}
-	all := map[uint32]bool{}
-	for _, uid := range append(known, uids...) {
-		all[uid] = true
-	}
-	f.Restored = session.FormatUIDs(slices.Sorted(maps.Keys(all)))
-	return nil
+	all := append(known, uids...)
+	slices.Sort(all)
+	return session.FormatUIDs(slices.Compact(all)), nil
 }

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-imap/v2"
+
 	"breakwater/internal/lab"
 	"breakwater/internal/stormgen"
 )
@@ -145,18 +147,18 @@ func maildir(t testing.TB, s *lab.Server, user string, mails []mail) {
 }
 
 // size is that of mailboxes in tests, and of how many mailshots: small, or as in real life.
-func size() (messages, mailshots int) {
+func size(small int) (messages, mailshots int) {
 	if os.Getenv("BREAKWATER_SOAK") != "" {
 		return 49_020, 20
 	}
-	return 3_000, 4
+	return small, 4
 }
 
 // TestStorm sweeps a mailbox that was hit, and takes it back.
 func TestStorm(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
-	messages, mailshots := size()
+	messages, mailshots := size(3_000)
 	h := hitBy(halves, messages, mailshots)
 	t.Run("Dovecot", func(t *testing.T) {
 		t.Parallel()
@@ -170,6 +172,17 @@ func TestStorm(t *testing.T) {
 		b.fill("INBOX", h.mails)
 		sweepStorm(t, b, h)
 	})
+	if os.Getenv("BREAKWATER_SOAK") == "" {
+		return // TestApplyAndUndo has them all, and few messages
+	}
+	for name, caps := range map[string]imap.CapSet{"memory server": withMove, "memory server without MOVE": withUIDPlus} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := memory(t, caps)
+			b.fill("INBOX", h.mails)
+			sweepStorm(t, b, h)
+		})
+	}
 }
 
 func sweepStorm(t *testing.T, b *mailbox, h *hit) {
@@ -178,6 +191,11 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 	begun := time.Now()
 	plan := applied(t, s, "run1")
 	took := time.Since(begun)
+	begun = time.Now()
+	if again := planned(t, s); looked(again) != 0 || again.Move() != 0 {
+		t.Errorf("a second sweep: %+v", again.Folders)
+	}
+	second := time.Since(begun)
 	after := b.contents()
 	stay, groups := h.kinds(t, after["INBOX"])
 	gone, _ := h.kinds(t, after[b.absorbed()])
@@ -193,7 +211,7 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 	for _, m := range h.mails {
 		bytes += len(m.raw)
 	}
-	t.Logf("%d messages, %d MiB, %d moved, in %v", len(h.mails), bytes>>20, plan.Move(), took)
+	t.Logf("%d messages, %d MiB, %d moved, in %v; a second sweep takes %v", len(h.mails), bytes>>20, plan.Move(), took, second)
 	for _, k := range stormgen.Kinds {
 		t.Logf("%12s: %6d, of these %6d stay", k, total[k], stay[k])
 		if stay[k]+gone[k] != total[k] {
@@ -226,9 +244,10 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 // of each mailshot something stays.
 func TestOtherStorms(t *testing.T) {
 	t.Parallel()
-	messages, mailshots := size()
+	messages, mailshots := size(1_000)
 	for name, o := range others {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			h := hitBy(o, messages, mailshots)
 			b := memory(t, withMove)
 			b.fill("INBOX", h.mails)

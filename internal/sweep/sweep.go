@@ -213,7 +213,7 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 			s.Log.Error("the digest could not be put into INBOX", "err", err)
 		}
 	}
-	if err := s.advance(j.head.Run); err != nil {
+	if err := s.advance(j); err != nil {
 		return err
 	}
 	return j.write(record{Op: opApplied})
@@ -226,16 +226,31 @@ func (s *Sweep) carrier(j *journal, back bool) *carrier {
 	}
 }
 
-// advance makes the state of a run that of the account.
-func (s *Sweep) advance(run string) error {
-	err := os.Rename(s.nextPath(run), s.statePath())
-	if errors.Is(err, fs.ErrNotExist) { // done before it was cut off
+// advance makes the state of a run that of the account. What did not go is held: somebody
+// touched it meanwhile.
+func (s *Sweep) advance(j *journal) error {
+	name := s.nextPath(j.head.Run)
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) { // done before it was cut off
 		return nil
 	}
+	next, err := readState(name)
 	if err != nil {
+		return err
+	}
+	for _, p := range j.batches {
+		if f := next[p.Folder]; f != nil && f.UIDValidity == p.UIDValidity {
+			if f.Held, err = withUIDs(f.Held, uidsOf(p.rest(false))); err != nil {
+				return err
+			}
+		}
+	}
+	if err := next.write(s.statePath()); err != nil {
+		return err
+	}
+	if err := os.Remove(name); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	return syncFolder(s.Dir)
+	return nil
 }
 
 // each carries all batches, and returns what hindered it.

@@ -19,7 +19,7 @@ var errNoMove = errors.New("the server has no MOVE")
 var errNoUIDPlus = errors.New("the server has no UIDPLUS: a message cannot be expunged without expunging others")
 
 // MoveTo moves messages of the selected folder in one step (RFC 6851). It fails where the
-// server has no MOVE: see the package comment.
+// server has no MOVE: see the package comment. uids must fit into a line: see Sets.
 func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
 	if !s.Move {
 		return Copied{}, errNoMove
@@ -38,7 +38,7 @@ func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied,
 	return c, wrap("move to "+to, err)
 }
 
-// CopyTo copies messages of the selected folder.
+// CopyTo copies messages of the selected folder. uids must fit into a line: see Sets.
 func (s *Session) CopyTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
 	var c Copied
 	err := s.do(ctx, func() error {
@@ -88,7 +88,12 @@ func (s *Session) Store(ctx context.Context, uids []uint32, what Change, since u
 	if s.CondStore && since > 0 {
 		o = &imap.StoreOptions{UnchangedSince: since}
 	}
-	return wrap("store flags", s.do(ctx, func() error { return s.c.Store(set(uids), f, o).Close() }))
+	for some := range Sets(uids) {
+		if err := s.do(ctx, func() error { return s.c.Store(set(some), f, o).Close() }); err != nil {
+			return wrap("store flags", err)
+		}
+	}
+	return nil
 }
 
 // Expunge removes messages that are marked \Deleted, of uids and no others (RFC 4315).
@@ -96,7 +101,12 @@ func (s *Session) Expunge(ctx context.Context, uids []uint32) error {
 	if !s.UIDPlus {
 		return errNoUIDPlus
 	}
-	return wrap("expunge", s.do(ctx, func() error { return s.c.UIDExpunge(set(uids)).Close() }))
+	for some := range Sets(uids) {
+		if err := s.do(ctx, func() error { return s.c.UIDExpunge(set(some)).Close() }); err != nil {
+			return wrap("expunge", err)
+		}
+	}
+	return nil
 }
 
 // Append adds a message to a folder.

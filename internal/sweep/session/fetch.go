@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -37,10 +38,12 @@ const (
 // Fetch calls f with each message of uids that there is, in the server's order. Of each at
 // most limit bytes of part are kept. No flag is changed.
 func (s *Session) Fetch(ctx context.Context, uids []uint32, part Part, limit int64, f func(Message) error) error {
-	if len(uids) == 0 {
-		return nil
+	for some := range Sets(uids) {
+		if err := s.fetch(ctx, set(some), part, limit, f); err != nil {
+			return err
+		}
 	}
-	return s.fetch(ctx, set(uids), part, limit, f)
+	return nil
 }
 
 // FetchFrom is Fetch of all messages from a UID on.
@@ -137,6 +140,32 @@ func (s *Session) UIDs(ctx context.Context, first uint32) ([]uint32, error) {
 	})
 	slices.Sort(uids)
 	return uids, wrap("search", err)
+}
+
+// lineBytes is how many bytes of UIDs there may be in one command. All servers read lines of
+// about 8192 bytes (RFC 7162 §4); the rest is for the name of a folder.
+const lineBytes = 7000
+
+// Sets cuts UIDs into parts, each short enough to be written in one command.
+func Sets(uids []uint32) iter.Seq[[]uint32] {
+	return func(yield func([]uint32) bool) {
+		first, length := 0, 0
+		for i, uid := range uids {
+			if i > first+1 && uid == uids[i-1]+1 && uids[i-1] == uids[i-2]+1 {
+				continue // it makes a range longer, and not what is written
+			}
+			n := len(strconv.AppendUint(nil, uint64(uid), 10)) + 1
+			if length += n; length > lineBytes {
+				if !yield(uids[first:i]) {
+					return
+				}
+				first, length = i, n
+			}
+		}
+		if first < len(uids) {
+			yield(uids[first:])
+		}
+	}
 }
 
 func set(uids []uint32) imap.UIDSet {
