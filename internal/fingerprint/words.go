@@ -249,7 +249,7 @@ func (s *seed) digest(texts []string) digest {
 	for _, t := range texts {
 		size += len(t)
 	}
-	r := reader{seed: s, digest: digest{least: make([]uint64, 0, candidates+1)}, seen: tables.Get().(*table)}
+	r := reader{seed: s, digest: digest{least: make([]uint64, 0, smallest+1)}, seen: tables.Get().(*table)}
 	defer tables.Put(r.seen)
 	r.seen.reset(min(size/2, maxWords)) // a word and the space behind it
 	for _, t := range texts {
@@ -279,7 +279,7 @@ func (w *window) add(s *seed, word uint64) uint64 {
 
 // insert puts x among the smallest distinct hashes.
 func insert(least []uint64, x uint64) []uint64 {
-	if len(least) == candidates && x >= least[candidates-1] {
+	if len(least) == smallest && x >= least[smallest-1] {
 		return least
 	}
 	i, known := slices.BinarySearch(least, x)
@@ -287,7 +287,7 @@ func insert(least []uint64, x uint64) []uint64 {
 		return least
 	}
 	least = slices.Insert(least, i, x)
-	return least[:min(len(least), candidates)]
+	return least[:min(len(least), smallest)]
 }
 
 // table is a set of hashes.

@@ -107,7 +107,7 @@ func FuzzWords(f *testing.F) {
 		if b := saying(text); a.sum != b.sum || !slices.Equal(a.least, b.least) {
 			t.Fatal("not deterministic")
 		}
-		if !slices.IsSorted(a.least) || len(a.least) > candidates || a.words > len(text) {
+		if !slices.IsSorted(a.least) || len(a.least) > smallest || a.words > len(text) {
 			t.Fatalf("%+v", a)
 		}
 		if lined := saying(strings.ReplaceAll(text, " ", "\r\n> ")); lined.sum != a.sum {
