@@ -116,6 +116,26 @@ func (r *reader) read(text string) {
 			i, r.row = i+1, 0
 			continue
 		}
+		// Most of Chinese and Russian, for speed; classOf says the same.
+		if 0xe4 <= b && b <= 0xe9 && i+2 < len(text) {
+			if c := uint64(b&0xf)<<12 | uint64(text[i+1]&0x3f)<<6 | uint64(text[i+2]&0x3f); c >= 0x4e00 {
+				r.end()
+				r.ideograph(c)
+				i += 3
+				continue
+			}
+		}
+		if b|1 == 0xd1 && i+1 < len(text) {
+			c := uint64(b&0x1f)<<6 | uint64(text[i+1]&0x3f)
+			if 0x410 <= c && c < 0x430 {
+				c += 0x20
+			}
+			if 0x430 <= c && c < 0x450 {
+				r.word.push(r.seed, c, 21)
+				i, r.row = i+2, 0
+				continue
+			}
+		}
 		c, size := rune(b), 1
 		if class == other {
 			c, size = decode(text[i:])
@@ -137,19 +157,27 @@ func (r *reader) read(text string) {
 			r.end()
 		case other:
 			r.end()
-			r.row = r.row<<21 | uint64(c)
-			r.take(r.row & (prime >> 1))
+			r.ideograph(uint64(c))
 		}
 	}
 	r.end()
 }
 
-// end ends a word.
+// ideograph takes the word that ends with c, in a script without spaces.
+func (r *reader) ideograph(c uint64) {
+	r.row = r.row<<21 | c
+	r.take(r.row & (prime >> 1))
+}
+
+// end ends a word, if there is one under way.
 func (r *reader) end() {
-	w := &r.word
-	if w.n == 0 {
-		return
+	if r.word.n > 0 {
+		r.endWord()
 	}
+}
+
+func (r *reader) endWord() {
+	w := &r.word
 	hash := w.chunk
 	if w.hash != 0 {
 		hash += mul(w.hash, r.seed.word)
@@ -165,15 +193,24 @@ func (r *reader) take(hash uint64) {
 		r.cut = true
 		return
 	}
-	x := r.mix(r.last.add(r.seed, hash))
-	if r.seen.add(x) {
-		r.sum += x
-	}
 	if r.plain++; r.folded {
 		r.plain = 0
 	}
-	if r.plain >= shingle {
-		r.least = insert(r.least, x)
+	x := r.mix(r.last.add(r.seed, hash))
+	if !r.seen.add(x) {
+		return
+	}
+	r.sum += x
+	switch {
+	case r.plain < shingle:
+	case len(r.least) < smallest:
+		if r.least = append(r.least, x); len(r.least) == smallest {
+			for i := smallest/2 - 1; i >= 0; i-- {
+				sink(r.least, i, r.least[i])
+			}
+		}
+	case x < r.least[0]:
+		sink(r.least, 0, x)
 	}
 }
 
@@ -249,78 +286,81 @@ func (s *seed) digest(texts []string) digest {
 	for _, t := range texts {
 		size += len(t)
 	}
-	r := reader{seed: s, digest: digest{least: make([]uint64, 0, smallest+1)}, seen: tables.Get().(*table)}
+	r := reader{seed: s, digest: digest{least: make([]uint64, 0, smallest)}, seen: tables.Get().(*table)}
 	defer tables.Put(r.seen)
 	r.seen.reset(min(size/2, maxWords)) // a word and the space behind it
 	for _, t := range texts {
 		r.read(t)
 	}
+	slices.Sort(r.least)
+	r.least = slices.Compact(r.least)
 	return r.digest
 }
 
 // window is the last words of a text.
 type window struct {
 	ring [shingle]uint64
-	n    int
+	next int // in ring: the word that leaves the window next
 	hash uint64
 }
 
 // add moves on by a word, and returns the hash of the last ones, or of all if they are fewer.
 func (w *window) add(s *seed, word uint64) uint64 {
-	at := &w.ring[w.n%shingle]
-	w.hash = mul(w.hash, s.shingle) + word + (prime<<1 - mul(*at, s.last))
-	if w.hash = w.hash&prime + w.hash>>61; w.hash >= prime {
-		w.hash -= prime // the same whatever came before
+	// hash×shingle - left×last + word, modulo prime.
+	left := w.ring[w.next]
+	hi, lo := bits.Mul64(w.hash, s.shingle)
+	hi2, lo2 := bits.Mul64(prime<<1-left, s.last)
+	lo, carry := bits.Add64(lo, lo2, 0)
+	hi += hi2 + carry
+	sum := lo&prime + (lo>>61 | hi<<3) + word
+	if sum = sum&prime + sum>>61; sum >= prime {
+		sum -= prime // the same whatever came before
 	}
-	*at = word
-	w.n++
-	return w.hash
+	w.hash, w.ring[w.next] = sum, word
+	if w.next++; w.next == shingle {
+		w.next = 0
+	}
+	return sum
 }
 
-// insert puts x among the smallest distinct hashes.
-func insert(least []uint64, x uint64) []uint64 {
-	if len(least) == smallest && x >= least[smallest-1] {
-		return least
+// sink puts x into a heap, the largest first, in the place of what is at i.
+func sink(heap []uint64, i int, x uint64) {
+	for child := 2*i + 1; child < len(heap); child = 2*i + 1 {
+		if right := child + 1; right < len(heap) && heap[right] > heap[child] {
+			child = right
+		}
+		if heap[child] <= x {
+			break
+		}
+		heap[i], i = heap[child], child
 	}
-	i, known := slices.BinarySearch(least, x)
-	if known {
-		return least
-	}
-	least = slices.Insert(least, i, x)
-	return least[:min(len(least), smallest)]
+	heap[i] = x
 }
 
-// table is a set of hashes.
-type table struct {
-	slots []uint64
-	zero  bool
-}
+// table is a set of hashes, of which it keeps a half: that two are taken for one is unlikely,
+// and makes texts differ if anything.
+type table []uint32
 
 // reset empties t and makes room for n hashes.
 func (t *table) reset(n int) {
 	size := 1 << bits.Len(uint(n+n/3+8))
-	t.zero = false
-	if cap(t.slots) < size {
-		t.slots = make([]uint64, size)
+	if cap(*t) < size {
+		*t = make(table, size)
 		return
 	}
-	t.slots = t.slots[:size]
-	clear(t.slots)
+	*t = (*t)[:size]
+	clear(*t)
 }
 
 // add reports whether x is new.
-func (t *table) add(x uint64) bool {
-	if x == 0 {
-		was := t.zero
-		t.zero = true
-		return !was
-	}
-	for i := x & uint64(len(t.slots)-1); ; i = (i + 1) & uint64(len(t.slots)-1) {
-		switch t.slots[i] {
-		case x:
+func (t table) add(x uint64) bool {
+	half := uint32(x>>32) | 1 // 0 is an empty slot
+	for i := x & uint64(len(t)-1); ; i = (i + 1) & uint64(len(t)-1) {
+		switch t[i] {
+		case half:
 			return false
 		case 0:
-			t.slots[i] = x
+			t[i] = half
 			return true
 		}
 	}
