@@ -116,7 +116,14 @@ func (r *reader) read(text string) {
 			i, r.row = i+1, 0
 			continue
 		}
-		// Most of Chinese and Russian, for speed; classOf says the same.
+		// Most letters of other alphabets, and most of Chinese, for speed.
+		if class == other && b < 0xe0 && i+1 < len(text) {
+			if a := alphabets[int(b&0x1f)<<6|int(text[i+1]&0x3f)]; a.class == letter {
+				r.word.push(r.seed, uint64(a.fold), 21)
+				i, r.row = i+2, 0
+				continue
+			}
+		}
 		if 0xe4 <= b && b <= 0xe9 && i+2 < len(text) {
 			if c := uint64(b&0xf)<<12 | uint64(text[i+1]&0x3f)<<6 | uint64(text[i+2]&0x3f); c >= 0x4e00 {
 				r.end()
@@ -125,21 +132,14 @@ func (r *reader) read(text string) {
 				continue
 			}
 		}
-		if b|1 == 0xd1 && i+1 < len(text) {
-			c := uint64(b&0x1f)<<6 | uint64(text[i+1]&0x3f)
-			if 0x410 <= c && c < 0x430 {
-				c += 0x20
-			}
-			if 0x430 <= c && c < 0x450 {
-				r.word.push(r.seed, c, 21)
-				i, r.row = i+2, 0
-				continue
-			}
-		}
 		c, size := rune(b), 1
 		if class == other {
 			c, size = decode(text[i:])
-			c, class = classOf(c)
+			if c < rune(len(alphabets)) {
+				c, class = rune(alphabets[c].fold), alphabets[c].class
+			} else {
+				c, class = classOf(c)
+			}
 		}
 		i += size
 		if b == '-' && r.word.n == 0 && i < len(text) && text[i]-'0' < 10 {
@@ -255,6 +255,18 @@ func classOf(r rune) (rune, byte) {
 	}
 	return r, drop
 }
+
+// alphabets is what classOf says of the characters of most alphabets, for speed.
+var alphabets = func() (t [0x1000]struct {
+	fold  uint16
+	class byte
+}) {
+	for r := range t {
+		fold, class := classOf(rune(r))
+		t[r].fold, t[r].class = uint16(fold), class
+	}
+	return t
+}()
 
 // spaceless reports whether r is of a script that writes no spaces between words.
 func spaceless(r rune) bool {
