@@ -34,7 +34,8 @@ const (
 	candidates = 32 // that are looked up, at most
 	compared   = 8  // that are compared
 	agreeing   = 2  // of them, where texts are near
-	most       = 5  // of them, where boilerplate is among them
+	sketched   = 12 // that are kept of the first text that comes with a stamp; see sketch
+	most       = 7  // of them, where boilerplate is among them
 	subjects   = 5  // under which a shingle may be seen; boilerplate comes under more
 
 	// Shingles are forgotten this long after they were last seen: copies that come more
@@ -83,7 +84,7 @@ func (n *Near) Ask() []storm.Key {
 	next := min(len(n.left), compared-len(n.kept))
 	n.asked = nil
 	if n.trace != "" && n.first == nil {
-		for i := range compared / packed {
+		for i := range sketched / packed {
 			n.asked = append(n.asked, storm.Key{Kind: storm.Handed, Hash: n.hasher.hash(storm.Handed, []string{strconv.Itoa(i), n.trace})})
 		}
 	}
@@ -177,7 +178,7 @@ func (n *Near) Counted(tallies []storm.Tally) {
 		for _, of := range [][]storm.Tally{n.known, n.kept, n.first} {
 			for i := range of {
 				if of[i].Key == t.Key {
-					of[i].Link = t.Link
+					of[i].Link, of[i].Seen = t.Link, t.Seen
 				}
 			}
 		}
@@ -188,22 +189,24 @@ func (n *Near) Counted(tallies []storm.Tally) {
 // compare two texts that have a first hop in common.
 const packed = 4
 
-// sketch is what tells the text of m: the shingles that are compared, and boilerplate where
-// these are too few.
-func (n *Near) sketch() (links [compared / packed][8]byte) {
+// sketch is what tells the text of m: the shingles that are compared, and the smallest others,
+// so that half of the text is told, too.
+func (n *Near) sketch() (links [sketched / packed][8]byte) {
 	i := 0
-	put := func(k storm.Key) {
-		if i < compared {
-			copy(links[i/packed][i%packed*2:], k.Hash[6:])
+	put := func(hash uint64) {
+		if i < sketched {
+			binary.BigEndian.PutUint16(links[i/packed][i%packed*2:], uint16(hash))
 			i++
 		}
 	}
+	var have []uint64
 	for _, t := range n.kept {
-		put(t.Key)
+		have = append(have, binary.BigEndian.Uint64(t.Key.Hash[:]))
+		put(have[len(have)-1])
 	}
-	for _, t := range n.known {
-		if !slices.ContainsFunc(n.kept, func(k storm.Tally) bool { return k.Key == t.Key }) {
-			put(t.Key)
+	for _, hash := range n.least {
+		if !slices.Contains(have, hash) {
+			put(hash)
 		}
 	}
 	return links
@@ -212,12 +215,14 @@ func (n *Near) sketch() (links [compared / packed][8]byte) {
 // handed is the sketch of the text with which m was handed in: of the first that came with its
 // trace, if m is near to that, or else its own.
 func (n *Near) handed() []string {
-	sketch := n.sketch()
-	own := []string{string(sketch[0][:]), string(sketch[1][:])}
+	var own []string
+	for _, link := range n.sketch() {
+		own = append(own, string(link[:]))
+	}
 	var was []uint16
 	var first []string
 	for _, t := range n.first {
-		if t.Link == [8]byte{} {
+		if t.Seen == 0 {
 			return own
 		}
 		first = append(first, string(t.Link[:]))
