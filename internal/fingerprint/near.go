@@ -213,7 +213,9 @@ func (n *Near) sketch() (links [sketched / packed][8]byte) {
 }
 
 // handed is the sketch of the text with which m was handed in: of the first that came with its
-// trace, if m is near to that, or else its own.
+// trace, if m is near to that, or else its own. Copies may have more in common than is left
+// when boilerplate is taken out: mailings share paragraphs, and so do their copies. So most of
+// the sketch will do, too, boilerplate or not.
 func (n *Near) handed() []string {
 	var own []string
 	for _, link := range n.sketch() {

@@ -17,7 +17,7 @@ import (
 
 const (
 	shingle  = 5       // words
-	maxWords = 1 << 15 // of a message; longer texts are not compared
+	maxWords = 1 << 15 // of a message; longer texts are not compared, and not read any further
 	longWord = 32      // characters; a longer one is no word
 )
 
@@ -108,7 +108,7 @@ type reader struct {
 // read reads one text.
 func (r *reader) read(text string) {
 	r.last, r.row, r.plain = window{}, 0, 0
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && !r.cut; {
 		b := text[i]
 		class := classes[b]
 		if class == letter {
