@@ -72,7 +72,7 @@ func TestRing(t *testing.T) {
 	for seed := range uint64(2) {
 		e := newEngine(t, nil)
 		var forms []stormgen.Changed
-		for c := range stormgen.Changes(seed, 4) {
+		for c := range stormgen.Changes(seed, 2) {
 			forms = append(forms, c)
 		}
 		n, got := 0, map[string]int{}
