@@ -129,9 +129,7 @@ func shared(a, b *seen) string {
 		if p.Kind.Rate() || p.Kind == storm.DSN || p.Kind == storm.Reply || !slices.Contains(b.prints, p) {
 			continue
 		}
-		if b.near.Bears(p, a.cluster) {
-			return strings.TrimSpace(p.Kind.String() + " " + p.Evidence)
-		}
+		return strings.TrimSpace(p.Kind.String() + " " + p.Evidence)
 	}
 	return ""
 }

@@ -123,7 +123,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		if proofs != nil {
 			facts.Proof = proofs[i]
 		}
-		facts.Tallies, facts.Evidence = k.bear(tallies, places[i])
+		facts.Tallies, facts.Evidence = k.at(tallies, places[i])
 		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 		j.Decisions[i].Stamp = stamp
 	}

@@ -52,7 +52,6 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 		}
 		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
 	}
-	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
 	if counts := k.near.Counts(k.cluster); len(counts) > 0 && !e.DryRun {
 		tallies, err := e.Store.Observe(ctx, storm.Sighting{At: m.At, Counts: counts})
 		if err != nil {
@@ -61,18 +60,19 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 		k.near.Counted(tallies)
 		k.cluster, _ = k.near.Cluster()
 	}
+	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
 	return k, nil
 }
 
-// bear returns the tallies at some places that the message bears out, and what agrees in each.
-func (k *kin) bear(tallies []storm.Tally, places []int) (borne []storm.Tally, evidence []string) {
-	borne, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
+// at returns the tallies at those places that were counted, and what agrees in each.
+func (k *kin) at(tallies []storm.Tally, places []int) (of []storm.Tally, evidence []string) {
+	of, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
 	for i, p := range places {
-		if p != uncounted && k.near.Bears(k.prints[i], tallies[p].Link) {
-			borne, evidence = append(borne, tallies[p]), append(evidence, k.prints[i].Evidence)
+		if p != uncounted {
+			of, evidence = append(of, tallies[p]), append(evidence, k.prints[i].Evidence)
 		}
 	}
-	return borne, evidence
+	return of, evidence
 }
 
 // outbreakOf is the key of the storms of a text, or of those in which a server takes part.

@@ -65,6 +65,9 @@ func TestWitnesses(t *testing.T) {
 		{"the first hop", func(n int) form {
 			return form{trace: "4XkT2c9WzQ", from: fmt.Sprintf("via%d@example.org", n), minute: n, subject: fmt.Sprint("Fwd ", n), text: notice + strings.Repeat(disclaimed, n)}
 		}, "near storm, copy 6: same text and first hop"},
+		{"the first hop, twelve words", func(n int) form {
+			return form{trace: "4XkT2c9WzQ", minute: n, text: "nobody may moor at the old quay before it has been mended" + strings.Repeat(disclaimed, n)}
+		}, "near storm, copy 6: same text and first hop"},
 		{"the first hop, another text", func(n int) form {
 			return form{trace: "4XkT2c9WzQ", minute: n, text: letterText(n)}
 		}, ""},

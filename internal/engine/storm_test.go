@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"testing"
+	"time"
 
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
@@ -17,9 +19,11 @@ func TestStorms(t *testing.T) {
 		for _, o := range []stormgen.Options{
 			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
 			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
+			// So many mailshots that each of their paragraphs is boilerplate in the end.
+			{MessageID: stormgen.Change, Body: stormgen.Change, Gateways: true, Mailshots: 40, Seed: 22},
 		} {
-			o.Seed, o.Messages, o.Ordinary = seed, 2000, 250
-			t.Run(fmt.Sprintf("seed %d, %d %d %v", seed, o.MessageID, o.Body, o.Gateways), func(t *testing.T) { stormOf(t, o) })
+			o.Seed, o.Messages, o.Ordinary = o.Seed+seed, 2000, 250
+			t.Run(fmt.Sprintf("seed %d, %d %d %v %d", o.Seed, o.MessageID, o.Body, o.Gateways, o.Mailshots), func(t *testing.T) { stormOf(t, o) })
 		}
 	}
 }
@@ -59,6 +63,44 @@ func stormOf(t *testing.T, o stormgen.Options) {
 		}
 	}
 	t.Log(hist, delivered)
+}
+
+// TestRing plays a storm that is built differently: letters in seven languages go round and
+// round a ring of servers, each of which changes them in a way of its own, and come to
+// mailboxes at every turn.
+func TestRing(t *testing.T) {
+	for seed := range uint64(2) {
+		e := newEngine(t, nil)
+		var forms []stormgen.Changed
+		for c := range stormgen.Changes(seed, 2) {
+			forms = append(forms, c)
+		}
+		n, got := 0, map[string]int{}
+		for round := range 3 {
+			for i, c := range forms {
+				for box := range 3 {
+					n++
+					to := fmt.Sprintf("u%d@example.test", box)
+					raw := append(fmt.Appendf(nil, "Received: from ring%d.example.org by mx.example.test with ESMTP id %08d; x\r\n", i%3, n), c.Raw...)
+					env := message.Envelope{QueueID: "Q", Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)}), Recipients: []message.Recipient{{Addr: to}}}
+					ds, err := e.Judge(context.Background(), message.Parse(env, start.Add(time.Duration(n)*time.Second), raw))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if arrives := ds[0].Action == rules.Deliver; arrives {
+						got[fmt.Sprint(c.Number, " at ", to)]++
+					} else if round == 0 && c.Change == "" {
+						t.Errorf("seed %d: the first of letter %d is held: %s", seed, c.Number, ds[0].Reason)
+					}
+				}
+			}
+		}
+		for pair, n := range got {
+			if n > 3 {
+				t.Errorf("seed %d: %d copies of letter %s arrive", seed, n, pair)
+			}
+		}
+	}
 }
 
 // TestLookalikes plays mail that is nearly the same and wanted: all of it is delivered.

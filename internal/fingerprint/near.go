@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 // one shop are near, and so are the reports of one template and the answers that quote one
 // mail. It never tells copies by itself. Copies are told by two witnesses:
 //
-//   - the texts are near, and the first server that handled the mail stamped it with the same
-//     Received field: it was handed in once, whatever became of Message-ID, Date, From and text;
+//   - the first server that handled the mail stamped it with the same Received field, and the
+//     text is near to the first one that came with it: the mail was handed in once, whatever
+//     became of Message-ID, Date, From and text;
 //   - the texts and subjects say the same, to the number, however they are laid out and encoded,
 //     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
@@ -28,9 +30,12 @@ import (
 // In all of these the attachments are the same too, byte for byte, and the mailing list.
 
 const (
-	candidates = 32 // shingles that are considered, at most
+	smallest   = 64 // shingles of a text that are considered, at most
+	candidates = 32 // that are looked up, at most
 	compared   = 8  // that are compared
 	agreeing   = 2  // of them, where texts are near
+	sketched   = 12 // that are kept of the first text that comes with a stamp; see sketch
+	most       = 7  // of them, where boilerplate is among them
 	subjects   = 5  // under which a shingle may be seen; boilerplate comes under more
 
 	// Shingles are forgotten this long after they were last seen: copies that come more
@@ -50,10 +55,12 @@ type Near struct {
 	own    [8]byte // the cluster that m founds if it is near to nothing
 	mark   uint64  // one bit, by subject
 
-	left   []uint64
+	least  []uint64
+	left   []uint64 // of least, not asked for yet
 	asked  []storm.Key
 	known  []storm.Tally // of all that was asked for
 	kept   []storm.Tally // of shingles that are compared; those never seen have no Link
+	first  []storm.Tally // of the first text that came with the trace
 	counts []storm.Count
 }
 
@@ -62,7 +69,7 @@ func (h *Hasher) near(m *message.Message, c content) *Near {
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), left: c.least}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
 	if n.trace != "" {
@@ -72,10 +79,15 @@ func (h *Hasher) near(m *message.Message, c content) *Near {
 	return n
 }
 
-// Ask returns the next shingles to look up; none when all is known.
+// Ask returns the next keys to look up; none when all is known.
 func (n *Near) Ask() []storm.Key {
 	next := min(len(n.left), compared-len(n.kept))
 	n.asked = nil
+	if n.trace != "" && n.first == nil {
+		for i := range sketched / packed {
+			n.asked = append(n.asked, storm.Key{Kind: storm.Handed, Hash: n.hasher.hash(storm.Handed, []string{strconv.Itoa(i), n.trace})})
+		}
+	}
 	for _, x := range n.left[:next] {
 		k := storm.Key{Kind: storm.Shingle}
 		binary.BigEndian.PutUint64(k.Hash[:], x)
@@ -89,15 +101,27 @@ func (n *Near) Ask() []storm.Key {
 func (n *Near) Tell(tallies []storm.Tally) {
 	for i, t := range tallies {
 		t.Key = n.asked[i]
+		fresh := t.Seen > 0 && n.m.At.Sub(t.Last) <= refresh
+		if t.Key.Kind == storm.Handed {
+			n.first = append(n.first, t)
+			if !fresh {
+				n.count(t.Key)
+			}
+			continue
+		}
 		n.known = append(n.known, t)
 		boilerplate := bits.OnesCount64(t.Marks|n.mark) > subjects
 		if !boilerplate {
 			n.kept = append(n.kept, t)
 		}
-		if t.Seen == 0 || t.Marks&n.mark == 0 && !boilerplate || n.m.At.Sub(t.Last) > refresh {
-			n.counts = append(n.counts, storm.Count{Key: t.Key, Limit: storm.Limit{Keep: shingleLife}, Marks: n.mark})
+		if !fresh || t.Marks&n.mark == 0 && !boilerplate {
+			n.count(t.Key)
 		}
 	}
+}
+
+func (n *Near) count(k storm.Key) {
+	n.counts = append(n.counts, storm.Count{Key: k, Limit: storm.Limit{Keep: shingleLife}, Marks: n.mark})
 }
 
 // Cluster is the text to which m is near, and whether one was known. Where all of m is
@@ -131,29 +155,98 @@ func (n *Near) Compared() []storm.Key {
 	return keys
 }
 
-// Counts is what is to be counted of the shingles of m, whoever gets it, as part of a cluster.
+// Counts is what is to be counted of the text of m, whoever gets it, as part of a cluster.
 func (n *Near) Counts(cluster [8]byte) []storm.Count {
+	sketch := n.sketch()
 	for i := range n.counts {
-		n.counts[i].Link = cluster
+		c := &n.counts[i]
+		c.Link = cluster
+		if at := slices.IndexFunc(n.first, func(t storm.Tally) bool { return t.Key == c.Key }); at >= 0 {
+			c.Link = sketch[at]
+		}
 	}
 	return n.counts
 }
 
 // Counted takes the tallies of what Counts returned: others may have come first meanwhile, and
-// what Cluster says may change.
+// what Cluster and Prints say may change.
 func (n *Near) Counted(tallies []storm.Tally) {
 	for _, t := range tallies {
 		if t.Seen == 1 {
 			continue // by m alone
 		}
-		for _, of := range [][]storm.Tally{n.known, n.kept} {
+		for _, of := range [][]storm.Tally{n.known, n.kept, n.first} {
 			for i := range of {
 				if of[i].Key == t.Key {
-					of[i].Link = t.Link
+					of[i].Link, of[i].Seen = t.Link, t.Seen
 				}
 			}
 		}
 	}
+}
+
+// packed is how many shingles of a sketch are in one link, by two bytes of each: enough to
+// compare two texts that have a first hop in common.
+const packed = 4
+
+// sketch is what tells the text of m: the shingles that are compared, and the smallest others,
+// so that half of the text is told, too.
+func (n *Near) sketch() (links [sketched / packed][8]byte) {
+	i := 0
+	put := func(hash uint64) {
+		if i < sketched {
+			binary.BigEndian.PutUint16(links[i/packed][i%packed*2:], uint16(hash))
+			i++
+		}
+	}
+	var have []uint64
+	for _, t := range n.kept {
+		have = append(have, binary.BigEndian.Uint64(t.Key.Hash[:]))
+		put(have[len(have)-1])
+	}
+	for _, hash := range n.least {
+		if !slices.Contains(have, hash) {
+			put(hash)
+		}
+	}
+	return links
+}
+
+// handed is the sketch of the text with which m was handed in: of the first that came with its
+// trace, if m is near to that, or else its own. Copies may have more in common than is left
+// when boilerplate is taken out: mailings share paragraphs, and so do their copies. So most of
+// the sketch will do, too, boilerplate or not.
+func (n *Near) handed() []string {
+	var own []string
+	for _, link := range n.sketch() {
+		own = append(own, string(link[:]))
+	}
+	var was []uint16
+	var first []string
+	for _, t := range n.first {
+		if t.Seen == 0 {
+			return own
+		}
+		first = append(first, string(t.Link[:]))
+		for i := range packed {
+			was = append(was, binary.BigEndian.Uint16(t.Link[i*2:]))
+		}
+	}
+	near, all := 0, 0
+	for _, x := range n.least {
+		if slices.Contains(was, uint16(x)) {
+			all++
+		}
+	}
+	for _, t := range n.kept {
+		if slices.Contains(was, binary.BigEndian.Uint16(t.Key.Hash[6:])) {
+			near++
+		}
+	}
+	if near >= agreeing || all >= most {
+		return first
+	}
+	return own
 }
 
 // Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
@@ -166,7 +259,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
 	if n.trace != "" {
-		add(firstHop, n.rest, n.trace)
+		add("text and first hop", append(n.handed(), n.rest, n.trace)...)
 	}
 	subject, date := skeleton(n.m.Subject), date(n.m)
 	same := func(evidence string, fields ...string) {
@@ -194,24 +287,6 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	return prints
-}
-
-const firstHop = "text and first hop"
-
-// Bears reports whether m bears a print out, whose tally has a link: for that which leaves the
-// text open, whether it is near to the text with which it was seen first, or to another that
-// had the same first hop.
-func (n *Near) Bears(p Print, link [8]byte) bool {
-	if n == nil || p.Evidence != firstHop {
-		return true
-	}
-	votes := 0
-	for _, t := range n.known {
-		if t.Link == link || t.Link == n.own {
-			votes++
-		}
-	}
-	return votes >= agreeing
 }
 
 // Trace is the oldest Received field of m that no other mail has, because it carries a queue

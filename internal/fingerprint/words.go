@@ -17,7 +17,7 @@ import (
 
 const (
 	shingle  = 5       // words
-	maxWords = 1 << 15 // of a message; longer texts are not compared
+	maxWords = 1 << 15 // of a message; longer texts are not compared, and not read any further
 	longWord = 32      // characters; a longer one is no word
 )
 
@@ -108,7 +108,7 @@ type reader struct {
 // read reads one text.
 func (r *reader) read(text string) {
 	r.last, r.row, r.plain = window{}, 0, 0
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && !r.cut; {
 		b := text[i]
 		class := classes[b]
 		if class == letter {
@@ -116,10 +116,30 @@ func (r *reader) read(text string) {
 			i, r.row = i+1, 0
 			continue
 		}
+		// Most letters of other alphabets, and most of Chinese, for speed.
+		if class == other && b < 0xe0 && i+1 < len(text) {
+			if a := alphabets[int(b&0x1f)<<6|int(text[i+1]&0x3f)]; a.class == letter {
+				r.word.push(r.seed, uint64(a.fold), 21)
+				i, r.row = i+2, 0
+				continue
+			}
+		}
+		if 0xe4 <= b && b <= 0xe9 && i+2 < len(text) {
+			if c := uint64(b&0xf)<<12 | uint64(text[i+1]&0x3f)<<6 | uint64(text[i+2]&0x3f); c >= 0x4e00 {
+				r.end()
+				r.ideograph(c)
+				i += 3
+				continue
+			}
+		}
 		c, size := rune(b), 1
 		if class == other {
 			c, size = decode(text[i:])
-			c, class = classOf(c)
+			if c < rune(len(alphabets)) {
+				c, class = rune(alphabets[c].fold), alphabets[c].class
+			} else {
+				c, class = classOf(c)
+			}
 		}
 		i += size
 		if b == '-' && r.word.n == 0 && i < len(text) && text[i]-'0' < 10 {
@@ -137,19 +157,27 @@ func (r *reader) read(text string) {
 			r.end()
 		case other:
 			r.end()
-			r.row = r.row<<21 | uint64(c)
-			r.take(r.row & (prime >> 1))
+			r.ideograph(uint64(c))
 		}
 	}
 	r.end()
 }
 
-// end ends a word.
+// ideograph takes the word that ends with c, in a script without spaces.
+func (r *reader) ideograph(c uint64) {
+	r.row = r.row<<21 | c
+	r.take(r.row & (prime >> 1))
+}
+
+// end ends a word, if there is one under way.
 func (r *reader) end() {
-	w := &r.word
-	if w.n == 0 {
-		return
+	if r.word.n > 0 {
+		r.endWord()
 	}
+}
+
+func (r *reader) endWord() {
+	w := &r.word
 	hash := w.chunk
 	if w.hash != 0 {
 		hash += mul(w.hash, r.seed.word)
@@ -165,15 +193,24 @@ func (r *reader) take(hash uint64) {
 		r.cut = true
 		return
 	}
-	x := r.mix(r.last.add(r.seed, hash))
-	if r.seen.add(x) {
-		r.sum += x
-	}
 	if r.plain++; r.folded {
 		r.plain = 0
 	}
-	if r.plain >= shingle {
-		r.least = insert(r.least, x)
+	x := r.mix(r.last.add(r.seed, hash))
+	if !r.seen.add(x) {
+		return
+	}
+	r.sum += x
+	switch {
+	case r.plain < shingle:
+	case len(r.least) < smallest:
+		if r.least = append(r.least, x); len(r.least) == smallest {
+			for i := smallest/2 - 1; i >= 0; i-- {
+				sink(r.least, i, r.least[i])
+			}
+		}
+	case x < r.least[0]:
+		sink(r.least, 0, x)
 	}
 }
 
@@ -219,6 +256,18 @@ func classOf(r rune) (rune, byte) {
 	return r, drop
 }
 
+// alphabets is what classOf says of the characters of most alphabets, for speed.
+var alphabets = func() (t [0x1000]struct {
+	fold  uint16
+	class byte
+}) {
+	for r := range t {
+		fold, class := classOf(rune(r))
+		t[r].fold, t[r].class = uint16(fold), class
+	}
+	return t
+}()
+
 // spaceless reports whether r is of a script that writes no spaces between words.
 func spaceless(r rune) bool {
 	switch {
@@ -249,78 +298,81 @@ func (s *seed) digest(texts []string) digest {
 	for _, t := range texts {
 		size += len(t)
 	}
-	r := reader{seed: s, digest: digest{least: make([]uint64, 0, candidates+1)}, seen: tables.Get().(*table)}
+	r := reader{seed: s, digest: digest{least: make([]uint64, 0, smallest)}, seen: tables.Get().(*table)}
 	defer tables.Put(r.seen)
 	r.seen.reset(min(size/2, maxWords)) // a word and the space behind it
 	for _, t := range texts {
 		r.read(t)
 	}
+	slices.Sort(r.least)
+	r.least = slices.Compact(r.least)
 	return r.digest
 }
 
 // window is the last words of a text.
 type window struct {
 	ring [shingle]uint64
-	n    int
+	next int // in ring: the word that leaves the window next
 	hash uint64
 }
 
 // add moves on by a word, and returns the hash of the last ones, or of all if they are fewer.
 func (w *window) add(s *seed, word uint64) uint64 {
-	at := &w.ring[w.n%shingle]
-	w.hash = mul(w.hash, s.shingle) + word + (prime<<1 - mul(*at, s.last))
-	if w.hash = w.hash&prime + w.hash>>61; w.hash >= prime {
-		w.hash -= prime // the same whatever came before
+	// hash×shingle - left×last + word, modulo prime.
+	left := w.ring[w.next]
+	hi, lo := bits.Mul64(w.hash, s.shingle)
+	hi2, lo2 := bits.Mul64(prime<<1-left, s.last)
+	lo, carry := bits.Add64(lo, lo2, 0)
+	hi += hi2 + carry
+	sum := lo&prime + (lo>>61 | hi<<3) + word
+	if sum = sum&prime + sum>>61; sum >= prime {
+		sum -= prime // the same whatever came before
 	}
-	*at = word
-	w.n++
-	return w.hash
+	w.hash, w.ring[w.next] = sum, word
+	if w.next++; w.next == shingle {
+		w.next = 0
+	}
+	return sum
 }
 
-// insert puts x among the smallest distinct hashes.
-func insert(least []uint64, x uint64) []uint64 {
-	if len(least) == candidates && x >= least[candidates-1] {
-		return least
+// sink puts x into a heap, the largest first, in the place of what is at i.
+func sink(heap []uint64, i int, x uint64) {
+	for child := 2*i + 1; child < len(heap); child = 2*i + 1 {
+		if right := child + 1; right < len(heap) && heap[right] > heap[child] {
+			child = right
+		}
+		if heap[child] <= x {
+			break
+		}
+		heap[i], i = heap[child], child
 	}
-	i, known := slices.BinarySearch(least, x)
-	if known {
-		return least
-	}
-	least = slices.Insert(least, i, x)
-	return least[:min(len(least), candidates)]
+	heap[i] = x
 }
 
-// table is a set of hashes.
-type table struct {
-	slots []uint64
-	zero  bool
-}
+// table is a set of hashes, of which it keeps a half: that two are taken for one is unlikely,
+// and makes texts differ if anything.
+type table []uint32
 
 // reset empties t and makes room for n hashes.
 func (t *table) reset(n int) {
 	size := 1 << bits.Len(uint(n+n/3+8))
-	t.zero = false
-	if cap(t.slots) < size {
-		t.slots = make([]uint64, size)
+	if cap(*t) < size {
+		*t = make(table, size)
 		return
 	}
-	t.slots = t.slots[:size]
-	clear(t.slots)
+	*t = (*t)[:size]
+	clear(*t)
 }
 
 // add reports whether x is new.
-func (t *table) add(x uint64) bool {
-	if x == 0 {
-		was := t.zero
-		t.zero = true
-		return !was
-	}
-	for i := x & uint64(len(t.slots)-1); ; i = (i + 1) & uint64(len(t.slots)-1) {
-		switch t.slots[i] {
-		case x:
+func (t table) add(x uint64) bool {
+	half := uint32(x>>32) | 1 // 0 is an empty slot
+	for i := x & uint64(len(t)-1); ; i = (i + 1) & uint64(len(t)-1) {
+		switch t[i] {
+		case half:
 			return false
 		case 0:
-			t.slots[i] = x
+			t[i] = half
 			return true
 		}
 	}

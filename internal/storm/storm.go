@@ -29,6 +29,7 @@ const (
 const (
 	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
 	Outbreak                  // of storms of one text: how many there are, or that a server takes part
+	Handed                    // the stamp of the first server that handled a mail; its Link is of the text that first came with it
 )
 
 // Release is the kind of a copy's release, which passes once. No rule is about it.

@@ -77,7 +77,7 @@ type hop struct {
 }
 
 // maxDepth keeps the number of Received fields below what mail servers take for a loop.
-const maxDepth = 12
+const maxDepth = 11
 
 // pass is what r makes of the copy that it got from a server.
 func (t *tempest) pass(r *relay, from *hop, s *mailshot, at time.Time) *hop {
