@@ -137,7 +137,7 @@ func records(dir, op string) (n int) {
 // TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills, messages := 3, 1_000
+	kills, messages := 3, 3_000
 	if os.Getenv("BREAKWATER_SOAK") != "" {
 		kills, messages = 10, 3_000
 	}
