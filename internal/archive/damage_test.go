@@ -276,6 +276,25 @@ func FuzzCopy(f *testing.F) {
 	})
 }
 
+// TestCopyWithoutTell: copies of which no rule says who is told are as older versions wrote
+// them, and one text too many is no copy.
+func TestCopyWithoutTell(t *testing.T) {
+	plain := Copy{Recipients: []Recipient{{Addr: "ann@a.test"}, {Addr: "bob@a.test"}}}
+	h := head{recipients: 2}
+	old := appendCopy(nil, plain)
+	if want := "\x0aann@a.test\x00\x00\x00\x00\x0abob@a.test\x00\x00\x00\x00"; !strings.HasSuffix(string(old), want) {
+		t.Errorf("%q does not end in %q", old, want)
+	}
+	if c, err := h.parseCopy(old); err != nil || !slices.Equal(c.Recipients, plain.Recipients) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for _, more := range []string{"\x00", "\x00\x00\x00"} {
+		if c, err := h.parseCopy([]byte(string(old) + more)); !errors.Is(err, errDamaged) {
+			t.Errorf("%+v, %v", c, err)
+		}
+	}
+}
+
 func BenchmarkAll(b *testing.B) {
 	a := openTest(b, b.TempDir(), Options{})
 	for i := range 200 {

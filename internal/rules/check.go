@@ -127,8 +127,8 @@ func (f *loaded) ruleWarnings() (warnings []*tomlfile.Error) {
 		if r.Text != "" && r.Action != Reject && r.Action != Tempfail {
 			warn("text", "nobody is told the text: it is for reject and tempfail, and the action is %s", r.Action)
 		}
-		if r.Digest != "" && (r.Action == Deliver || r.Action == Tag || r.Action == Quarantine) {
-			warn("digest", "nobody is told: digests are about what is absorbed, and the action is %s", r.Action)
+		if r.Digest != "" && (r.Action == Deliver || r.Action == Tag) {
+			warn("digest", "nobody is told: digests are of absorbed mail, and the action is %s", r.Action)
 		}
 		before = append(before, c)
 	}
