@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,8 +28,9 @@ type home struct {
 	t       *testing.T
 	d       *daemon
 	mta     *Server
-	box     *Server // also of dora@away.example, who is away, rex@away.example, who takes no mail, and strangers like them
-	wall    *Sink   // refuses all that remotes hand on to it
+	box     *Server     // also of dora@away.example, who is away, rex@away.example, who takes no mail, and strangers like them
+	wall    *Sink       // refuses all that remotes hand on to it
+	later   atomic.Bool // the wall puts off instead, so that mail waits at the remotes
 	remotes map[string]*Server
 }
 
@@ -44,7 +46,12 @@ func newHome(t *testing.T, learned time.Time, kinds ...string) *home {
 	h.mta = prepare(t, "postfix")
 	h.d.configure(fmt.Sprintf("[digest]\nsubmit = \"\"\n[sent]\nprobe = \"smtp://%s\"\n", h.mta.Addr()))
 	h.wall = NewSink(t)
-	h.wall.Refuse = func(to string) string { return fmt.Sprintf("550 5.1.1 <%s>: no such user here", to) }
+	h.wall.Refuse = func(to string) string {
+		if h.later.Load() {
+			return "450 4.3.2 come back later"
+		}
+		return fmt.Sprintf("550 5.1.1 <%s>: no such user here", to)
+	}
 	routes := ""
 	for _, kind := range kinds {
 		far := Remote(t, kind, h.wall.Port, h.mta.Port)
@@ -266,12 +273,3 @@ func (h *home) decided(o origin.Origin, before, n int) []string {
 }
 
 func (h *home) count(o origin.Origin) int { return strings.Count(h.d.logged(), "origin="+string(o)) }
-
-// hold has the home's mail to others wait, or go.
-func (h *home) hold(wait bool) {
-	h.t.Helper()
-	value := map[bool]string{true: "smtp", false: ""}[wait]
-	for _, args := range [][]string{{"postconf", "-e", "defer_transports=" + value}, {"postfix", "reload"}, {"postqueue", "-f"}} {
-		h.mta.Exec(h.t, args...)
-	}
-}

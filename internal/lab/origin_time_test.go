@@ -64,23 +64,23 @@ func TestOriginInTime(t *testing.T) {
 	h.again(only(origin.ByMessageID), nil)
 	step("no Message-ID, by ours alone", origin.Genuine, "we sent Message-ID", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
 
-	// Mail waits in the queue while the daemon is restarted, or is away as it is sent.
-	h.hold(true)
+	// Mail waits at the remote while the daemon is restarted, or is away as it is sent.
+	h.later.Store(true)
 	h.submit(nobody, "", letter("restart", stamp(now), "restart@example.org", "Hello."))
 	h.again(only(origin.ByMessageID), nil)
-	step("a restart in between", origin.Genuine, "we sent Message-ID <restart@example.org>", func() { h.hold(false) })
+	step("a restart in between", origin.Genuine, "we sent Message-ID <restart@example.org>", func() { h.later.Store(false) })
 	h.again(only(origin.ByToken), nil)
-	h.hold(true)
+	h.later.Store(true)
 	h.submit(nobody, "", letter("rotate", stamp(now), "rotate@example.org", "Hello."))
 	h.d.run("keys", "rotate", "--keys", h.d.path("keys"), "--control", h.d.path("control"), "--config", h.d.path("breakwater.toml"))
-	step("a new key in between", origin.Genuine, "token of key", func() { h.hold(false) })
-	h.hold(true)
+	step("a new key in between", origin.Genuine, "token of key", func() { h.later.Store(false) })
+	h.later.Store(true)
 	h.again(tagless, func() {
 		h.submit("new@postfix.far.example", "", letter("away", stamp(now), "away@example.org", "Hello."))
 		h.submit("newer@postfix.far.example", "", letter("away, clock wrong", stamp(gap.Add(-time.Hour)), "wrong@example.org", "Hello."))
 	})
 	before := h.count(origin.Unknown)
-	h.hold(false)
+	h.later.Store(false)
 	lines := strings.Join(h.decided(origin.Unknown, before, 2), "")
 	if strings.Count(lines, "action=deliver") != 2 || !strings.Contains(lines, "did not see all mail") || !strings.Contains(lines, "went through mx.example.org, where the index did not see it") {
 		t.Errorf("sent past the daemon: %s", lines)
