@@ -213,9 +213,10 @@ func (h *home) hand(s *Session, from, to, params, raw string) {
 	}
 }
 
-// letter is a message in ann's name; date and id are left out where they are empty.
+// letter is a message in ann's name, which Sendmail and Courier put into quotes; date and id are left
+// out where they are empty.
 func letter(subject, date, id, body string) string {
-	header := "From: Ann Example <ann@example.org>\nTo: <{to}>\nSubject: " + subject + "\n"
+	header := "From: Ann B. Example <ann@example.org>\nTo: <{to}>\nSubject: " + subject + "\n"
 	if date != "" {
 		header += "Date: " + date + "\n"
 	}
