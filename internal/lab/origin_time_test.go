@@ -49,7 +49,9 @@ func TestOriginInTime(t *testing.T) {
 	if sent.MessageID == "" || sent.Date == "" || sent.Header.Get(origin.TokenField) == "" {
 		t.Errorf("it came back with %v", sent.Header)
 	}
-	step("an empty Message-ID", origin.Genuine, "token of key", func() { h.submit(nobody, "", strings.Replace(letter("empty", stamp(now), "x", "Hello."), "<x>", "", 1)) })
+	step("an empty Message-ID", origin.Genuine, "token of key", func() {
+		h.submit(nobody, "", strings.Replace(letter("empty", stamp(now), "x", "Hello."), "<x>", "", 1))
+	})
 	step("a clock that is a day fast", origin.Genuine, "token of key", func() {
 		h.submit(nobody, "", letter("fast", stamp(now.AddDate(0, 0, 1)), "fast@example.org", "Hello."))
 	})
