@@ -228,7 +228,7 @@ func letter(subject, date, id, body string) string {
 
 func stamp(at time.Time) string { return at.Format(time.RFC1123Z) }
 
-// reports are what has arrived in ann's mailbox.
+// arrived is what is in ann's mailbox, as it came to whom its To names.
 func (h *home) arrived() (all []*message.Message) {
 	h.t.Helper()
 	for _, sub := range []string{"new", "cur"} {
@@ -253,8 +253,8 @@ func (h *home) arrived() (all []*message.Message) {
 	return all
 }
 
-// decided waits until the daemon has decided so often about reports to ann of some subject that
-// they are of an origin, and returns those lines of its log.
+// decided waits until the daemon has found n more reports than before to be of an origin, and returns
+// those lines of its log.
 func (h *home) decided(o origin.Origin, before, n int) []string {
 	h.t.Helper()
 	var lines []string
