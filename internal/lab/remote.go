@@ -11,7 +11,8 @@ var Remotes = []string{"postfix", "sendmail", "exim", "opensmtpd", "courier"}
 
 // Remote starts the mail server of another site, of a kind. What it gets for its domain,
 // KIND.far.example, it hands on to a wall, which refuses it; the bounces that it then makes go back
-// to a host on loopback, as do its other mails to example.org. It ends with the test.
+// to a host on loopback, as do its other mails to example.org. Exim answers mail to
+// away@box.exim.far.example, and to stranger.away. It ends with the test.
 func Remote(t testing.TB, kind string, wall, back int) *Server {
 	t.Helper()
 	s := prepare(t, kind)
@@ -28,6 +29,7 @@ func Remote(t testing.TB, kind string, wall, back int) *Server {
 		args = append(args, fmt.Sprint("lmtp=", wall), fmt.Sprint("nexthop=", back))
 	case "exim":
 		file("routes", fmt.Sprintf("%s: 127.0.0.1::%d\nexample.org: 127.0.0.1::%d\n", domain, wall, back))
+		file("users", "away: 10M\nstranger.away: 10M\n")
 		args = append(args, "domain=box."+domain)
 	case "opensmtpd":
 		file("routes", domain+"\n")

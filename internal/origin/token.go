@@ -25,8 +25,12 @@ func (r *Ring) Token(domain, from, date, id string, at time.Time) string {
 }
 
 func (k Key) token(domain, day, from, date, id string) string {
-	return hex.EncodeToString(k.sign("token", domain, day, canonical(from), canonical(date), canonical(id)))[:32]
+	return hex.EncodeToString(k.sign("token", domain, day, authors(from), canonical(date), canonical(id)))[:32]
 }
+
+// authors is what of a From field stays as it is: its addresses. Sendmail and Courier write the
+// rest anew, with other quotes, brackets and spaces.
+func authors(from string) string { return strings.Join(message.Addresses(from), ",") }
 
 // canonical is a field's value without what mail servers change: its folds.
 func canonical(value string) string { return strings.Join(strings.Fields(value), " ") }
