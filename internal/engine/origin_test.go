@@ -182,9 +182,19 @@ func TestForged(t *testing.T) {
 		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nI am away.\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"+never(now.Add(-time.Hour), "z")+"\r\n--b--\r\n"))
 	expect(t, "answer", judged(t, e, auto), rules.Absorb, origin.Forged, "")
 
+	// Reports on what others wrote, though they come to ann.
+	old := strings.ReplaceAll(never(now.Add(-time.Hour), "o"), "example.org", "example.com")
+	m := bounce(now, "ann@example.com", old, "x@example.net")
+	m.Recipients[0].Addr = "ann@example.org"
+	expect(t, "forwarded from another account", judged(t, e, m), rules.Deliver, origin.Unknown, "not said to be from")
+	ticket := message.Parse(auto.Envelope, now, bytes.ReplaceAll(auto.Raw, []byte("ann@example.org"), []byte("carl@example.com")))
+	expect(t, "answer to somebody else", judged(t, e, ticket), rules.Deliver, origin.Unknown, "not said to be from")
+	bare := strings.Replace(never(now.Add(-time.Hour), "b"), "Message-ID: <b@example.org>\r\n", "", 1)
+	expect(t, "no Message-ID, and to whom it was forwarded", judged(t, e, bounce(now, "ann@example.org", bare, "bob@example.com")), rules.Deliver, origin.Unknown, "no Message-ID")
+
 	// A program's mail comes back that nobody saw: what the domain has learned is worth nothing.
 	cron := strings.Replace(never(now.Add(-time.Hour), "c"), "Received: from spam.example.com by mx.example.net with ESMTP; x", "Received: by mx.example.org (Postfix, from userid 33) id 1; x", 1)
-	m := bounce(now, "ann@example.org", cron, "x@example.net")
+	m = bounce(now, "ann@example.org", cron, "x@example.net")
 	m.Host = "mx.example.org"
 	expect(t, "cron", judged(t, e, m), rules.Deliver, origin.Unknown, "the index did not see it")
 	report("after that", now.Add(-time.Hour-time.Minute), rules.Deliver, origin.Unknown, "still learning")

@@ -19,6 +19,7 @@ type Claim struct {
 	Sent    message.Header // its header, as far as it is returned
 	Date    time.Time      // zero where it is not named
 	Partner []string       // whom we would have written to: who did not get it, or who answers
+	From    []string       // who would have written it: whom a delivery report is addressed to, else who stands in its From
 }
 
 // Classes are those of the mail that claims to be about mail of ours.
@@ -43,6 +44,12 @@ func Read(m *message.Message, v classify.Verdict) (c Claim, ok bool) {
 		if c.Sent == nil {
 			c.Sent = report.Returned(m)
 		}
+	}
+	// A delivery report goes to the reverse-path (RFC 3464 §2). An answer may quote what somebody
+	// else wrote to us both.
+	c.From = message.Addresses(m.Header.Get("To"))
+	if v.Class != classify.DSN {
+		c.From = message.Addresses(c.Sent.Get("From"))
 	}
 	if len(c.Sent) > 0 {
 		c.id(message.MessageID(c.Sent.Get("Message-ID")))

@@ -49,7 +49,7 @@ func TestReturned(t *testing.T) {
 		if p.Origin != Genuine {
 			t.Errorf("%s: %s, %s", name, p.Origin, p.Why())
 		}
-		if len(c.IDs) != 1 || !c.Date.Equal(start) || fmt.Sprint(c.Partner) != "[bob@example.net]" {
+		if len(c.IDs) != 1 || !c.Date.Equal(start) || fmt.Sprint(c.Partner, c.From) != "[bob@example.net] [ann@example.org]" {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
