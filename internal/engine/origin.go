@@ -152,10 +152,10 @@ func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []stor
 
 // send makes the stamp of mail that we send, and the counts that put it into the index.
 func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []storm.Count) {
-	if e.Ring == nil || !e.Site.SentByUs(m, set) {
+	from := e.Site.sending(m, set)
+	if e.Ring == nil || from == "" {
 		return nil, nil
 	}
-	from := fingerprint.DomainOf(m.Sender())
 	d := set.For(from)
 	wishes := origin.Wishes{Token: d.Origin().Token, Tag: e.form(m, d, set)}
 	stamp, id := e.Ring().Sign(m, from, wishes)

@@ -136,6 +136,12 @@ func TestAnswers(t *testing.T) {
 	expect(t, "nobody", judged(t, e, answer("x@example.net", "")), rules.Deliver, origin.Unknown, "")
 	person := answer("info@example.net", "")
 	person = message.Parse(person.Envelope, person.At, bytes.ReplaceAll(bytes.ReplaceAll(person.Raw, []byte("Auto-Submitted: auto-replied\r\n"), nil), []byte("Out of office"), []byte("Re: Hello")))
+	other := submitted(start, "Message-ID: <2@example.org>\r\n", "sales@example.net")
+	other.ReversePath = "ann@example.com" // an account elsewhere
+	if _, from := send(t, e, other); from != other.ReversePath {
+		t.Error(from)
+	}
+	expect(t, "another reverse-path", judged(t, e, answer("x@example.net", "In-Reply-To: <2@example.org>\r\n")), rules.Deliver, origin.Genuine, "Message-ID <2@example.org>")
 	expect(t, "a person", judged(t, e, person), rules.Deliver, "", "")
 }
 
