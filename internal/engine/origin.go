@@ -169,6 +169,11 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	if stamp.ReversePath == "" {
 		count(e.untagged(m.Sender()))
 	}
+	for _, name := range []string{"Disposition-Notification-To", "Return-Receipt-To"} {
+		for _, addr := range message.Addresses(m.Header.Get(name)) {
+			count(e.untagged(addr)) // receipts go there, with the null reverse-path (RFC 8098 §3)
+		}
+	}
 	for _, r := range m.Recipients {
 		count(e.sentTo(m.Sender(), r.Addr))
 		if m.From != "" {
@@ -354,7 +359,7 @@ func (e *Engine) sentTo(from, to string) storm.Key {
 	return e.Hasher.Key(base(from), storm.Sent, "to "+base(to))
 }
 
-// untagged is the key of mail that left without a tag.
+// untagged is the key of mail that left without a tag, or is answered without one.
 func (e *Engine) untagged(from string) storm.Key {
 	return e.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), storm.Sent, "untagged")
 }

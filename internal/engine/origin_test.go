@@ -296,8 +296,15 @@ func TestRefuse(t *testing.T) {
 	if refused(message.Envelope{}, "ann@example.org", now) {
 		t.Error("refused who sent mail without a tag")
 	}
-	if !refused(message.Envelope{}, "carl@example.org", now) {
+	if !refused(message.Envelope{}, "carl@example.org", now) || !refused(message.Envelope{}, "desk@example.org", now) {
 		t.Error("not refused")
+	}
+	// A read receipt comes to the address that asked for it, which has no tag.
+	if _, from := send(t, e, submitted(now, "Disposition-Notification-To: Desk <desk@example.org>\r\n", "bob@example.net")); from == "ann@example.org" {
+		t.Error(from)
+	}
+	if refused(message.Envelope{}, "Desk@example.org", now) {
+		t.Error("refused a receipt that was asked for")
 	}
 	if err := e.Beat(context.Background(), now.Add(time.Minute), false); err != nil {
 		t.Fatal(err)
