@@ -161,3 +161,14 @@ func TestSomeone(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAbsorbedWithTag: a copy that came to a tag is its mailbox's, in digests and for release --mailbox.
+func TestAbsorbedWithTag(t *testing.T) {
+	all := copies(&message.Message{}, []rules.Decision{
+		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=ann@example.org"}, To: "ann@example.org", Action: rules.Absorb},
+		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=bob@example.org"}, Action: rules.Absorb}, // not ours
+	})
+	if len(all) != 1 || len(all[0].Recipients) != 2 || all[0].Recipients[0].Addr != "ann@example.org" || all[0].Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
+		t.Errorf("%+v", all)
+	}
+}
