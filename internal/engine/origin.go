@@ -209,6 +209,10 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if env.ReversePath != "" || env.Local || e.Ring == nil || e.Site.Submitted(&message.Message{Envelope: env}) {
 		return "", false, nil
 	}
+	if e.Site.OurHost(env.Client) {
+		// A filter or a backup MX hands on what is accepted already. There the tag may have been taken off.
+		return "", false, nil
+	}
 	mailbox := fingerprint.Mailbox(rcpt.Addr)
 	d := e.Rules().For(fingerprint.DomainOf(rcpt.Addr))
 	batv := d.BATV()

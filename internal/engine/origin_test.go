@@ -256,8 +256,12 @@ func TestRefuse(t *testing.T) {
 	if !strings.HasPrefix(tagged, "ann+prvs-") {
 		t.Fatal(tagged)
 	}
+	e.Site.Relays = []netip.Prefix{netip.MustParsePrefix("192.0.2.25/32")}
 	refused := func(env message.Envelope, rcpt string, at time.Time) bool {
 		t.Helper()
+		if !env.Client.IsValid() {
+			env.Client = netip.MustParseAddr("203.0.113.5")
+		}
 		text, refused, err := e.Refuse(context.Background(), at, env, message.Recipient{Addr: rcpt})
 		if err != nil || refused && text == "" {
 			t.Error(err, text)
@@ -280,6 +284,8 @@ func TestRefuse(t *testing.T) {
 		{"exempt", "news+1@example.org", message.Envelope{}, false},
 		{"SRS", "SRS0=a=b=example.net=bob@example.org", message.Envelope{}, false},
 		{"our own MTA", "ann@example.org", message.Envelope{Local: true}, false},
+		{"a filter that hands it back", "ann@example.org", message.Envelope{Client: netip.MustParseAddr("127.0.0.1")}, false},
+		{"our backup MX", "ann@example.org", message.Envelope{Client: netip.MustParseAddr("192.0.2.25")}, false},
 		{"a user of ours", "ann@example.org", message.Envelope{AuthUser: "bob"}, false},
 	} {
 		if got := refused(tt.env, tt.rcpt, now); got != tt.want {
