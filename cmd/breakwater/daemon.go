@@ -159,6 +159,7 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 		d.log.Info("draining", "timeout", time.Duration(d.cfg.DrainTimeout))
 	case err = <-ended:
 	}
+	d.missed.Add(1) // from now on mail leaves past us, and the minute may end while this one drains
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(d.cfg.DrainTimeout))
 	defer cancel()
 	if derr := d.milter.Shutdown(drain); derr != nil {

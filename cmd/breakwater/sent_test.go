@@ -142,6 +142,22 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// TestSeesNothingWhileDraining: a daemon that ends takes no more mail, so that it does not see all of
+// the minute.
+func TestSeesNothingWhileDraining(t *testing.T) {
+	d := testDaemon(t)
+	now := time.Now()
+	d.pulse.Store(&pulse{last: now.Truncate(time.Minute), missed: d.unseen()})
+	if !d.seeing(now) {
+		t.Fatal("sees nothing")
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := d.serve(ctx, nil); err != nil || d.seeing(now) {
+		t.Errorf("it still sees all mail, %v", err)
+	}
+}
+
 // TestSomeone: the mail server is asked about an address that there is.
 func TestSomeone(t *testing.T) {
 	d := testDaemon(t)
