@@ -43,7 +43,7 @@ func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() }
 // seeing tells of the minute that has not ended yet whether all mail was seen.
 func (d *daemon) seeing(since time.Time) bool {
 	p := d.pulse.Load()
-	return p != nil && p.sees(since, time.Now(), d.unseen())
+	return p != nil && d.store.Err() == nil && p.sees(since, time.Now(), d.unseen())
 }
 
 // probeEvery is how often the mail server is asked again whether it takes mail to addresses with tags.
@@ -68,6 +68,9 @@ func (d *daemon) watchSent(ctx context.Context) {
 			return
 		}
 		now = time.Now()
+		if d.store.Err() != nil {
+			d.missed.Add(1) // what it cannot write, it may have to forget
+		}
 		saw := p.saw(now, d.unseen())
 		ended := p
 		d.pulse.Store(&ended)

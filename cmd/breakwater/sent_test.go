@@ -158,6 +158,24 @@ func TestSeesNothingWhileDraining(t *testing.T) {
 	}
 }
 
+// TestSeesNothingWithoutDisk: a store that cannot write forgets when its memory is full.
+func TestSeesNothingWithoutDisk(t *testing.T) {
+	d := testDaemon(t)
+	if err := os.RemoveAll(d.cfg.StoreFolder()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); d.store.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if err := d.engine.Beat(t.Context(), time.Now(), true); err != nil || time.Now().After(deadline) {
+			t.Fatal("it writes all the same", err)
+		}
+	}
+	now := time.Now()
+	d.pulse.Store(&pulse{last: now.Truncate(time.Minute), missed: d.unseen()})
+	if d.seeing(now) {
+		t.Error("it still sees all mail")
+	}
+}
+
 // TestSomeone: the mail server is asked about an address that there is.
 func TestSomeone(t *testing.T) {
 	d := testDaemon(t)
