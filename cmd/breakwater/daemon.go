@@ -242,6 +242,14 @@ func (d *daemon) reload() error {
 	return nil
 }
 
+// reread reads what another program may have changed: the rules, and the keys, which may come from another host.
+func (d *daemon) reread() {
+	_ = d.reload() // it has been logged
+	if err := d.readKeys(); err != nil {
+		d.log.Error("keys not read again, the old ones stay in force", "err", err)
+	}
+}
+
 // health is what /healthz says: nil while mail can be counted and absorbed.
 func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Err()) }
 

@@ -110,6 +110,13 @@ func TestLearning(t *testing.T) {
 	if err := d.readKeys(); err != nil || len(d.ring.Load().Keys()) != len(before)+1 {
 		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
 	}
+	if err := writeKeys(d.cfg.KeysFile(), d.ring.Load().With(newKey(), time.Now(), time.Now())); err != nil { // as copied from another host
+		t.Fatal(err)
+	}
+	if d.reread(); len(d.ring.Load().Keys()) != len(before)+2 {
+		t.Errorf("SIGHUP: %v", d.ring.Load().Keys())
+	}
+	before = d.ring.Load().Keys()[1:]
 	write(t, d.cfg.KeysFile(), "nonsense")
 	if err := d.readKeys(); err == nil || len(d.ring.Load().Keys()) != len(before)+1 {
 		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
