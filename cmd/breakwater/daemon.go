@@ -148,6 +148,11 @@ func (d *daemon) close() error { return errors.Join(d.store.Close(), d.archive.C
 
 // serve answers on listeners until ctx ends, then lets messages in hand finish.
 func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
+	// Before any mail is looked at: what left without us has no tag, and its reports must not be refused.
+	if err := d.engine.Beat(context.WithoutCancel(ctx), time.Now(), false); err != nil {
+		d.missed.Add(1)
+		d.log.Error("index of sent mail", "err", err)
+	}
 	ended := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		d.log.Info("listening", "address", ln.Addr().Network()+":"+ln.Addr().String())

@@ -53,10 +53,6 @@ const probeEvery = time.Hour
 // watchSent keeps the index of what was sent until ctx ends.
 func (d *daemon) watchSent(ctx context.Context) {
 	p := pulse{missed: d.unseen()}
-	begun := time.Now()
-	if err := d.engine.RulesChanged(ctx, begun); err != nil {
-		d.log.Error("index of sent mail", "err", err)
-	}
 	for n := 0; ; n++ {
 		d.probeTags(ctx, n%int(probeEvery/time.Minute) == 0)
 		now := time.Now()

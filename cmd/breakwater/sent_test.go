@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -180,6 +181,32 @@ func TestSeesNothingWithoutDisk(t *testing.T) {
 	d.pulse.Store(&pulse{last: now.Truncate(time.Minute), missed: d.unseen()})
 	if d.seeing(now) {
 		t.Error("it still sees all mail")
+	}
+}
+
+// TestRefusesNothingAfterStart: mail may have left without tags before the daemon began.
+func TestRefusesNothingAfterStart(t *testing.T) {
+	d := testDaemon(t)
+	write(t, d.cfg.Rules+"/example.org.toml", "all_mail_leaves_here = true\n[batv]\nform = \"subaddress\"\nrefuse = true\n")
+	set, err := rules.Load(os.DirFS(d.cfg.Rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.rules.Store(set)
+	if err := d.engine.AssumeIndex(t.Context(), time.Now(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() bool {
+		_, no := d.refuse(t.Context(), message.Envelope{Client: netip.MustParseAddr("203.0.113.5")}, message.Recipient{Addr: "ann@example.org"})
+		return no
+	}
+	if !refused() {
+		t.Fatal("not refused")
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := d.serve(ctx, nil); err != nil || refused() {
+		t.Errorf("refused, %v", err)
 	}
 }
 
