@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -41,7 +42,8 @@ func copies(m *message.Message, ds []rules.Decision) []archive.Entry {
 			entries = append(entries, e)
 		}
 		entries[i].Recipients = append(entries[i].Recipients, archive.Recipient{
-			Addr: dec.Recipient.Addr, Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
+			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
+			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
 		})
 	}
 	return entries

@@ -148,6 +148,11 @@ func (d *daemon) close() error { return errors.Join(d.store.Close(), d.archive.C
 
 // serve answers on listeners until ctx ends, then lets messages in hand finish.
 func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
+	// Before any mail is looked at: what left without us has no tag, and its reports must not be refused.
+	if err := d.engine.Beat(context.WithoutCancel(ctx), time.Now(), false); err != nil {
+		d.missed.Add(1)
+		d.log.Error("index of sent mail", "err", err)
+	}
 	ended := make(chan error, len(listeners))
 	for _, ln := range listeners {
 		d.log.Info("listening", "address", ln.Addr().Network()+":"+ln.Addr().String())
@@ -159,6 +164,7 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 		d.log.Info("draining", "timeout", time.Duration(d.cfg.DrainTimeout))
 	case err = <-ended:
 	}
+	d.missed.Add(1) // from now on mail leaves past us, and the minute may end while this one drains
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(d.cfg.DrainTimeout))
 	defer cancel()
 	if derr := d.milter.Shutdown(drain); derr != nil {
@@ -239,6 +245,14 @@ func (d *daemon) reload() error {
 	}
 	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
 	return nil
+}
+
+// reread reads what another program may have changed: the rules, and the keys, which may come from another host.
+func (d *daemon) reread() {
+	_ = d.reload() // it has been logged
+	if err := d.readKeys(); err != nil {
+		d.log.Error("keys not read again, the old ones stay in force", "err", err)
+	}
 }
 
 // health is what /healthz says: nil while mail can be counted and absorbed.

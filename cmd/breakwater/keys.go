@@ -139,7 +139,8 @@ func keysCommand() *cobra.Command {
 it are known. Keys shows the keys that make them, and never their secrets.
 
 Hosts that send mail of the same domains need the same file of keys: copy it, mode 0600 and
-owned by the daemon's user, before a new key begins to sign (see rotate --in).`,
+owned by the daemon's user, before a new key begins to sign (see rotate --in), and have the
+daemon there read it: systemctl reload breakwater.`,
 		Example: `  breakwater keys
   breakwater keys rotate
   breakwater keys rotate --in 1h && scp -p /var/lib/breakwater/keys mx2:/var/lib/breakwater/keys`,

@@ -32,7 +32,7 @@ func milterCommand() *cobra.Command {
 		Use:   "milter",
 		Short: "Run the daemon that Postfix or Sendmail asks about each message",
 		Long: `Milter runs the daemon. It stays in the foreground and logs to standard error. SIGHUP
-reloads the rule files; SIGTERM lets messages in hand finish and then ends.
+reloads the rule files and the keys; SIGTERM lets messages in hand finish and then ends.
 
 Flags win over the configuration file, and both over the defaults. Sockets that systemd
 hands over (breakwater.socket) are used instead of those of --listen.`,
@@ -164,7 +164,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		for {
 			select {
 			case <-hup:
-				_ = d.reload() // it has been logged
+				d.reread()
 			case <-side.Done():
 				return
 			}

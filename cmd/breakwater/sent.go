@@ -43,7 +43,7 @@ func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() }
 // seeing tells of the minute that has not ended yet whether all mail was seen.
 func (d *daemon) seeing(since time.Time) bool {
 	p := d.pulse.Load()
-	return p != nil && p.sees(since, time.Now(), d.unseen())
+	return p != nil && d.store.Err() == nil && p.sees(since, time.Now(), d.unseen())
 }
 
 // probeEvery is how often the mail server is asked again whether it takes mail to addresses with tags.
@@ -53,10 +53,6 @@ const probeEvery = time.Hour
 // watchSent keeps the index of what was sent until ctx ends.
 func (d *daemon) watchSent(ctx context.Context) {
 	p := pulse{missed: d.unseen()}
-	begun := time.Now()
-	if err := d.engine.RulesChanged(ctx, begun); err != nil {
-		d.log.Error("index of sent mail", "err", err)
-	}
 	for n := 0; ; n++ {
 		d.probeTags(ctx, n%int(probeEvery/time.Minute) == 0)
 		now := time.Now()
@@ -68,6 +64,9 @@ func (d *daemon) watchSent(ctx context.Context) {
 			return
 		}
 		now = time.Now()
+		if d.store.Err() != nil {
+			d.missed.Add(1) // what it cannot write, it may have to forget
+		}
 		saw := p.saw(now, d.unseen())
 		ended := p
 		d.pulse.Store(&ended)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -110,6 +111,13 @@ func TestLearning(t *testing.T) {
 	if err := d.readKeys(); err != nil || len(d.ring.Load().Keys()) != len(before)+1 {
 		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
 	}
+	if err := writeKeys(d.cfg.KeysFile(), d.ring.Load().With(newKey(), time.Now(), time.Now())); err != nil { // as copied from another host
+		t.Fatal(err)
+	}
+	if d.reread(); len(d.ring.Load().Keys()) != len(before)+2 {
+		t.Errorf("SIGHUP: %v", d.ring.Load().Keys())
+	}
+	before = d.ring.Load().Keys()[1:]
 	write(t, d.cfg.KeysFile(), "nonsense")
 	if err := d.readKeys(); err == nil || len(d.ring.Load().Keys()) != len(before)+1 {
 		t.Errorf("%v, %v", d.ring.Load().Keys(), err)
@@ -142,6 +150,66 @@ func TestTell(t *testing.T) {
 	}
 }
 
+// TestSeesNothingWhileDraining: a daemon that ends takes no more mail, so that it does not see all of
+// the minute.
+func TestSeesNothingWhileDraining(t *testing.T) {
+	d := testDaemon(t)
+	now := time.Now()
+	d.pulse.Store(&pulse{last: now.Truncate(time.Minute), missed: d.unseen()})
+	if !d.seeing(now) {
+		t.Fatal("sees nothing")
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := d.serve(ctx, nil); err != nil || d.seeing(now) {
+		t.Errorf("it still sees all mail, %v", err)
+	}
+}
+
+// TestSeesNothingWithoutDisk: a store that cannot write forgets when its memory is full.
+func TestSeesNothingWithoutDisk(t *testing.T) {
+	d := testDaemon(t)
+	if err := os.RemoveAll(d.cfg.StoreFolder()); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); d.store.Err() == nil; time.Sleep(10 * time.Millisecond) {
+		if err := d.engine.Beat(t.Context(), time.Now(), true); err != nil || time.Now().After(deadline) {
+			t.Fatal("it writes all the same", err)
+		}
+	}
+	now := time.Now()
+	d.pulse.Store(&pulse{last: now.Truncate(time.Minute), missed: d.unseen()})
+	if d.seeing(now) {
+		t.Error("it still sees all mail")
+	}
+}
+
+// TestRefusesNothingAfterStart: mail may have left without tags before the daemon began.
+func TestRefusesNothingAfterStart(t *testing.T) {
+	d := testDaemon(t)
+	write(t, d.cfg.Rules+"/example.org.toml", "all_mail_leaves_here = true\n[batv]\nform = \"subaddress\"\nrefuse = true\n")
+	set, err := rules.Load(os.DirFS(d.cfg.Rules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.rules.Store(set)
+	if err := d.engine.AssumeIndex(t.Context(), time.Now(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	refused := func() bool {
+		_, no := d.refuse(t.Context(), message.Envelope{Client: netip.MustParseAddr("203.0.113.5")}, message.Recipient{Addr: "ann@example.org"})
+		return no
+	}
+	if !refused() {
+		t.Fatal("not refused")
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := d.serve(ctx, nil); err != nil || refused() {
+		t.Errorf("refused, %v", err)
+	}
+}
+
 // TestSomeone: the mail server is asked about an address that there is.
 func TestSomeone(t *testing.T) {
 	d := testDaemon(t)
@@ -159,5 +227,16 @@ func TestSomeone(t *testing.T) {
 	}
 	if got := d.someone("example.org") + " " + d.someone("example.net"); got != "ann@example.org postmaster@example.net" {
 		t.Error(got)
+	}
+}
+
+// TestAbsorbedWithTag: a copy that came to a tag is its mailbox's, in digests and for release --mailbox.
+func TestAbsorbedWithTag(t *testing.T) {
+	all := copies(&message.Message{}, []rules.Decision{
+		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=ann@example.org"}, To: "ann@example.org", Action: rules.Absorb},
+		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=bob@example.org"}, Action: rules.Absorb}, // not ours
+	})
+	if len(all) != 1 || len(all[0].Recipients) != 2 || all[0].Recipients[0].Addr != "ann@example.org" || all[0].Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
+		t.Errorf("%+v", all)
 	}
 }

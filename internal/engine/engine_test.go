@@ -150,6 +150,8 @@ func TestDirection(t *testing.T) {
 		{"logged in, to a mailbox here", func(m *message.Message) { m.AuthUser = "ann"; m.Recipients[0].Mailer = "lmtp" }, "e@example.test", true, false},
 		{"submission daemon", func(m *message.Message) { m.DaemonName = "ORIGINATING"; m.ReversePath = "ann@OURS.test" }, "f@example.test", false, true},
 		{"null reverse-path of ours", func(m *message.Message) { m.AuthUser = "ann"; m.ReversePath = ""; m.From = "ann@ours.test" }, "g@example.test", false, true},
+		{"foreign reverse-path, From of ours", func(m *message.Message) { m.AuthUser = "ann"; m.From = "ann@ours.test" }, "i@example.test", false, true},
+		{"forwarded, From of ours", func(m *message.Message) { m.Local = true; m.From = "ann@ours.test" }, "j@example.test", false, false},
 		{"logged in on our relay", func(m *message.Message) { m.AuthUser = "ann"; m.Client = netip.MustParseAddr("192.0.2.25") }, "h@example.test", true, false},
 	}
 	for _, tt := range tests {

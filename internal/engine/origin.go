@@ -152,10 +152,10 @@ func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []stor
 
 // send makes the stamp of mail that we send, and the counts that put it into the index.
 func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []storm.Count) {
-	if e.Ring == nil || !e.Site.SentByUs(m, set) {
+	from := e.Site.sending(m, set)
+	if e.Ring == nil || from == "" {
 		return nil, nil
 	}
-	from := fingerprint.DomainOf(m.Sender())
 	d := set.For(from)
 	wishes := origin.Wishes{Token: d.Origin().Token, Tag: e.form(m, d, set)}
 	stamp, id := e.Ring().Sign(m, from, wishes)
@@ -168,6 +168,11 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	count(e.sentID(id))
 	if stamp.ReversePath == "" {
 		count(e.untagged(m.Sender()))
+	}
+	for _, name := range []string{"Disposition-Notification-To", "Return-Receipt-To"} {
+		for _, addr := range message.Addresses(m.Header.Get(name)) {
+			count(e.untagged(addr)) // receipts go there, with the null reverse-path (RFC 8098 §3)
+		}
 	}
 	for _, r := range m.Recipients {
 		count(e.sentTo(m.Sender(), r.Addr))
@@ -202,6 +207,10 @@ func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origi
 // the peer is told. All else is judged at the end of the message.
 func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope, rcpt message.Recipient) (text string, refused bool, err error) {
 	if env.ReversePath != "" || env.Local || e.Ring == nil || e.Site.Submitted(&message.Message{Envelope: env}) {
+		return "", false, nil
+	}
+	if e.Site.OurHost(env.Client) {
+		// A filter or a backup MX hands on what is accepted already. There the tag may have been taken off.
 		return "", false, nil
 	}
 	mailbox := fingerprint.Mailbox(rcpt.Addr)
@@ -354,7 +363,7 @@ func (e *Engine) sentTo(from, to string) storm.Key {
 	return e.Hasher.Key(base(from), storm.Sent, "to "+base(to))
 }
 
-// untagged is the key of mail that left without a tag.
+// untagged is the key of mail that left without a tag, or is answered without one.
 func (e *Engine) untagged(from string) storm.Key {
 	return e.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), storm.Sent, "untagged")
 }

@@ -136,6 +136,12 @@ func TestAnswers(t *testing.T) {
 	expect(t, "nobody", judged(t, e, answer("x@example.net", "")), rules.Deliver, origin.Unknown, "")
 	person := answer("info@example.net", "")
 	person = message.Parse(person.Envelope, person.At, bytes.ReplaceAll(bytes.ReplaceAll(person.Raw, []byte("Auto-Submitted: auto-replied\r\n"), nil), []byte("Out of office"), []byte("Re: Hello")))
+	other := submitted(start, "Message-ID: <2@example.org>\r\n", "sales@example.net")
+	other.ReversePath = "ann@example.com" // an account elsewhere
+	if _, from := send(t, e, other); from != other.ReversePath {
+		t.Error(from)
+	}
+	expect(t, "another reverse-path", judged(t, e, answer("x@example.net", "In-Reply-To: <2@example.org>\r\n")), rules.Deliver, origin.Genuine, "Message-ID <2@example.org>")
 	expect(t, "a person", judged(t, e, person), rules.Deliver, "", "")
 }
 
@@ -182,9 +188,19 @@ func TestForged(t *testing.T) {
 		"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nI am away.\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"+never(now.Add(-time.Hour), "z")+"\r\n--b--\r\n"))
 	expect(t, "answer", judged(t, e, auto), rules.Absorb, origin.Forged, "")
 
+	// Reports on what others wrote, though they come to ann.
+	old := strings.ReplaceAll(never(now.Add(-time.Hour), "o"), "example.org", "example.com")
+	m := bounce(now, "ann@example.com", old, "x@example.net")
+	m.Recipients[0].Addr = "ann@example.org"
+	expect(t, "forwarded from another account", judged(t, e, m), rules.Deliver, origin.Unknown, "not said to be from")
+	ticket := message.Parse(auto.Envelope, now, bytes.ReplaceAll(auto.Raw, []byte("ann@example.org"), []byte("carl@example.com")))
+	expect(t, "answer to somebody else", judged(t, e, ticket), rules.Deliver, origin.Unknown, "not said to be from")
+	bare := strings.Replace(never(now.Add(-time.Hour), "b"), "Message-ID: <b@example.org>\r\n", "", 1)
+	expect(t, "no Message-ID, and to whom it was forwarded", judged(t, e, bounce(now, "ann@example.org", bare, "bob@example.com")), rules.Deliver, origin.Unknown, "no Message-ID")
+
 	// A program's mail comes back that nobody saw: what the domain has learned is worth nothing.
 	cron := strings.Replace(never(now.Add(-time.Hour), "c"), "Received: from spam.example.com by mx.example.net with ESMTP; x", "Received: by mx.example.org (Postfix, from userid 33) id 1; x", 1)
-	m := bounce(now, "ann@example.org", cron, "x@example.net")
+	m = bounce(now, "ann@example.org", cron, "x@example.net")
 	m.Host = "mx.example.org"
 	expect(t, "cron", judged(t, e, m), rules.Deliver, origin.Unknown, "the index did not see it")
 	report("after that", now.Add(-time.Hour-time.Minute), rules.Deliver, origin.Unknown, "still learning")
@@ -240,8 +256,12 @@ func TestRefuse(t *testing.T) {
 	if !strings.HasPrefix(tagged, "ann+prvs-") {
 		t.Fatal(tagged)
 	}
+	e.Site.Relays = []netip.Prefix{netip.MustParsePrefix("192.0.2.25/32")}
 	refused := func(env message.Envelope, rcpt string, at time.Time) bool {
 		t.Helper()
+		if !env.Client.IsValid() {
+			env.Client = netip.MustParseAddr("203.0.113.5")
+		}
 		text, refused, err := e.Refuse(context.Background(), at, env, message.Recipient{Addr: rcpt})
 		if err != nil || refused && text == "" {
 			t.Error(err, text)
@@ -264,6 +284,8 @@ func TestRefuse(t *testing.T) {
 		{"exempt", "news+1@example.org", message.Envelope{}, false},
 		{"SRS", "SRS0=a=b=example.net=bob@example.org", message.Envelope{}, false},
 		{"our own MTA", "ann@example.org", message.Envelope{Local: true}, false},
+		{"a filter that hands it back", "ann@example.org", message.Envelope{Client: netip.MustParseAddr("127.0.0.1")}, false},
+		{"our backup MX", "ann@example.org", message.Envelope{Client: netip.MustParseAddr("192.0.2.25")}, false},
 		{"a user of ours", "ann@example.org", message.Envelope{AuthUser: "bob"}, false},
 	} {
 		if got := refused(tt.env, tt.rcpt, now); got != tt.want {
@@ -280,8 +302,15 @@ func TestRefuse(t *testing.T) {
 	if refused(message.Envelope{}, "ann@example.org", now) {
 		t.Error("refused who sent mail without a tag")
 	}
-	if !refused(message.Envelope{}, "carl@example.org", now) {
+	if !refused(message.Envelope{}, "carl@example.org", now) || !refused(message.Envelope{}, "desk@example.org", now) {
 		t.Error("not refused")
+	}
+	// A read receipt comes to the address that asked for it, which has no tag.
+	if _, from := send(t, e, submitted(now, "Disposition-Notification-To: Desk <desk@example.org>\r\n", "bob@example.net")); from == "ann@example.org" {
+		t.Error(from)
+	}
+	if refused(message.Envelope{}, "Desk@example.org", now) {
+		t.Error("refused a receipt that was asked for")
 	}
 	if err := e.Beat(context.Background(), now.Add(time.Minute), false); err != nil {
 		t.Fatal(err)

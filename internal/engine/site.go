@@ -38,8 +38,22 @@ func (s *Site) Submitted(m *message.Message) bool {
 
 // SentByUs reports whether m is mail that we send: submitted, with a sender in a domain of
 // ours.
-func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool {
-	return s.Submitted(m) && s.our(fingerprint.DomainOf(m.Sender()), set)
+func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool { return s.sending(m, set) != "" }
+
+// sending is the domain of ours that sends m: that of the reverse-path, or else of From, where automatic
+// answers go. "" if none does. What users forward comes from a program of the host, with
+// whatever From it had.
+func (s *Site) sending(m *message.Message, set *rules.Set) string {
+	if !s.Submitted(m) {
+		return ""
+	}
+	if d := fingerprint.DomainOf(m.Sender()); s.our(d, set) {
+		return d
+	}
+	if d := fingerprint.DomainOf(m.From); !m.Local && s.our(d, set) {
+		return d
+	}
+	return ""
 }
 
 // Relay reports whether client is a relay of ours.

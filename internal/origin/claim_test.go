@@ -49,7 +49,7 @@ func TestReturned(t *testing.T) {
 		if p.Origin != Genuine {
 			t.Errorf("%s: %s, %s", name, p.Origin, p.Why())
 		}
-		if len(c.IDs) != 1 || !c.Date.Equal(start) || fmt.Sprint(c.Partner) != "[bob@example.net]" {
+		if len(c.IDs) != 1 || !c.Date.Equal(start) || fmt.Sprint(c.Partner, c.From) != "[bob@example.net] [ann@example.org]" {
 			t.Errorf("%s: %+v", name, c)
 		}
 	}
@@ -71,6 +71,17 @@ func TestRead(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestInstant(t *testing.T) {
+	for date, want := range map[string]bool{
+		"Mon, 2 Mar 2026 08:00:00 +0000 (UTC)": true, "Mon, 2 Mar 2026 09:00 +0100": true, "2 Mar 2026 08:00:00 GMT": true, "Mon, 02 Mar 2026 03:00:00 EST": true, "2026-03-02T08:00:00Z": true,
+		"Mon, 2 Mar 2026 08:00:00": false, "2026-03-02 08:00:00": false, "Monday, March 2, 2026 8:00 AM": false, "2-Mar-2026 08:00:00": false, "Mon, 2 Mar 2026 08:00:00 CET": false, "": false,
+	} {
+		if got := instant(date); got.IsZero() == want || want && !got.Truncate(time.Hour).Equal(start.Truncate(time.Hour)) {
+			t.Errorf("%q: %s", date, got)
 		}
 	}
 }

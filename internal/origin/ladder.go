@@ -144,8 +144,10 @@ func (c *Case) unsure() string {
 		return "mail of the domain may leave elsewhere"
 	case !indexed:
 		return "the domain does not want the index asked"
-	case len(c.IDs) == 0 && len(c.Partner) == 0:
-		return "it names nothing that the index could know"
+	case !c.home():
+		return "the message is not said to be from the recipient's domain" // a report that somebody forwards to us
+	case len(c.IDs) == 0:
+		return "it names no Message-ID, and who did not get it may be whom the message was forwarded to"
 	case c.Date.IsZero():
 		return "it names no date on which the message was sent"
 	case Role(c.Recipient):
@@ -156,6 +158,15 @@ func (c *Case) unsure() string {
 		return "the index did not see all mail of that time"
 	}
 	return ""
+}
+
+// home tells whether the message is said to be from the domain of the recipient.
+func (c *Case) home() bool {
+	_, ours, _ := cut(c.Recipient)
+	return slices.ContainsFunc(c.From, func(addr string) bool {
+		_, domain, _ := cut(addr)
+		return strings.EqualFold(domain, ours)
+	})
 }
 
 // left tells whether one of our hosts had the message, by its Received fields. unseen is true

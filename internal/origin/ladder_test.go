@@ -17,7 +17,7 @@ const (
 func forged() Case {
 	h, _, _ := message.ParseHeader([]byte("Received: from mx.example.net by mta.example.net with ESMTP; x\r\nFrom: ann@example.org\r\nDate: " + date + "\r\nMessage-ID: <x@example.org>\r\n\r\n"))
 	return Case{
-		Claim: Claim{IDs: []string{"x@example.org"}, Sent: h, Date: start, Partner: []string{"bob@example.net"}},
+		Claim: Claim{IDs: []string{"x@example.org"}, Sent: h, Date: start, Partner: []string{"bob@example.net"}, From: []string{"ann@example.org"}},
 		At:    start.Add(time.Minute), Asked: start.Add(time.Minute), Recipient: "ann@example.org", Tries: Rungs, Hosts: []string{"mx.example.org"},
 		Covered: true, Life: Life, AllMailLeavesHere: true, LearnsSince: start.Add(-8 * days), Learns: 7 * days,
 	}
@@ -60,7 +60,11 @@ func TestProve(t *testing.T) {
 		{"e) a token that was cut", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, id, start)[:50]) }, Unknown, "", "does not fit"},
 		{"e) a tag of another host", func(c *Case) { c.Recipient = ring(9).Tagged(c.Recipient, Prvs, start) }, Unknown, "", "not ours"},
 		{"e) the index is not wanted", func(c *Case) { c.Tries = []Rung{ByTag, ByToken} }, Unknown, "", "does not want the index"},
-		{"e) nothing to look up", func(c *Case) { c.IDs, c.Partner = nil, nil }, Unknown, "", "nothing that the index"},
+		{"e) no Message-ID to look up", func(c *Case) { c.IDs = nil }, Unknown, "", "no Message-ID"},
+
+		{"from another account", func(c *Case) { c.From = []string{"ann@example.com"} }, Unknown, "", "not said to be from"},
+		{"from who knows whom", func(c *Case) { c.From = nil }, Unknown, "", "not said to be from"},
+		{"from the domain in capitals", func(c *Case) { c.From = []string{"x@example.com", "Sales@EXAMPLE.org"} }, Forged, "", "saw all"},
 
 		{"it came in here, and was forwarded", through("from spam.example.net by MX.example.org with ESMTP id 1 for <bob@example.org>; x"), Unknown, "", "went through mx.example.org"},
 		{"a user of ours sent it", through("from pc.example.net by mx.example.org with ESMTPSA id 1; x"), Unknown, "", "did not see it"},

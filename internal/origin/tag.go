@@ -28,6 +28,9 @@ func (Form) Values() []string { return []string{string(NoTag), string(SubAddress
 // tagLife is how long a tag is good, in days: as long as the index remembers.
 const tagLife = int64(Life / (24 * time.Hour))
 
+// maxLocal is how long a local part may be, in bytes (RFC 5321 §4.5.3.1.1). Mail from a longer one is refused.
+const maxLocal = 64
+
 // A tag value is K DDD SSSSSS: the last digit of the key's number, the last three of the day
 // on which it expires, and the first six of the signature (draft-levine-smtp-batv §4).
 var (
@@ -45,10 +48,14 @@ func (r *Ring) Tagged(addr string, form Form, at time.Time) string {
 	k := r.Signing(at)
 	head := fmt.Sprintf("%d%03d", k.Number%10, (day(at)+tagLife)%1000)
 	value := head + k.tag(head, addr)
+	tagged := local + "+prvs-" + value
 	if form == Prvs {
-		return "prvs=" + value + "=" + local + "@" + domain
+		tagged = "prvs=" + value + "=" + local
 	}
-	return local + "+prvs-" + value + "@" + domain
+	if len(tagged) > maxLocal {
+		return addr
+	}
+	return tagged + "@" + domain
 }
 
 func (k Key) tag(head, addr string) string {

@@ -54,6 +54,14 @@ func TestTag(t *testing.T) {
 
 func TestNoTag(t *testing.T) {
 	r := ring(1)
+	for _, form := range []Form{SubAddress, Prvs} { // with one octet more it would be too long
+		fits := strings.Repeat("a", 48) + "@example.org"
+		for addr, want := range map[string]bool{fits: true, "a" + fits: false} {
+			if tagged := r.Tagged(addr, form, start); (tagged != addr) != want {
+				t.Errorf("%s: %s", form, tagged)
+			}
+		}
+	}
 	for _, addr := range []string{
 		"", "ann", "@example.org", "ann@", "prvs=0123abcdef=ann@example.org", "PRVS=x=ann@example.org", "btv1==0123==ann@example.org", "msprvs1=abc=ann@example.org",
 		"ann+prvs-0123abcdef@example.org", "SRS0=HHH=TT=example.net=bob@example.org", "srs1+x@example.org", `"a b"@example.org`, "a\n@example.org",
