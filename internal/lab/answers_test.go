@@ -17,6 +17,7 @@ import (
 // TestOriginAnswers has real servers answer, refuse and bounce what ann sent, and what others forged a
 // moment ago. Her own mail server asks about the bounces that it makes itself.
 func TestOriginAnswers(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	h := newHome(t, time.Now(), "exim")
 	exim := h.remotes["exim"]
 	write(t, filepath.Join(exim.Dir, "users"), "vac: 10M\n")
@@ -51,10 +52,9 @@ func TestOriginAnswers(t *testing.T) {
 	h.set("internal_mail_filter_classes=bounce", "non_smtpd_milters="+h.d.listen)
 
 	n := 0
-	mail := func(date time.Time) (raw, id string) {
+	mail := func() string { // of this moment
 		n++
-		id = fmt.Sprintf("answers.%d@example.org", n)
-		return letter(fmt.Sprint("letter ", n), stamp(date), id, "Hello."), id
+		return letter(fmt.Sprint("letter ", n), stamp(time.Now()), fmt.Sprintf("answers.%d@example.org", n), "Hello.")
 	}
 	expect := func(name string, o origin.Origin, why string, do func()) string {
 		t.Helper()
@@ -66,24 +66,23 @@ func TestOriginAnswers(t *testing.T) {
 		}
 		return line
 	}
-	send := func(to string) func() { raw, _ := mail(time.Now()); return func() { h.submit(to, "", raw) } }
+	send := func(to string) func() { return func() { h.submit(to, "", mail()) } }
 	// forged has somebody hand far's Dovecot mail in ann's name.
 	forged := func(to string) func() {
-		raw, _ := mail(time.Now())
 		return func() {
 			conn, err := submit.Dial(context.Background(), submit.Target{Network: "tcp", Address: fmt.Sprintf("127.0.0.1:%d", far.Port+1), LMTP: true})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			raw := strings.ReplaceAll(strings.Replace(raw, "{to}", to, 1), "\n", "\r\n")
+			raw := strings.ReplaceAll(strings.Replace(mail(), "{to}", to, 1), "\n", "\r\n")
 			if answers, err := conn.Send(context.Background(), "ann@example.org", []string{to}, bytes.NewReader([]byte(raw))); err != nil || answers[0] != nil {
 				t.Fatal(answers, err)
 			}
 		}
 	}
 	spam := func() { // forged this very moment, and bounced at once
-		raw, _ := mail(time.Now())
+		raw := mail()
 		h.forge("exim", fmt.Sprintf("stranger%d@exim.far.example", n), "", raw)
 	}
 	class := func(name, line, want string) {
@@ -93,16 +92,17 @@ func TestOriginAnswers(t *testing.T) {
 		}
 	}
 
-	// The minute in which the daemon starts counts as seen, and the next one is its own to tell of.
-	minute := time.Now().Add(20 * time.Second).Truncate(time.Minute)
-	time.Sleep(time.Until(minute))
-	minute = minute.Add(time.Minute)
 	tagless := strings.Replace(ownRules, "subaddress", "off", 1)
-	h.again(tagless, func() { h.assume(minute) })
+	h.reload(tagless)
 	class("Exim's answer", expect("Exim's autoreply", origin.Genuine, "", send("vac@box.exim.far.example")), "auto-reply")
 	class("rex's refusal", expect("Pigeonhole's reject", origin.Genuine, "token of key", send("rex@away.example")), "mdn")
 	class("a bounce of our own", expect("a bounce of our own", origin.Genuine, "token of key", send("x@closed.example")), "dsn")
 
+	// The minute in which the daemon starts is taken for seen, and the next one is its own to tell of.
+	minute := time.Now().Add(10 * time.Second).Truncate(time.Minute)
+	time.Sleep(time.Until(minute)) // where this one is nearly over
+	minute = minute.Add(time.Minute)
+	h.again(tagless, func() { h.assume(minute) })
 	time.Sleep(time.Until(minute) + 500*time.Millisecond)
 	expect("a bounce of what was forged just now", origin.Forged, "saw all mail of that time", spam)
 	class("rita's refusal", expect("a refusal of what was forged just now", origin.Forged, "saw all mail of that time", forged("rita@away.example")), "mdn")
@@ -119,8 +119,8 @@ func TestOriginAnswers(t *testing.T) {
 
 	// A program's mail: first asked about, then not, and then the domain learns anew.
 	program := func() {
-		raw, _ := mail(time.Now())
-		h.mta.Run(t, strings.Replace(raw, "{to}", fmt.Sprintf("nobody%d@exim.far.example", n), 1), "sendmail", "-f", "ann@example.org", "-i", fmt.Sprintf("nobody%d@exim.far.example", n))
+		raw, to := mail(), fmt.Sprintf("nobody%d@exim.far.example", n)
+		h.mta.Run(t, strings.Replace(raw, "{to}", to, 1), "sendmail", "-f", "ann@example.org", "-i", to)
 	}
 	h.set("internal_mail_filter_classes=")
 	h.reload(tagless)

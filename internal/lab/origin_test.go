@@ -238,6 +238,7 @@ var variants = []struct{ name, params, body string }{
 // bounce of what was sent arrives, and all others are absorbed. The README's table says by what each of
 // them is proved.
 func TestOrigin(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	h := newHome(t, time.Now(), Remotes...)
 	var want int
 	for _, kind := range Remotes {
@@ -337,6 +338,7 @@ func about(v classify.Verdict) string {
 // TestOriginInTime goes through what time does to proofs: late bounces, restarts, gaps, clocks that
 // are wrong, and mail that is older than the index.
 func TestOriginInTime(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	now := time.Now()
 	gap := now.Add(-3 * time.Hour) // nothing was seen since
 	h := newHome(t, gap, "postfix")
@@ -413,6 +415,7 @@ func TestOriginInTime(t *testing.T) {
 // TestOriginPrvs wants tags in the prvs form: mail leaves without them until the mail server takes
 // mail to such addresses.
 func TestOriginPrvs(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	h := newHome(t, time.Now(), "postfix")
 	const prvs = "[batv]\nform = \"prvs\"\n[origin]\nproofs = [\"tag\", \"message-id\"]\n"
 	bounced := func(id, rcpt, proof, addressed string) {
@@ -476,6 +479,7 @@ func (h *home) last() struct {
 // TestOriginRoundabout sends mail to a list, a forwarder that rewrites senders, and somebody who is
 // away: what comes back of all that is genuine.
 func TestOriginRoundabout(t *testing.T) {
+	t.Parallel() // most of it is waiting
 	h := newHome(t, time.Now(), "postfix")
 	relay := func(from, to string, raw []byte, port int) {
 		conn, err := submit.Dial(context.Background(), submit.Target{Network: "tcp", Address: fmt.Sprintf("127.0.0.1:%d", port)})
