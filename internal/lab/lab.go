@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -195,9 +196,17 @@ func (s *Server) start(t testing.TB, args ...string) {
 	})
 }
 
-// Ports finds n free ports in a row and returns the first.
+// given are the ports that Ports has returned, on which nobody may listen yet.
+var (
+	giving sync.Mutex
+	given  = map[int]bool{}
+)
+
+// Ports finds n free ports in a row and returns the first. No test gets a port of another one.
 func Ports(t testing.TB, n int) int {
 	t.Helper()
+	giving.Lock()
+	defer giving.Unlock()
 	for range 100 {
 		var open []net.Listener
 		first := 0
@@ -206,15 +215,20 @@ func Ports(t testing.TB, n int) int {
 			if err != nil {
 				break
 			}
+			defer ln.Close()
+			port := ln.Addr().(*net.TCPAddr).Port
+			if given[port] {
+				break
+			}
 			if open = append(open, ln); i == 0 {
-				first = ln.Addr().(*net.TCPAddr).Port
+				first = port
 			}
 			first++
 		}
-		for _, ln := range open {
-			ln.Close()
-		}
 		if len(open) == n {
+			for i := range n {
+				given[first-n+i] = true
+			}
 			return first - n
 		}
 	}
