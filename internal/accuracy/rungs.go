@@ -49,7 +49,7 @@ func rungs(w io.Writer, results []result) {
 			if some {
 				any++
 			}
-			if c, _ := origin.Read(r.message, r.verdict); !c.Date.IsZero() {
+			if c, _ := origin.Read(r.message, r.verdict); len(c.IDs) > 0 && !c.Date.IsZero() {
 				dated++
 			}
 		}
@@ -60,6 +60,6 @@ func rungs(w io.Writer, results []result) {
 		for _, rung := range origin.Rungs {
 			fmt.Fprintf(w, "  %s %s", rung, share(of[rung], total))
 		}
-		fmt.Fprintf(w, "  any %s  with the date of the original %s\n", share(any, total), share(dated, total))
+		fmt.Fprintf(w, "  any %s  with Message-ID and date of the original %s\n", share(any, total), share(dated, total))
 	}
 }
