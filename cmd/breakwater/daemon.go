@@ -186,6 +186,10 @@ func (d *daemon) done(o milterd.Outcome) {
 		d.noteSender(m)
 	}
 	for _, dec := range o.Decisions {
+		if dec.Unseen {
+			d.log.Warn("mail of a domain seems to leave by a way that is not seen, so it begins anew to learn what it sends; is non_smtpd_milters set?",
+				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", dec.Proof)
+		}
 		attrs := []slog.Attr{
 			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", d.address(m.ReversePath)),
 			slog.String("to", d.address(dec.Recipient.Addr)), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),

@@ -173,6 +173,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 	busy.Go(func() { d.watchdog(side) })
 	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.keepHouse(side) }) })
 	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
+	busy.Go(func() { d.guarded("tags of mail that leaves", func() { d.watchTags(side) }) })
 	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })

@@ -50,20 +50,50 @@ func (d *daemon) seeing(since time.Time) bool {
 // As long as it does not, it is asked each minute: it may just have been started.
 const probeEvery = time.Hour
 
+// watchTags asks about tags until ctx ends.
+func (d *daemon) watchTags(ctx context.Context) {
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	for n := 0; ; n++ {
+		d.probeTags(ctx, n%int(probeEvery/time.Minute) == 0)
+		select {
+		case <-minute.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look is how often it is looked whether the daemon stands still.
+const look = 2 * time.Second
+
+// untilMinute waits for the end of a minute; false if ctx ends first. A daemon that stood still for
+// long meanwhile may have missed mail.
+func (d *daemon) untilMinute(ctx context.Context) bool {
+	for end := time.Now().Truncate(time.Minute).Add(time.Minute); ; {
+		now := time.Now()
+		wait := min(look, end.Sub(now))
+		if wait <= 0 {
+			return true
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false
+		}
+		if time.Since(now) > wait+late {
+			d.missed.Add(1)
+		}
+	}
+}
+
 // watchSent keeps the index of what was sent until ctx ends.
 func (d *daemon) watchSent(ctx context.Context) {
 	p := pulse{missed: d.unseen()}
-	for n := 0; ; n++ {
-		d.probeTags(ctx, n%int(probeEvery/time.Minute) == 0)
+	for n := 0; d.untilMinute(ctx); n++ {
 		now := time.Now()
-		end := time.NewTimer(now.Truncate(time.Minute).Add(time.Minute).Sub(now))
-		select {
-		case <-end.C:
-		case <-ctx.Done():
-			end.Stop()
-			return
-		}
-		now = time.Now()
 		if d.store.Err() != nil {
 			d.missed.Add(1) // what it cannot write, it may have to forget
 		}

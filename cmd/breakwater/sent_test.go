@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"breakwater/internal/control"
@@ -239,4 +240,20 @@ func TestAbsorbedWithTag(t *testing.T) {
 	if len(all) != 1 || len(all[0].Recipients) != 2 || all[0].Recipients[0].Addr != "ann@example.org" || all[0].Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
 		t.Errorf("%+v", all)
 	}
+}
+
+// TestUntilMinute waits for a minute's end, and notices nothing where nothing stands still.
+func TestUntilMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &daemon{}
+		time.Sleep(7 * time.Second)
+		if !d.untilMinute(t.Context()) || time.Now().Second() != 0 || d.missed.Load() != 0 {
+			t.Errorf("%s, missed %d", time.Now(), d.missed.Load())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(30*time.Second, cancel)
+		if d.untilMinute(ctx) {
+			t.Error("it went on")
+		}
+	})
 }

@@ -33,7 +33,7 @@ func (p *Policy) decide(f *Facts) Decision {
 	if a, ok := p.origins[class][f.Proof.Origin]; ok {
 		action, reason = a, reason+", "+string(f.Proof.Origin)
 	}
-	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: reason, Rule: action.at, Origin: f.Proof.Origin, Proof: f.Proof.Why()}
+	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: reason, Rule: action.at, Origin: f.Proof.Origin, Proof: f.Proof.Why(), Unseen: f.Proof.Unseen}
 	if l, i, ok := p.raging(f); ok {
 		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
 		dec.Reason = f.stormReason(i)
