@@ -48,16 +48,20 @@ func TestRelease(t *testing.T) {
 			twice := 0
 			arrived := places(t, all, sink.Deliveries(), srv.as)
 			for i, m := range all {
+				again := false
 				for _, addr := range to(m.Item) {
 					switch n := arrived[place{i, strings.ToLower(addr)}]; {
 					case n == 0:
 						t.Errorf("message %d for %s did not arrive", i, addr)
 					case n > 1:
-						twice++
+						again = true
 					}
 				}
+				if again {
+					twice++
+				}
 			}
-			if twice > 2 { // that in hand at the kill may have been for several
+			if twice > 1 { // that in hand at the kill, for however many
 				t.Errorf("%d arrived twice", twice)
 			}
 			for _, got := range sink.Deliveries() {
