@@ -160,8 +160,10 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	wishes := origin.Wishes{Token: d.Origin().Token, Tag: e.form(m, d, set)}
 	stamp, id := e.Ring().Sign(m, from, wishes)
 	var counts []storm.Count
+	known := map[storm.Key]bool{} // a mailshot has thousands of recipients
 	count := func(key storm.Key) {
-		if !slices.ContainsFunc(counts, func(c storm.Count) bool { return c.Key == key }) {
+		if !known[key] {
+			known[key] = true
 			counts = append(counts, storm.Count{Key: key, Limit: e.remembered()})
 		}
 	}

@@ -49,16 +49,6 @@ func TestOriginAnswers(t *testing.T) {
 		n++
 		return letter(fmt.Sprint("letter ", n), stamp(time.Now()), fmt.Sprintf("answers.%d@example.org", n), "Hello.")
 	}
-	expect := func(name string, o origin.Origin, why string, do func()) string {
-		t.Helper()
-		before := h.count(o)
-		do()
-		line := h.decided(o, before, 1)[0]
-		if want := map[bool]string{true: "action=absorb", false: "action=deliver"}[o == origin.Forged]; !strings.Contains(line, why) || !strings.Contains(line, want) {
-			t.Errorf("%s: %s", name, line)
-		}
-		return line
-	}
 	send := func(to string) func() { return func() { h.submit(to, "", mail()) } }
 	// forged has somebody hand far's Dovecot mail in ann's name.
 	forged := func(to string) func() {
@@ -87,9 +77,9 @@ func TestOriginAnswers(t *testing.T) {
 
 	tagless := strings.Replace(ownRules, "subaddress", "off", 1)
 	h.reload(tagless)
-	class("Exim's answer", expect("Exim's autoreply", origin.Genuine, "", send("away@box.exim.far.example")), "auto-reply")
-	class("rex's refusal", expect("Pigeonhole's reject", origin.Genuine, "token of key", send("rex@off.example")), "mdn")
-	class("a bounce of our own", expect("a bounce of our own", origin.Genuine, "token of key", send("x@closed.example")), "dsn")
+	class("Exim's answer", h.expect("Exim's autoreply", origin.Genuine, "", send("away@box.exim.far.example")), "auto-reply")
+	class("rex's refusal", h.expect("Pigeonhole's reject", origin.Genuine, "token of key", send("rex@off.example")), "mdn")
+	class("a bounce of our own", h.expect("a bounce of our own", origin.Genuine, "token of key", send("x@closed.example")), "dsn")
 
 	// The minute in which the daemon starts is taken for seen, and the next one is its own to tell of.
 	minute := time.Now().Add(10 * time.Second).Truncate(time.Minute)
@@ -97,9 +87,9 @@ func TestOriginAnswers(t *testing.T) {
 	minute = minute.Add(time.Minute)
 	h.again(tagless, func() { h.assume(minute) })
 	time.Sleep(time.Until(minute) + 500*time.Millisecond)
-	expect("a bounce of what was forged just now", origin.Forged, "saw all mail of that time", spam)
-	class("rita's refusal", expect("a refusal of what was forged just now", origin.Forged, "saw all mail of that time", forged("rita@off.example")), "mdn")
-	expect("an answer to what was forged just now", origin.Unknown, "", forged("dora@off.example"))
+	h.expect("a bounce of what was forged just now", origin.Forged, "saw all mail of that time", spam)
+	class("rita's refusal", h.expect("a refusal of what was forged just now", origin.Forged, "saw all mail of that time", forged("rita@off.example")), "mdn")
+	h.expect("an answer to what was forged just now", origin.Unknown, "", forged("dora@off.example"))
 
 	// What our own mail server bounces is neither refused nor put off, whatever the rules say.
 	h.reload(tagless + "[dsn]\ngenuine = \"reject\"\n")
@@ -117,12 +107,12 @@ func TestOriginAnswers(t *testing.T) {
 	}
 	h.set("internal_mail_filter_classes=")
 	h.reload(tagless)
-	expect("a program's mail", origin.Genuine, "token of key", program)
+	h.expect("a program's mail", origin.Genuine, "token of key", program)
 	h.set("non_smtpd_milters=")
-	expect("a program's mail that nobody saw", origin.Unknown, "went through mx.example.org, where the index did not see it", program)
-	expect("after that", origin.Unknown, "still learning", spam)
+	h.expect("a program's mail that nobody saw", origin.Unknown, "went through mx.example.org, where the index did not see it", program)
+	h.expect("after that", origin.Unknown, "still learning", spam)
 	h.again(tagless, nil)
-	expect("just after a restart", origin.Unknown, "did not see all mail", spam)
+	h.expect("just after a restart", origin.Unknown, "did not see all mail", spam)
 }
 
 // set changes main.cf of the home's mail server.

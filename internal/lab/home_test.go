@@ -274,3 +274,16 @@ func (h *home) decided(o origin.Origin, before, n int) []string {
 }
 
 func (h *home) count(o origin.Origin) int { return strings.Count(h.d.logged(), "origin="+string(o)) }
+
+// expect has do bring about one report, and returns the line of the log that decides about it: it is of an
+// origin, for a reason, and absorbed if it is forged, or else delivered.
+func (h *home) expect(name string, o origin.Origin, why string, do func()) string {
+	h.t.Helper()
+	before := h.count(o)
+	do()
+	line := h.decided(o, before, 1)[0]
+	if want := map[bool]string{true: "action=absorb", false: "action=deliver"}[o == origin.Forged]; !strings.Contains(line, why) || !strings.Contains(line, want) {
+		h.t.Errorf("%s: %s", name, line)
+	}
+	return line
+}

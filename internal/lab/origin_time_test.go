@@ -23,36 +23,27 @@ func TestOriginInTime(t *testing.T) {
 	gap := now.Add(-3 * time.Hour) // nothing was seen since
 	h := newHome(t, gap, "postfix")
 	nobody := "nobody@postfix.far.example"
-	step := func(name string, o origin.Origin, why string, do func()) {
-		t.Helper()
-		before := h.count(o)
-		do()
-		line := h.decided(o, before, 1)[0]
-		if want := map[bool]string{true: "action=absorb", false: "action=deliver"}[o == origin.Forged]; !strings.Contains(line, why) || !strings.Contains(line, want) {
-			t.Errorf("%s: %s", name, line)
-		}
-	}
 	forge := func(date time.Time, id string) func() {
 		return func() { h.forge("postfix", nobody, "", letter(id, stamp(date), id+"@example.org", "Pills.\n")) }
 	}
 	tagless := strings.Replace(ownRules, "subaddress", "off", 1)
 	h.again(tagless, nil)
-	step("covered", origin.Forged, "saw all mail of that time", forge(gap.Add(-time.Hour), "covered"))
-	step("just before the gap", origin.Unknown, "did not see all", forge(gap.Add(-5*time.Minute), "before"))
-	step("in the gap", origin.Unknown, "did not see all", forge(now.Add(-time.Hour), "gap"))
-	step("older than the index", origin.Unknown, "older than what the index knows", forge(now.AddDate(0, 0, -20), "old"))
-	step("nearly as old", origin.Unknown, "older than what the index knows", forge(now.AddDate(0, 0, -10), "nearly"))
-	step("forged for tomorrow", origin.Unknown, "did not see all", forge(now.AddDate(0, 0, 1), "tomorrow"))
-	step("a clock that is three hours slow", origin.Genuine, "token of key", func() { h.submit(nobody, "", letter("slow", stamp(gap.Add(-time.Hour)), "slow@example.org", "Hello.")) })
-	step("neither Message-ID nor Date", origin.Genuine, "token of key", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
+	h.expect("covered", origin.Forged, "saw all mail of that time", forge(gap.Add(-time.Hour), "covered"))
+	h.expect("just before the gap", origin.Unknown, "did not see all", forge(gap.Add(-5*time.Minute), "before"))
+	h.expect("in the gap", origin.Unknown, "did not see all", forge(now.Add(-time.Hour), "gap"))
+	h.expect("older than the index", origin.Unknown, "older than what the index knows", forge(now.AddDate(0, 0, -20), "old"))
+	h.expect("nearly as old", origin.Unknown, "older than what the index knows", forge(now.AddDate(0, 0, -10), "nearly"))
+	h.expect("forged for tomorrow", origin.Unknown, "did not see all", forge(now.AddDate(0, 0, 1), "tomorrow"))
+	h.expect("a clock that is three hours slow", origin.Genuine, "token of key", func() { h.submit(nobody, "", letter("slow", stamp(gap.Add(-time.Hour)), "slow@example.org", "Hello.")) })
+	h.expect("neither Message-ID nor Date", origin.Genuine, "token of key", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
 	sent := h.original("bare")
 	if sent.MessageID == "" || sent.Date == "" || sent.Header.Get(origin.TokenField) == "" {
 		t.Errorf("it came back with %v", sent.Header)
 	}
-	step("an empty Message-ID", origin.Genuine, "token of key", func() {
+	h.expect("an empty Message-ID", origin.Genuine, "token of key", func() {
 		h.submit(nobody, "", strings.Replace(letter("empty", stamp(now), "x", "Hello."), "<x>", "", 1))
 	})
-	step("a clock that is a day fast", origin.Genuine, "token of key", func() {
+	h.expect("a clock that is a day fast", origin.Genuine, "token of key", func() {
 		h.submit(nobody, "", letter("fast", stamp(now.AddDate(0, 0, 1)), "fast@example.org", "Hello."))
 	})
 	stolen := origin.TokenField + ": " + sent.Header.Get(origin.TokenField) + "\n"
@@ -61,22 +52,22 @@ func TestOriginInTime(t *testing.T) {
 			h.forge("postfix", "stranger@postfix.far.example", "", token+letter(id, stamp(gap.Add(-time.Hour)), id+"@example.org", "Pills.\n"))
 		}
 	}
-	step("a token on other mail", origin.Unknown, "does not fit", with(stolen, "stolen"))
-	step("a token of another server", origin.Unknown, "a key that is not ours", with(strings.Replace(stolen, "k=", "k=0", 1), "other"))
+	h.expect("a token on other mail", origin.Unknown, "does not fit", with(stolen, "stolen"))
+	h.expect("a token of another server", origin.Unknown, "a key that is not ours", with(strings.Replace(stolen, "k=", "k=0", 1), "other"))
 	only := func(rung origin.Rung) string { return tagless + fmt.Sprintf("[origin]\nproofs = [%q]\n", rung) }
 	h.again(only(origin.ByMessageID), nil)
-	step("no Message-ID, by ours alone", origin.Genuine, "we sent Message-ID", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
+	h.expect("no Message-ID, by ours alone", origin.Genuine, "we sent Message-ID", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
 
 	// Mail waits at the remote while the daemon is restarted, or is away as it is sent.
 	h.later.Store(true)
 	h.submit(nobody, "", letter("restart", stamp(now), "restart@example.org", "Hello."))
 	h.again(only(origin.ByMessageID), nil)
-	step("a restart in between", origin.Genuine, "we sent Message-ID <restart@example.org>", func() { h.later.Store(false) })
+	h.expect("a restart in between", origin.Genuine, "we sent Message-ID <restart@example.org>", func() { h.later.Store(false) })
 	h.again(only(origin.ByToken), nil)
 	h.later.Store(true)
 	h.submit(nobody, "", letter("rotate", stamp(now), "rotate@example.org", "Hello."))
 	h.d.run("keys", "rotate", "--keys", h.d.path("keys"), "--control", h.d.path("control"), "--config", h.d.path("breakwater.toml"))
-	step("a new key in between", origin.Genuine, "token of key", func() { h.later.Store(false) })
+	h.expect("a new key in between", origin.Genuine, "token of key", func() { h.later.Store(false) })
 	h.later.Store(true)
 	h.again(tagless, func() {
 		h.submit("new@postfix.far.example", "", letter("away", stamp(now), "away@example.org", "Hello."))
@@ -106,9 +97,9 @@ func TestOriginInTime(t *testing.T) {
 		})
 	}
 	late(origin.ByMessageID, nobody, "late")
-	step("three days late, by Message-ID", origin.Genuine, "we sent Message-ID <late@example.org>", forge(now.AddDate(0, 0, -3), "late"))
+	h.expect("three days late, by Message-ID", origin.Genuine, "we sent Message-ID <late@example.org>", forge(now.AddDate(0, 0, -3), "late"))
 	late(origin.ByCorrespondent, "carl@postfix.far.example", "other")
-	step("three days late, by correspondents", origin.Genuine, "wrote to carl@postfix.far.example", func() {
+	h.expect("three days late, by correspondents", origin.Genuine, "wrote to carl@postfix.far.example", func() {
 		h.forge("postfix", "carl@postfix.far.example", "", letter("unheard", stamp(now.AddDate(0, 0, -3)), "unheard@example.org", "Hello."))
 	})
 }
