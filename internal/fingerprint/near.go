@@ -337,33 +337,42 @@ var answers = []string{
 	"extern", "external",
 }
 
-// addressees are the addresses in To and Cc, in order, each once: the words with an "@". That
-// is enough to compare them, and much faster than to parse a field with everybody in it.
+// addressees are the addresses in To and Cc, in order, each once.
 func addressees(m *message.Message) []string {
+	all := named(m)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// named are the addresses in To and Cc: the words with an "@". That is enough to compare them,
+// and much faster than to parse a field with everybody in it.
+func named(m *message.Message) []string {
 	var all []string
 	for _, f := range m.Header {
 		if !strings.EqualFold(f.Name, "To") && !strings.EqualFold(f.Name, "Cc") {
 			continue
 		}
 		field := strings.ToLower(f.Value[:min(len(f.Value), maxAddressees)])
-		for at := strings.IndexByte(field, '@'); at >= 0; at = strings.IndexByte(field, '@') {
-			begin := strings.LastIndexAny(field[:at], addressEnds) + 1
-			end := len(field)
-			if i := strings.IndexAny(field[at:], addressEnds); i >= 0 {
-				end = at + i
+		begin, address := 0, false
+		for i := range len(field) {
+			switch field[i] {
+			case '@':
+				address = true
+			case ' ', '\t', '\r', '\n', ',', ';', ':', '(', ')', '<', '>', '"':
+				if address {
+					all = append(all, field[begin:i])
+				}
+				begin, address = i+1, false
 			}
-			all = append(all, field[begin:end])
-			field = field[end:]
+		}
+		if address {
+			all = append(all, field[begin:])
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
-const (
-	addressEnds   = " \t\r\n,;:()<>\""
-	maxAddressees = 16 << 10 // bytes of a field
-)
+const maxAddressees = 16 << 10 // bytes of a field
 
 // original is what the header of m says of the message that m was made of.
 func original(m *message.Message) string {

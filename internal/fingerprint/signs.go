@@ -97,10 +97,7 @@ func resent(m *message.Message) bool {
 	if len(got) == 0 || len(m.Recipients) == 0 {
 		return false
 	}
-	to := addressees(m)
-	named := func(addr string) bool {
-		_, ok := slices.BinarySearch(to, strings.ToLower(addr))
-		return ok
-	}
-	return slices.ContainsFunc(got, named) && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return !named(r.Addr) })
+	to := named(m)
+	among := func(addr string) bool { return slices.Contains(to, strings.ToLower(addr)) }
+	return slices.ContainsFunc(got, among) && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return !among(r.Addr) })
 }

@@ -38,6 +38,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(slices.Concat(packet('M', "<>\x00"), packet('R', ""), packet('T', ""), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<@r:a>\x00"), packet('R', "<@r:u>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "<>\x00RET=HDRS\x00"), packet('R', "<no@x>\x00"), packet('R', "<u>\x00"), packet('R', "<no>\x00ORCPT=x\x00"), packet('E', "")))
+	f.Add(slices.Concat(packet('M', "<a@b>\x00"), packet('R', "<no>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('C', "localhost\x004\x00\x00127.0.0.1\x00"), packet('M', "<>\x00"), packet('R', "<no>\x00"), packet('E', "")))
 	f.Add(slices.Concat(packet('M', "\x00"), one[len(packet('M', "<a@example.net>\x00")):]))
 	f.Add(packet('O', offer))
@@ -157,7 +158,7 @@ func (p *peer) packet(code milter.Code, data string) bool {
 		p.id = p.macros["i"]
 	case milter.CodeRcpt:
 		p.stage()
-		if p.begun && !p.broken && !p.local && strings.HasPrefix(withoutRoute(strings.Trim(first, "<>")), "no") {
+		if p.begun && !p.broken && !p.local && p.from == "" && strings.HasPrefix(withoutRoute(strings.Trim(first, "<>")), "no") {
 			p.want = append(p.want, "y550 5.7.1 no\x00")
 			break
 		}

@@ -37,8 +37,8 @@ type Server struct {
 	// true of Judge is true of it.
 	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
 	// Refuse may refuse a recipient as soon as it is named, and says why: the reply is 550 5.7.1.
-	// env has no recipients, and with Postfix no queue ID before one was accepted. It is not
-	// asked about local mail. nil refuses nobody; it may panic, or not return in time: both
+	// env has no recipients, and with Postfix no queue ID before one was accepted. It is
+	// asked about mail with the null reverse-path, unless that is local. nil refuses nobody; it may panic, or not return in time: both
 	// refuse nobody.
 	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
 	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.

@@ -107,7 +107,7 @@ func (s *session) absorb(m *message.Message, ds []rules.Decision) ([]rules.Decis
 
 // refuse asks whether a recipient is refused, and what the peer is told.
 func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
-	if s.server.Refuse == nil || s.spool == nil || s.failed != nil || s.mute || s.env.Local {
+	if s.server.Refuse == nil || s.env.ReversePath != "" || s.spool == nil || s.failed != nil || s.mute || s.env.Local {
 		return "", false
 	}
 	begun, env := time.Now(), s.env
