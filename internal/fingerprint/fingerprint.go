@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"io"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -209,13 +210,16 @@ func cutAddr(addr string) (local, domain string, ok bool) {
 }
 
 // Transfer is the peer's own stamp on m: the same when it tries again, another when it
-// sends another copy. It is the newest Received field, which every relay adds (RFC 5321
-// §4.4); of a client that is no relay it is the whole message.
+// sends another copy. It is the Received fields, of which every relay adds one (RFC 5321
+// §4.4): all of them, since there are servers that write none but the second into theirs.
+// Of a client that is no relay it is the whole message.
 func Transfer(m *message.Message) uint64 {
 	sum := sha256.New()
-	if len(m.Received) > 0 {
-		sum.Write([]byte(m.Received[0]))
-	} else {
+	for _, field := range m.Received {
+		io.WriteString(sum, field)
+		sum.Write([]byte{0})
+	}
+	if len(m.Received) == 0 {
 		sum.Write(m.Raw)
 	}
 	return binary.BigEndian.Uint64(sum.Sum(nil))

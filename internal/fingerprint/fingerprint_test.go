@@ -232,6 +232,10 @@ func TestTransfer(t *testing.T) {
 	if b := Transfer(parse("Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + mail)); a == b {
 		t.Error("another hop is the same transfer")
 	}
+	coarse := "Received: from sbs by c; Mon, 2 Mar 2026 09:00:00 +0000\n"
+	if Transfer(parse(coarse+"Received: from a by sbs id 1; x\n"+mail)) == Transfer(parse(coarse+"Received: from a by sbs id 2; x\n"+mail)) {
+		t.Error("two of one second are the same transfer where the last server gives no IDs")
+	}
 	direct := strings.SplitAfterN(mail, "\n", 2)[1]
 	if Transfer(parse(direct)) == Transfer(parse(direct+"more")) {
 		t.Error("without Received, another message is the same transfer")
