@@ -261,19 +261,40 @@ func reported(r *report.Report) []string {
 	return append(fields, slices.Compact(outcomes)...)
 }
 
-// answered is what m answers: the newest message that it refers to. Where it refers to none
+// answered is what m answers, the newest message that it refers to, and what it says of it:
+// ticket systems and robots say one thing after the other. Where it refers to none
 // it is what m says, subject and content: acknowledgements of distinct tickets may differ in
 // no more than a number in the text. It is nil where m says nothing.
 func answered(m *message.Message, content string) []string {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		if ids := strings.Fields(m.Header.Get(name)); len(ids) > 0 {
-			return []string{ids[len(ids)-1]}
+			return []string{ids[len(ids)-1], gist(m)}
 		}
 	}
 	if m.Subject == "" || content == "" {
 		return nil
 	}
 	return []string{"", m.Subject, content}
+}
+
+const maxGist = 8 << 10 // bytes of a text
+
+// gist is the subject and text of an answer without what is new in answers that say the same:
+// numbers, tags, and what they quote.
+func gist(m *message.Message) string {
+	var said []string
+	for line := range strings.Lines(m.Subject + "\n" + m.Text(maxGist)) {
+		if strings.HasPrefix(line, ">") {
+			continue
+		}
+		for word := range strings.FieldsSeq(strings.ToLower(line)) {
+			marks, colon := strings.CutSuffix(word, ":")
+			if !strings.ContainsAny(word, "0123456789@") && word[0] != '[' && !(colon && slices.Contains(answers, marks)) {
+				said = append(said, word)
+			}
+		}
+	}
+	return strings.Join(said, " ")
 }
 
 // Client is the owner of keys of a server; the zero value for the zero Addr.

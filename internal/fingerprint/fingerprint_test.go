@@ -137,6 +137,10 @@ func TestShared(t *testing.T) {
 		{"a delay first", bounce, func(s string) string { return edit("failed", "delayed")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"a bounce of another mail", bounce, func(s string) string { return edit("<orig@", "<orig2@")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"the same reply again", reply, func(s string) string { return edit("08:10", "08:11")(edit("<r1@", "<r2@")(s)) }, "reply repeat class"},
+		{"another number, more quoted", reply, func(s string) string {
+			return edit("08:10", "08:11")(edit("reply: Hello", "reply: [EXTERN] Re: Hello")(s)) + "12\n> Hello\n"
+		}, "reply class"},
+		{"another answer to the same mail", reply, func(s string) string { return edit("08:10", "08:11")(edit("away", "back")(s)) }, "class"},
 		{"another ticket", ticket, edit("4711", "4712"), "class"},
 		{"the same ticket again", ticket, edit("08:10", "08:11"), "reply repeat class"},
 		{"a reply to another mail", reply, func(s string) string { return edit("<orig@", "<orig2@")(edit("<r1@", "<r2@")(s)) }, "text repeat class"},
