@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/idna"
 
@@ -57,14 +58,15 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	add := func(k storm.Kind, fields ...string) {
 		prints = append(prints, Print{Kind: k, Hash: h.hash(k, fields)})
 	}
-	date, list := date(m), m.Header.Get("List-Id")
+	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
+	date := date(m, trace)
 	c := h.content(m)
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
 	if m.MessageID != "" && date != "" {
 		what := c.said
-		if trace := Trace(m); trace != "" {
-			what = []string{trace}
+		if trace != "" {
+			what = append([]string{trace}, to...) // a mail service makes many of what it is handed once
 		}
 		add(storm.ID, append([]string{m.MessageID, m.From, date, list}, what...)...)
 	}
@@ -74,7 +76,8 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 		if date != "" {
 			add(storm.Text, m.From, date, m.Subject, list, sum)
 		}
-		add(storm.Repeat, m.From, m.Subject, list, sum)
+		// Programs that write for others say for whom, and no more: a caller, a visitor of a form.
+		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), m.Subject, list, sum)
 	}
 	switch v.Class {
 	case classify.DSN:
@@ -93,7 +96,7 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	var near *Near
 	switch v.Class {
 	case classify.Personal, classify.Bulk:
-		near = h.near(m, c)
+		near = h.near(m, c, trace, date, to)
 	}
 	return prints, near
 }
@@ -225,12 +228,24 @@ func Transfer(m *message.Message) uint64 {
 	return binary.BigEndian.Uint64(sum.Sum(nil))
 }
 
+// astray is how far from its arrival a Date is that no clock tells. Servers try for five days.
+const astray = 7 * 24 * time.Hour
+
 // date is the Date of m as an instant, since gateways write it anew in other zones; "" without one.
-func date(m *message.Message) string {
+// There are devices whose clock was never set, and programs that write the day alone: all that they
+// send has one Date. Such a Date tells copies only together with the trace of m.
+func date(m *message.Message, trace string) string {
 	if m.Date.IsZero() {
 		return ""
 	}
-	return strconv.FormatInt(m.Date.Unix(), 10)
+	instant := strconv.FormatInt(m.Date.Unix(), 10)
+	if m.At.Sub(m.Date).Abs() < astray && !strings.Contains(m.Header.Get("Date"), "00:00:00") {
+		return instant
+	}
+	if trace == "" {
+		return ""
+	}
+	return instant + " " + trace
 }
 
 // reported is what repeats of one DSN share: the original and the set of what happened to

@@ -115,7 +115,10 @@ func TestShared(t *testing.T) {
 	}{
 		{"relayed again", mail, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text repeat"},
 		{"zone rewritten", mail, edit("07:59:00 +0000", "08:59:00 +0100"), "id text repeat"},
-		{"display name rewritten", mail, edit("Ann <ann@example.net>", "\"Ann B.\" <ann@EXAMPLE.net>"), "id text repeat"},
+		{"display name rewritten", mail, edit("Ann <ann@example.net>", "\"Ann B.\" <ann@EXAMPLE.net>"), "id text"},
+		{"written for another visitor", mail, func(s string) string { return "Reply-To: eve@example.org\n" + s }, "id text"},
+		{"written to another", mail, edit("To: u1", "To: u2"), "text"},
+		{"of a clock that was never set, relayed anew", strings.Replace(mail, "Date: Mon, 2 Mar 2026", "Date: 1 Jan 1970", 1), edit("4XkT2c9WzQ", "4XkT2c9WzR"), "repeat"},
 		{"other Message-ID", mail, edit("<1@example.net>", "<2@example.net>"), "text repeat"},
 		{"no Message-ID", mail, edit("Message-ID: <1@example.net>\n", ""), "text repeat"},
 		{"disclaimer", mail, edit("offer.\n", "offer.\n-- \nScanned.\n"), "id"},

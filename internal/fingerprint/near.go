@@ -52,6 +52,8 @@ type Near struct {
 	said   []string // text and attachments, whole
 	rest   string   // attachments
 	trace  string
+	date   string
+	to     []string
 	own    [8]byte // the cluster that m founds if it is near to nothing
 	mark   uint64  // one bit, by subject
 
@@ -65,11 +67,11 @@ type Near struct {
 }
 
 // near returns what tells near-duplicates of m; nil if its text is too short to tell.
-func (h *Hasher) near(m *message.Message, c content) *Near {
+func (h *Hasher) near(m *message.Message, c content, trace, date string, to []string) *Near {
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), least: c.least, left: c.least[:min(len(c.least), candidates)]}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
 	if n.trace != "" {
@@ -259,31 +261,30 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
 	if n.trace != "" {
-		add("text and first hop", append(n.handed(), n.rest, n.trace)...)
+		add("text and first hop", slices.Concat(n.to, n.handed(), []string{n.rest, n.trace})...)
 	}
-	subject, date := skeleton(n.m.Subject), date(n.m)
+	subject := skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {
 		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
 	}
-	if date != "" {
-		same("sender and Date", n.m.From, date)
+	if n.date != "" {
+		same("sender and Date", n.m.From, n.date)
 	}
 	if signs == 0 && !stormy {
 		return prints
 	}
-	to := addressees(n.m)
-	if signs != 0 && date != "" {
-		if len(to) > 1 {
-			same("addressees and Date", append(to, date)...)
+	if signs != 0 && n.date != "" {
+		if len(n.to) > 1 {
+			same("addressees and Date", slices.Concat(n.to, []string{n.date})...)
 		}
 		if o := original(n.m); o != "" {
-			same("original and Date", o, date)
+			same("original and Date", o, n.date)
 		}
 	}
 	if stormy {
 		same("sender and server in a storm", n.m.From)
-		if len(to) > 1 {
-			same("addressees and server in a storm", to...)
+		if len(n.to) > 1 {
+			same("addressees and server in a storm", n.to...)
 		}
 	}
 	return prints
