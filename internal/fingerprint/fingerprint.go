@@ -97,6 +97,12 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	switch v.Class {
 	case classify.Personal, classify.Bulk:
 		near = h.near(m, c, trace, date, to)
+		if near == nil && trace != "" && date != "" && !m.Truncated {
+			// There is too little text to compare. But it was handed in once, and all else agrees.
+			const evidence = "first hop, sender, subject and Date"
+			fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
+			prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
+		}
 	}
 	return prints, near
 }

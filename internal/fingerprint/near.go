@@ -292,11 +292,14 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 
 // Trace is the oldest Received field of m that no other mail has, because it carries a queue
 // ID: the stamp of the first server that handled the mail. It is "" where there is none. IDs
-// such as 15.20.7958.16 are versions.
+// such as 15.20.7958.16 are versions, and those in comments are of anything.
 func Trace(m *message.Message) string {
 	for _, field := range slices.Backward(m.Received) {
-		words := strings.Fields(field)
-		i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, "id") })
+		words, depth := strings.Fields(field), 0
+		i := slices.IndexFunc(words, func(w string) bool {
+			depth += strings.Count(w, "(") - strings.Count(w, ")")
+			return depth <= 0 && strings.EqualFold(w, "id")
+		})
 		if i < 0 || i+1 == len(words) || !strings.Contains(field, ";") {
 			continue
 		}
