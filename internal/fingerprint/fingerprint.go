@@ -318,13 +318,15 @@ func gist(m *message.Message) string {
 	return strings.Join(said, " ")
 }
 
-// Client is the owner of keys of a server; the zero value for the zero Addr.
-func (h *Hasher) Client(a netip.Addr) (owner [8]byte) {
+// Client is the owner of keys of a server in one hour; the zero value for the zero Addr.
+func (h *Hasher) Client(a netip.Addr, at time.Time) (owner [8]byte) {
 	if a.IsValid() {
-		owner = h.hash(storm.Outbreak, []string{a.String()})
+		owner = h.hash(storm.Outbreak, []string{a.String(), hour(at)})
 	}
 	return owner
 }
+
+func hour(at time.Time) string { return strconv.FormatInt(at.Unix()/3600, 10) }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }
 

@@ -23,11 +23,13 @@ import (
 //   - the texts and subjects say the same, to the number, however they are laid out and encoded,
 //     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts and subjects say the same, and sender or all addressees are the same, and a
-//     storm of the text is under way from the same server. Without one this would hold for an
-//     alert that comes again.
+//   - the texts and subjects say the same, and the sender is the same, or with signs of a storm
+//     all addressees, and a storm of the text is under way from the same server. Without one this
+//     would hold for an alert that comes again; so that none is silent, it holds within an hour.
 //
-// In all of these the attachments are the same too, byte for byte, and the mailing list.
+// In all of these the attachments are the same too, byte for byte, and the mailing list; and where
+// the first stamp is a witness the addressees, since mail services make many mails of what they are
+// handed once, one for each. For texts too short to compare see Prints.
 
 const (
 	smallest   = 64 // shingles of a text that are considered, at most
@@ -282,9 +284,9 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	if stormy {
-		same("sender and server in a storm", n.m.From)
-		if len(n.to) > 1 {
-			same("addressees and server in a storm", n.to...)
+		same("sender and server in a storm", n.m.From, hour(n.m.At))
+		if signs != 0 && len(n.to) > 1 {
+			same("addressees and server in a storm", slices.Concat(n.to, []string{hour(n.m.At)})...)
 		}
 	}
 	return prints
