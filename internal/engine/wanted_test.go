@@ -165,6 +165,12 @@ func TestWanted(t *testing.T) {
 		{"an answer in one word, from each of ten", 40, time.Second, func(n int) letterhead {
 			return letterhead{from: fmt.Sprintf("<p%d@example.net>", n%10), subject: "Re: Lunch", text: "yes"}
 		}, 1},
+		{"trigger files, empty, whose names say it", 60, 0, func(n int) letterhead {
+			return letterhead{subject: "EDI", more: mixed, text: fmt.Sprintf("--b\nContent-Type: text/plain\n\n\n--b\nContent-Type: application/octet-stream; name=order%d.trg\n\n\n--b--\n", n)}
+		}, 1},
+		{"trigger files, in a minute", 60, time.Second, func(n int) letterhead {
+			return letterhead{subject: "EDI", more: mixed, text: fmt.Sprintf("--b\nContent-Type: text/plain\n\n\n--b\nContent-Type: application/octet-stream\nContent-Disposition: attachment; filename=\"order%d.trg\"\n\n\n--b--\n", n)}
+		}, 1},
 		{"calendar", 10, time.Second, func(n int) letterhead {
 			return letterhead{subject: "Updated invitation: Harbour", more: mixed, text: attach(portal, "text/calendar; method=REQUEST", n)}
 		}, 1},
@@ -248,6 +254,12 @@ func TestTwists(t *testing.T) {
 		{"out of office to each copy", 100, 5 * time.Second, func(n int) letterhead {
 			return letterhead{subject: "Out of office", path: "<>", more: "Auto-Submitted: auto-replied\nIn-Reply-To: <one@example.net>\n",
 				text: fmt.Sprintf("I am away until Monday. Your mail of 08:%02d was noted as no. %d.\n\n> Look at this!%s", n%60, n, strings.ReplaceAll(footer(n), "\n", "\n> "))}
+		}, 3},
+		{"two answering machines that answer each other", 600, 2 * time.Second, func(n int) letterhead {
+			return letterhead{subject: strings.Repeat("Automatic reply: ", min(n, 200)) + "Hello", path: "<>", more: fmt.Sprintf("Auto-Submitted: auto-replied\nIn-Reply-To: <q%d@example.test>\n", n), text: "I am away."}
+		}, 33},
+		{"a storm that goes on for ten days, no first hop", 960, 15 * time.Minute, func(n int) letterhead {
+			return letterhead{subject: "Our offer", date: date, first: noID(n), text: "Look at this!"}
 		}, 3},
 		{"all anew in the midst of a storm", 400, 5 * time.Second, func(n int) letterhead {
 			if n < 70 {

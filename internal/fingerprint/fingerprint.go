@@ -76,8 +76,12 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 		if date != "" {
 			add(storm.Text, m.From, date, m.Subject, list, sum)
 		}
+		subject := m.Subject
+		if v.Class == classify.AutoReply { // two that answer each other put more and more in front
+			subject = strings.TrimSpace(subject[strings.LastIndex(subject, ": ")+1:])
+		}
 		// Programs that write for others say for whom, and no more: a caller, a visitor of a form.
-		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), m.Subject, list, sum)
+		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), subject, list, sum)
 	}
 	switch v.Class {
 	case classify.DSN:
@@ -121,7 +125,6 @@ func (h *Hasher) content(m *message.Message) content {
 	}
 	all, rest := sha256.New(), sha256.New()
 	texts := m.WriteContents(all, rest)
-	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
 	var read []string
 	for _, p := range m.Parts() {
 		if p.IsText() {
@@ -129,7 +132,12 @@ func (h *Hasher) content(m *message.Message) content {
 			read = append(read, text, links)
 			texts--
 		}
+		if p.Filename != "" { // there are empty files, and their names say all
+			io.WriteString(all, p.Filename)
+			io.WriteString(rest, p.Filename)
+		}
 	}
+	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
 	d := h.seed.digest(read)
 	// Where MIME is broken the two may not have the same idea of it.
 	if texts != 0 || d.words == 0 || d.cut {
@@ -234,8 +242,8 @@ func Transfer(m *message.Message) uint64 {
 	return binary.BigEndian.Uint64(sum.Sum(nil))
 }
 
-// astray is how far from its arrival a Date is that no clock tells. Servers try for five days.
-const astray = 7 * 24 * time.Hour
+// astray is how far from its arrival a Date is that no clock tells: longer than storms last.
+const astray = 30 * 24 * time.Hour
 
 // date is the Date of m as an instant, since gateways write it anew in other zones; "" without one.
 // There are devices whose clock was never set, and programs that write the day alone: all that they
