@@ -18,6 +18,11 @@ const widespread = 20
 // outbreakLife is how long storms of a text are remembered after the last one.
 const outbreakLife = 48 * time.Hour
 
+// partaking is how many copies of a text that one server sent were held within an hour, when it
+// takes part in a storm. A few are no storm: an alert to five addresses that are all forwarded to
+// one mailbox comes five times whenever it comes, and four of them may be held.
+const partaking = 60
+
 // kin is what a message shares with others, and what is known of those of nearly its text.
 type kin struct {
 	prints  []fingerprint.Print
@@ -46,11 +51,11 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 	}
 	var known bool
 	if k.cluster, known = k.near.Cluster(); known {
-		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}), e.outbreakOf(k.cluster, m.Client)})
+		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}, m.At), e.outbreakOf(k.cluster, m.Client, m.At)})
 		if err != nil {
 			return k, err
 		}
-		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen > 0
+		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen >= partaking
 	}
 	if counts := k.near.Counts(k.cluster); len(counts) > 0 && !e.DryRun {
 		tallies, err := e.Store.Observe(ctx, storm.Sighting{At: m.At, Counts: counts})
@@ -75,9 +80,9 @@ func (k *kin) at(tallies []storm.Tally, places []int) (of []storm.Tally, evidenc
 	return of, evidence
 }
 
-// outbreakOf is the key of the storms of a text, or of those in which a server takes part.
-func (e *Engine) outbreakOf(cluster [8]byte, client netip.Addr) storm.Key {
-	return storm.Key{Owner: e.Hasher.Client(client), Kind: storm.Outbreak, Hash: cluster}
+// outbreakOf is the key of the storms of a text, or of what a server sent in them in the hour of at.
+func (e *Engine) outbreakOf(cluster [8]byte, client netip.Addr, at time.Time) storm.Key {
+	return storm.Key{Owner: e.Hasher.Client(client, at), Kind: storm.Outbreak, Hash: cluster}
 }
 
 // outbreak remembers the storms that s began, and who takes part in one. For most messages
@@ -102,12 +107,12 @@ func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies 
 		return err
 	}
 	for range begun {
-		if err := count(e.outbreakOf(k.cluster, netip.Addr{})); err != nil {
+		if err := count(e.outbreakOf(k.cluster, netip.Addr{}, s.At)); err != nil {
 			return err
 		}
 	}
 	if held && !k.stormy && s.Client.IsValid() {
-		return count(e.outbreakOf(k.cluster, s.Client))
+		return count(e.outbreakOf(k.cluster, s.Client, s.At))
 	}
 	return nil
 }

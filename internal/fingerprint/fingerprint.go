@@ -9,11 +9,13 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"io"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/net/idna"
 
@@ -56,14 +58,15 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	add := func(k storm.Kind, fields ...string) {
 		prints = append(prints, Print{Kind: k, Hash: h.hash(k, fields)})
 	}
-	date, list := date(m), m.Header.Get("List-Id")
+	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
+	date := date(m, trace)
 	c := h.content(m)
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
 	if m.MessageID != "" && date != "" {
 		what := c.said
-		if trace := Trace(m); trace != "" {
-			what = []string{trace}
+		if trace != "" {
+			what = append([]string{trace}, to...) // a mail service makes many of what it is handed once
 		}
 		add(storm.ID, append([]string{m.MessageID, m.From, date, list}, what...)...)
 	}
@@ -73,7 +76,12 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 		if date != "" {
 			add(storm.Text, m.From, date, m.Subject, list, sum)
 		}
-		add(storm.Repeat, m.From, m.Subject, list, sum)
+		subject := m.Subject
+		if v.Class == classify.AutoReply { // two that answer each other put more and more in front
+			subject = strings.TrimSpace(subject[strings.LastIndex(subject, ": ")+1:])
+		}
+		// Programs that write for others say for whom, and no more: a caller, a visitor of a form.
+		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), subject, list, sum)
 	}
 	switch v.Class {
 	case classify.DSN:
@@ -92,7 +100,13 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	var near *Near
 	switch v.Class {
 	case classify.Personal, classify.Bulk:
-		near = h.near(m, c)
+		near = h.near(m, c, trace, date, to)
+		if near == nil && trace != "" && date != "" && !m.Truncated {
+			// There is too little text to compare. But it was handed in once, and all else agrees.
+			const evidence = "first hop, sender, subject and Date"
+			fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
+			prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
+		}
 	}
 	return prints, near
 }
@@ -111,7 +125,6 @@ func (h *Hasher) content(m *message.Message) content {
 	}
 	all, rest := sha256.New(), sha256.New()
 	texts := m.WriteContents(all, rest)
-	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
 	var read []string
 	for _, p := range m.Parts() {
 		if p.IsText() {
@@ -119,7 +132,12 @@ func (h *Hasher) content(m *message.Message) content {
 			read = append(read, text, links)
 			texts--
 		}
+		if p.Filename != "" { // there are empty files, and their names say all
+			io.WriteString(all, p.Filename)
+			io.WriteString(rest, p.Filename)
+		}
 	}
+	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
 	d := h.seed.digest(read)
 	// Where MIME is broken the two may not have the same idea of it.
 	if texts != 0 || d.words == 0 || d.cut {
@@ -209,24 +227,39 @@ func cutAddr(addr string) (local, domain string, ok bool) {
 }
 
 // Transfer is the peer's own stamp on m: the same when it tries again, another when it
-// sends another copy. It is the newest Received field, which every relay adds (RFC 5321
-// §4.4); of a client that is no relay it is the whole message.
+// sends another copy. It is the Received fields, of which every relay adds one (RFC 5321
+// §4.4): all of them, since there are servers that write none but the second into theirs.
+// Of a client that is no relay it is the whole message.
 func Transfer(m *message.Message) uint64 {
 	sum := sha256.New()
-	if len(m.Received) > 0 {
-		sum.Write([]byte(m.Received[0]))
-	} else {
+	for _, field := range m.Received {
+		io.WriteString(sum, field)
+		sum.Write([]byte{0})
+	}
+	if len(m.Received) == 0 {
 		sum.Write(m.Raw)
 	}
 	return binary.BigEndian.Uint64(sum.Sum(nil))
 }
 
+// astray is how far from its arrival a Date is that no clock tells: longer than storms last.
+const astray = 30 * 24 * time.Hour
+
 // date is the Date of m as an instant, since gateways write it anew in other zones; "" without one.
-func date(m *message.Message) string {
+// There are devices whose clock was never set, and programs that write the day alone: all that they
+// send has one Date. Such a Date tells copies only together with the trace of m.
+func date(m *message.Message, trace string) string {
 	if m.Date.IsZero() {
 		return ""
 	}
-	return strconv.FormatInt(m.Date.Unix(), 10)
+	instant := strconv.FormatInt(m.Date.Unix(), 10)
+	if m.At.Sub(m.Date).Abs() < astray && !strings.Contains(m.Header.Get("Date"), "00:00:00") {
+		return instant
+	}
+	if trace == "" {
+		return ""
+	}
+	return instant + " " + trace
 }
 
 // reported is what repeats of one DSN share: the original and the set of what happened to
@@ -257,13 +290,14 @@ func reported(r *report.Report) []string {
 	return append(fields, slices.Compact(outcomes)...)
 }
 
-// answered is what m answers: the newest message that it refers to. Where it refers to none
+// answered is what m answers, the newest message that it refers to, and what it says of it:
+// ticket systems and robots say one thing after the other. Where it refers to none
 // it is what m says, subject and content: acknowledgements of distinct tickets may differ in
 // no more than a number in the text. It is nil where m says nothing.
 func answered(m *message.Message, content string) []string {
 	for _, name := range []string{"In-Reply-To", "References"} {
 		if ids := strings.Fields(m.Header.Get(name)); len(ids) > 0 {
-			return []string{ids[len(ids)-1]}
+			return []string{ids[len(ids)-1], gist(m)}
 		}
 	}
 	if m.Subject == "" || content == "" {
@@ -272,13 +306,35 @@ func answered(m *message.Message, content string) []string {
 	return []string{"", m.Subject, content}
 }
 
-// Client is the owner of keys of a server; the zero value for the zero Addr.
-func (h *Hasher) Client(a netip.Addr) (owner [8]byte) {
+const maxGist = 8 << 10 // bytes of a text
+
+// gist is the subject and text of an answer without what is new in answers that say the same:
+// numbers, tags, and what they quote.
+func gist(m *message.Message) string {
+	var said []string
+	for line := range strings.Lines(m.Subject + "\n" + m.Text(maxGist)) {
+		if strings.HasPrefix(line, ">") {
+			continue
+		}
+		for word := range strings.FieldsSeq(strings.ToLower(line)) {
+			marks, colon := strings.CutSuffix(word, ":")
+			if !strings.ContainsAny(word, "0123456789@") && word[0] != '[' && !(colon && slices.Contains(answers, marks)) {
+				said = append(said, word)
+			}
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// Client is the owner of keys of a server in one hour; the zero value for the zero Addr.
+func (h *Hasher) Client(a netip.Addr, at time.Time) (owner [8]byte) {
 	if a.IsValid() {
-		owner = h.hash(storm.Outbreak, []string{a.String()})
+		owner = h.hash(storm.Outbreak, []string{a.String(), hour(at)})
 	}
 	return owner
 }
+
+func hour(at time.Time) string { return strconv.FormatInt(at.Unix()/3600, 10) }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }
 

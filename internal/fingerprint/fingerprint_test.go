@@ -113,19 +113,23 @@ func TestShared(t *testing.T) {
 		change func(string) string
 		want   string // kinds in order
 	}{
-		{"relayed again", mail, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text repeat"},
-		{"zone rewritten", mail, edit("07:59:00 +0000", "08:59:00 +0100"), "id text repeat"},
-		{"display name rewritten", mail, edit("Ann <ann@example.net>", "\"Ann B.\" <ann@EXAMPLE.net>"), "id text repeat"},
-		{"other Message-ID", mail, edit("<1@example.net>", "<2@example.net>"), "text repeat"},
-		{"no Message-ID", mail, edit("Message-ID: <1@example.net>\n", ""), "text repeat"},
-		{"disclaimer", mail, edit("offer.\n", "offer.\n-- \nScanned.\n"), "id"},
-		{"subject tagged", mail, edit("Subject: ", "Subject: [EXTERN] "), "id"},
+		{"relayed again", mail, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text near repeat"},
+		{"zone rewritten", mail, edit("07:59:00 +0000", "08:59:00 +0100"), "id text near repeat"},
+		{"display name rewritten", mail, edit("Ann <ann@example.net>", "\"Ann B.\" <ann@EXAMPLE.net>"), "id text near"},
+		{"written for another visitor", mail, func(s string) string { return "Reply-To: eve@example.org\n" + s }, "id text near"},
+		{"written to another", mail, edit("To: u1", "To: u2"), "text"},
+		{"of a clock that was never set, relayed anew", strings.Replace(mail, "Date: Mon, 2 Mar 2026", "Date: 1 Jan 1970", 1), edit("4XkT2c9WzQ", "4XkT2c9WzR"), "repeat"},
+		{"other Message-ID", mail, edit("<1@example.net>", "<2@example.net>"), "text near repeat"},
+		{"no Message-ID", mail, edit("Message-ID: <1@example.net>\n", ""), "text near repeat"},
+		{"disclaimer", mail, edit("offer.\n", "offer.\n-- \nScanned.\n"), "id near"},
+		{"subject tagged", mail, edit("Subject: ", "Subject: [EXTERN] "), "id near"},
 		{"other date", mail, edit("07:59", "07:58"), "repeat"},
 		{"no date", mail, edit("Date: Mon, 2 Mar 2026 07:59:00 +0000\n", ""), "repeat"},
 		{"other sender", mail, edit("ann@", "bob@"), ""},
 		{"by another list", mail, func(s string) string { return "List-Id: <two.example.net>\n" + s }, ""},
-		{"other digit", mail, edit("the offer.", "the offer 2."), "id"},
-		{"a line more", mail, func(s string) string { return s + "yes\n" }, "id"},
+		{"other digit", mail, edit("the offer.", "the offer 2."), "id near"},
+		{"a line more", mail, func(s string) string { return s + "yes\n" }, "id near"},
+		{"another attachment", mail, edit("Message-ID", "Content-Type: application/pdf\nMessage-ID"), "id"},
 		{"no stamp, other digit", unstamped, edit("the offer.", "the offer 2."), ""},
 		{"no stamp, laid out anew", unstamped, edit("here is the", "\n> here is\n> the"), "id"},
 		{"no stamp, another server", unstamped, func(s string) string { return "Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + s }, "id text repeat"},
@@ -137,6 +141,10 @@ func TestShared(t *testing.T) {
 		{"a delay first", bounce, func(s string) string { return edit("failed", "delayed")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"a bounce of another mail", bounce, func(s string) string { return edit("<orig@", "<orig2@")(edit("<b1@", "<b2@")(s)) }, "class"},
 		{"the same reply again", reply, func(s string) string { return edit("08:10", "08:11")(edit("<r1@", "<r2@")(s)) }, "reply repeat class"},
+		{"another number, more quoted", reply, func(s string) string {
+			return edit("08:10", "08:11")(edit("reply: Hello", "reply: [EXTERN] Re: Hello")(s)) + "12\n> Hello\n"
+		}, "reply class"},
+		{"another answer to the same mail", reply, func(s string) string { return edit("08:10", "08:11")(edit("away", "back")(s)) }, "class"},
 		{"another ticket", ticket, edit("4711", "4712"), "class"},
 		{"the same ticket again", ticket, edit("08:10", "08:11"), "reply repeat class"},
 		{"a reply to another mail", reply, func(s string) string { return edit("<orig@", "<orig2@")(edit("<r1@", "<r2@")(s)) }, "text repeat class"},
@@ -231,6 +239,10 @@ func TestTransfer(t *testing.T) {
 	}
 	if b := Transfer(parse("Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + mail)); a == b {
 		t.Error("another hop is the same transfer")
+	}
+	coarse := "Received: from sbs by c; Mon, 2 Mar 2026 09:00:00 +0000\n"
+	if Transfer(parse(coarse+"Received: from a by sbs id 1; x\n"+mail)) == Transfer(parse(coarse+"Received: from a by sbs id 2; x\n"+mail)) {
+		t.Error("two of one second are the same transfer where the last server gives no IDs")
 	}
 	direct := strings.SplitAfterN(mail, "\n", 2)[1]
 	if Transfer(parse(direct)) == Transfer(parse(direct+"more")) {

@@ -23,11 +23,13 @@ import (
 //   - the texts and subjects say the same, to the number, however they are laid out and encoded,
 //     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts and subjects say the same, and sender or all addressees are the same, and a
-//     storm of the text is under way from the same server. Without one this would hold for an
-//     alert that comes again.
+//   - the texts and subjects say the same, and the sender is the same, or with signs of a storm
+//     all addressees, and a storm of the text is under way from the same server. Without one this
+//     would hold for an alert that comes again; so that none is silent, it holds within an hour.
 //
-// In all of these the attachments are the same too, byte for byte, and the mailing list.
+// In all of these the attachments are the same too, byte for byte, and the mailing list; and where
+// the first stamp is a witness the addressees, since mail services make many mails of what they are
+// handed once, one for each. For texts too short to compare see Prints.
 
 const (
 	smallest   = 64 // shingles of a text that are considered, at most
@@ -52,6 +54,8 @@ type Near struct {
 	said   []string // text and attachments, whole
 	rest   string   // attachments
 	trace  string
+	date   string
+	to     []string
 	own    [8]byte // the cluster that m founds if it is near to nothing
 	mark   uint64  // one bit, by subject
 
@@ -65,11 +69,11 @@ type Near struct {
 }
 
 // near returns what tells near-duplicates of m; nil if its text is too short to tell.
-func (h *Hasher) near(m *message.Message, c content) *Near {
+func (h *Hasher) near(m *message.Message, c content, trace, date string, to []string) *Near {
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: Trace(m), least: c.least, left: c.least[:min(len(c.least), candidates)]}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
 	if n.trace != "" {
@@ -259,31 +263,30 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
 	if n.trace != "" {
-		add("text and first hop", append(n.handed(), n.rest, n.trace)...)
+		add("text and first hop", slices.Concat(n.to, n.handed(), []string{n.rest, n.trace})...)
 	}
-	subject, date := skeleton(n.m.Subject), date(n.m)
+	subject := skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {
 		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
 	}
-	if date != "" {
-		same("sender and Date", n.m.From, date)
+	if n.date != "" {
+		same("sender and Date", n.m.From, n.date)
 	}
 	if signs == 0 && !stormy {
 		return prints
 	}
-	to := addressees(n.m)
-	if signs != 0 && date != "" {
-		if len(to) > 1 {
-			same("addressees and Date", append(to, date)...)
+	if signs != 0 && n.date != "" {
+		if len(n.to) > 1 {
+			same("addressees and Date", slices.Concat(n.to, []string{n.date})...)
 		}
 		if o := original(n.m); o != "" {
-			same("original and Date", o, date)
+			same("original and Date", o, n.date)
 		}
 	}
 	if stormy {
-		same("sender and server in a storm", n.m.From)
-		if len(to) > 1 {
-			same("addressees and server in a storm", to...)
+		same("sender and server in a storm", n.m.From, hour(n.m.At))
+		if signs != 0 && len(n.to) > 1 {
+			same("addressees and server in a storm", slices.Concat(n.to, []string{hour(n.m.At)})...)
 		}
 	}
 	return prints
@@ -291,11 +294,14 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 
 // Trace is the oldest Received field of m that no other mail has, because it carries a queue
 // ID: the stamp of the first server that handled the mail. It is "" where there is none. IDs
-// such as 15.20.7958.16 are versions.
+// such as 15.20.7958.16 are versions, and those in comments are of anything.
 func Trace(m *message.Message) string {
 	for _, field := range slices.Backward(m.Received) {
-		words := strings.Fields(field)
-		i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(w, "id") })
+		words, depth := strings.Fields(field), 0
+		i := slices.IndexFunc(words, func(w string) bool {
+			depth += strings.Count(w, "(") - strings.Count(w, ")")
+			return depth <= 0 && strings.EqualFold(w, "id")
+		})
 		if i < 0 || i+1 == len(words) || !strings.Contains(field, ";") {
 			continue
 		}

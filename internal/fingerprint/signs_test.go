@@ -47,6 +47,8 @@ func TestTrace(t *testing.T) {
 		"from a by b (Domino) with ESMTP id 2026030208000012-345; Mon":                  true,
 		"from a by b with mapi id 15.20.7958.016; Mon":                                  false, // a version
 		"from a by b with SMTP id 15.0.1.2 id 77777777; Mon":                            false,
+		"from pc (customer id 12345678) by b with HTTP; Mon":                            false,
+		"from pc (HELO pc) (1.2.3.4) by b (b (b)) id 4XkT2c9WzQ; Mon":                   true,
 		"from a by b with Microsoft SMTPSVC(6.0.3790.1830); Mon":                        false,
 		"(qmail 1234 invoked by uid 89); Mon":                                           false,
 		"from a by b id 1; Mon":                                                         false,

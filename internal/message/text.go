@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -33,7 +34,7 @@ func (m *Message) Text(limit int) string {
 }
 
 // Read returns the text of a text part as UTF-8. Of HTML it is what a reader sees, with the
-// lines that it has, and apart from it where its links lead, a line each.
+// lines that it has, and apart from it where its links lead and where its pictures are, a line each.
 func (p Part) Read() (text, links string) { return p.read(len(p.Content)) }
 
 func (p Part) read(limit int) (text, links string) {
@@ -44,7 +45,8 @@ func (p Part) read(limit int) (text, links string) {
 	return text, ""
 }
 
-// textOf returns the text between the tags of HTML, and the targets of links.
+// textOf returns the text between the tags of HTML, and the targets of links and the places of
+// pictures that are elsewhere.
 func textOf(s string) (text, links string) {
 	var b, to strings.Builder
 	unseen := false
@@ -63,6 +65,13 @@ func textOf(s string) (text, links string) {
 				for attrs {
 					var key, value []byte
 					if key, value, attrs = z.TagAttr(); string(key) == "href" {
+						to.Write(append(value, '\n'))
+					}
+				}
+			case "img":
+				for attrs {
+					var key, value []byte
+					if key, value, attrs = z.TagAttr(); string(key) == "src" && bytes.HasPrefix(value, []byte("http")) {
 						to.Write(append(value, '\n'))
 					}
 				}

@@ -18,7 +18,7 @@ const (
 	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
 	Text                   // From, Date, Subject, decoded content
 	DSN                    // original, failed recipients
-	Reply                  // responder, original
+	Reply                  // responder, original, what it says of it
 	Repeat                 // text without Date
 	Class                  // mailbox and class
 	Near                   // nearly the same text, and a second witness
