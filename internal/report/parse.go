@@ -23,6 +23,9 @@ var forms = []form{
 
 // Parse reads a report; nil if m is none. A person who quotes or forwards a report sends none.
 func Parse(m *message.Message) *Report {
+	if inner := wrapped(m); inner != nil {
+		m = inner
+	}
 	f, evidence, ok := recognise(m)
 	if !ok {
 		return words(m)
@@ -57,6 +60,25 @@ func Parse(m *message.Message) *Report {
 		r.complete(m)
 	}
 	return r
+}
+
+// wrapped is the report in a message that a filter has put around it, with a note or a
+// disclaimer beside it; nil if there is none. It is the same message, by its Message-ID: who
+// forwards a report sends another.
+func wrapped(m *message.Message) *message.Message {
+	if m.ContentType.Type != "multipart/mixed" || m.MessageID == "" || message.CountType(m.Raw[:min(len(m.Raw), message.MaxParse)], "multipart/report") == 0 {
+		return nil
+	}
+	for _, p := range m.Parts() {
+		if p.Type != "message/rfc822" {
+			continue
+		}
+		inner := message.Parse(m.Envelope, m.At, p.Content)
+		if inner.MessageID == m.MessageID && inner.ContentType.Type == "multipart/report" {
+			return inner
+		}
+	}
+	return nil
 }
 
 // words reads a report without structure.
