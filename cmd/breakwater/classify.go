@@ -29,17 +29,17 @@ type classified struct {
 	Class        classify.Class        `json:"class"`
 	Action       report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
 	Origin       origin.Origin         `json:"origin,omitempty"` // of a report, where the daemon can be asked
-	ReportingMTA string                `json:"reporting_mta,omitempty"`
 	Recipients   []classifiedRecipient `json:"recipients"`
 	Original     *classifiedOriginal   `json:"original,omitempty"`
 	Reasons      []string              `json:"reasons"`
+	ReportingMTA string                `json:"reporting_mta,omitempty"`
 }
 
 type classifiedRecipient struct {
 	Final      string        `json:"final"`
-	Original   string        `json:"original,omitempty"` // what the sender wrote, where it is stated and another
 	Action     report.Action `json:"action"`
 	Status     string        `json:"status"`
+	Original   string        `json:"original,omitempty"` // Original-Recipient, where it is another
 	Diagnostic string        `json:"diagnostic,omitempty"`
 }
 
@@ -176,7 +176,7 @@ func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
 		if strings.EqualFold(rcpt.Original, rcpt.Final) {
 			rcpt.Original = ""
 		}
-		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Original, rcpt.Action, rcpt.Status, rcpt.Diagnostic})
+		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Action, rcpt.Status, rcpt.Original, rcpt.Diagnostic})
 	}
 	o := v.Report.Original
 	r.Original = &classifiedOriginal{o.MessageID, o.From, o.Subject}

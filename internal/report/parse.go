@@ -89,18 +89,22 @@ func words(m *message.Message) *Report {
 	return unstructured(m)
 }
 
-// complete reads who failed out of the text, where the status part does not say.
+// complete reads who failed, and what became of the message, out of the text where the status
+// part does not say.
 func (r *Report) complete(m *message.Message) {
-	if slices.ContainsFunc(r.Recipients, func(rcpt Recipient) bool { return rcpt.Final != "" }) {
+	stated, action := slices.ContainsFunc(r.Recipients, func(rcpt Recipient) bool { return rcpt.Final != "" }), r.Action()
+	if stated && action != "" {
 		return
 	}
 	b := look(m)
-	action := r.Action()
-	if action == "" && b.delay != "" {
-		action = Delayed
+	if action == "" && (b.delay != "" || b.about != "" || b.said != "" || b.arrived != "") {
+		action = b.action()
 	}
-	if action == "" && (b.about != "" || b.said != "") {
-		action = Failed
+	if stated {
+		for i := range r.Recipients {
+			r.Recipients[i].Action = action
+		}
+		return
 	}
 	found := recipients(b.failed, b.told, action)
 	if len(found) == 0 && r.Action() == "" && action != "" {
