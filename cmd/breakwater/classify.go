@@ -25,19 +25,22 @@ import (
 
 // classified is what `breakwater classify --json` prints of a message.
 type classified struct {
-	Path       string                `json:"path"`
-	Class      classify.Class        `json:"class"`
-	Action     report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
-	Origin     origin.Origin         `json:"origin,omitempty"` // of a report, where the daemon can be asked
-	Recipients []classifiedRecipient `json:"recipients"`
-	Original   *classifiedOriginal   `json:"original,omitempty"`
-	Reasons    []string              `json:"reasons"`
+	Path         string                `json:"path"`
+	Class        classify.Class        `json:"class"`
+	Action       report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
+	Origin       origin.Origin         `json:"origin,omitempty"` // of a report, where the daemon can be asked
+	Recipients   []classifiedRecipient `json:"recipients"`
+	Original     *classifiedOriginal   `json:"original,omitempty"`
+	Reasons      []string              `json:"reasons"`
+	ReportingMTA string                `json:"reporting_mta,omitempty"`
 }
 
 type classifiedRecipient struct {
-	Final  string        `json:"final"`
-	Action report.Action `json:"action"`
-	Status string        `json:"status"`
+	Final      string        `json:"final"`
+	Action     report.Action `json:"action"`
+	Status     string        `json:"status"`
+	Original   string        `json:"original,omitempty"` // Original-Recipient, where it is another
+	Diagnostic string        `json:"diagnostic,omitempty"`
 }
 
 type classifiedOriginal struct {
@@ -168,8 +171,12 @@ func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
 	if v.Class == classify.DSN {
 		r.Action = v.Report.Action()
 	}
+	r.ReportingMTA = v.Report.ReportingMTA
 	for _, rcpt := range v.Report.Recipients {
-		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Action, rcpt.Status})
+		if strings.EqualFold(rcpt.Original, rcpt.Final) {
+			rcpt.Original = ""
+		}
+		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Action, rcpt.Status, rcpt.Original, rcpt.Diagnostic})
 	}
 	o := v.Report.Original
 	r.Original = &classifiedOriginal{o.MessageID, o.From, o.Subject}

@@ -66,19 +66,13 @@ func away(f facts) string {
 
 // silent holds for an answer that nobody may answer, and that says why nobody writes.
 func (f facts) silent() string {
-	if !f.nullPath() || f.get("In-Reply-To") == "" {
+	if !f.m.NullPath() || f.get("In-Reply-To") == "" {
 		return ""
 	}
 	if n := note.First(f.text(maxHead)); n != "" {
 		return "null reverse-path, In-Reply-To, text: " + n
 	}
 	return ""
-}
-
-// nullPath reports whether m came with the null reverse-path, as programs send what must not
-// be answered (RFC 3834 §3.3).
-func (f facts) nullPath() bool {
-	return f.m.ReversePath == "" && (!f.m.Rebuilt || strings.TrimSpace(f.m.Header.Get("Return-Path")) == "<>")
 }
 
 // says holds for a text that begins by saying that it is an automatic reply.
@@ -163,7 +157,7 @@ func (f facts) program() string {
 	if v := f.get("Auto-Submitted"); v != "" {
 		return "Auto-Submitted: " + v
 	}
-	if f.nullPath() {
+	if f.m.NullPath() {
 		return "null reverse-path"
 	}
 	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {

@@ -211,8 +211,8 @@ var receipts = []string{
 	"your incident has been", "incident has been created", "incident has been opened", "request has been created", "request has been opened",
 }
 
-// japanese are words with which Japanese forms confirm an inquiry.
-var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お申し?込み?|ご応募|ご予約|資料請求|お見積).{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付|受け付け|受けいたし|承り|完了|送信され)|自動(返信|送信|配信|的に(送信|お送り|返信))|メッセージ本文:|フォームから送信`)
+// japanese are words with which Japanese forms confirm an inquiry; where to inquire says other mail, too.
+var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?込み?|ご応募|ご予約|資料請求|お見積)(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され|[^先窓].{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され))|自動(返信|的に返信)|メッセージ本文:|フォームから送信`)
 
 // mailers are programs that send what forms on web pages are filled with.
 var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}

@@ -5,6 +5,7 @@ package message
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -68,6 +69,16 @@ type Message struct {
 
 	parts  []Part
 	parsed bool // parts is filled
+}
+
+// NullPath reports whether m came with the null reverse-path, as programs send what must not
+// be answered (RFC 3834 §3.3, RFC 5321 §4.5.5). Some mail servers keep it in Return-Path as
+// their own mailer-daemon. Of a message that is rebuilt, the field has to say so.
+func (m *Message) NullPath() bool {
+	if local, _, _ := strings.Cut(m.ReversePath, "@"); strings.EqualFold(local, "mailer-daemon") {
+		return true
+	}
+	return m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>")
 }
 
 // Sender is who sent m: the reverse-path, or the address in From where that is null.

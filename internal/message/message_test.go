@@ -107,3 +107,21 @@ func TestHeader(t *testing.T) {
 		t.Errorf("%v allocations", n) // one for the fold
 	}
 }
+
+func TestNullPath(t *testing.T) {
+	tests := []struct {
+		path    string
+		rebuilt bool
+		fields  string
+		want    bool
+	}{
+		{"", false, "", true}, {"ann@example.org", false, "", false}, {"MAILER-DAEMON", false, "", true}, {"mailer-daemon@mx.example.org", true, "", true},
+		{"", true, "", false}, {"", true, "Return-Path: <>\n", true}, {"ann+mailer-daemon@example.org", false, "", false},
+	}
+	for _, tt := range tests {
+		m := Parse(Envelope{ReversePath: tt.path, Rebuilt: tt.rebuilt}, time.Time{}, []byte(tt.fields+"\n"))
+		if got := m.NullPath(); got != tt.want {
+			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}

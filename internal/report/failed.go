@@ -18,7 +18,7 @@ const (
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&*+/=?^_{|}~-][\pL\pN.!#$%&'*+/=?^_{|}~-]*@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
-	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?$`)
+	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?(?:$|  |\t)`)
 )
 
 // rank is how surely an address in a text is the one that failed.
@@ -66,8 +66,12 @@ func (f *failed) line(line string) {
 		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
 		return
 	case parents.Begins(low) != "":
-		if a := anAddress.FindString(line); a != "" && len(f.rcpts) > 0 {
+		switch a := anAddress.FindString(line); {
+		case a == "":
+		case len(f.rcpts) > 0:
 			f.rcpts[len(f.rcpts)-1].Original = address(a)
+		default: // whose address is not disclosed
+			f.add(address(a), confirmed)
 		}
 		return
 	case strings.IndexByte(line, '@') < 0 || elsewhere.Begins(low) != "":
@@ -94,7 +98,7 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return unlikely
 	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case coded || slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
+	case coded || slices.Contains(labels, before) || strings.HasSuffix(before, "rcpt to") || before == "" && after != "" && fails.First(after) != "":
 		return confirmed
 	case help.First(low) != "":
 		return unlikely
@@ -237,7 +241,7 @@ func replyAt(s string) bool {
 }
 
 // locals finds those that a system names without their domain, which is its own: one word in
-// a line, behind a line that ends in a colon.
+// a line, or in its first column, behind a line that ends in a colon.
 func locals(told, domain string) []string {
 	var found []string
 	open := false
@@ -248,7 +252,7 @@ func locals(told, domain string) []string {
 		case strings.HasSuffix(line, ":"):
 			open = fails.First(lower(line)) != ""
 		case open:
-			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses {
+			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses && !slices.Contains(labels, strings.ToLower(w[1])) {
 				found = append(found, strings.ToLower(w[1])+"@"+domain)
 				continue
 			}
@@ -268,7 +272,7 @@ func failuresOf(m *message.Message, told string, h message.Header) *failed {
 		}
 	}
 	f.find(told)
-	if _, domain, ok := strings.Cut(m.From, "@"); ok && len(f.rcpts) == 0 {
+	if _, domain, ok := strings.Cut(m.From, "@"); ok && !f.sure() {
 		for _, a := range locals(told, domain) {
 			f.add(a, alone)
 		}

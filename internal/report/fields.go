@@ -121,6 +121,9 @@ func address(v string) string {
 		a = xtext(a)
 	}
 	a = strings.Trim(a, "<> \t\"")
+	if len(a) > 5 && strings.EqualFold(a[:5], "smtp=") { // within an address of X.400: "DDA:SMTP=bob@example.net;"
+		a = a[5:]
+	}
 	at := strings.LastIndexByte(a, '@')
 	return a[:at+1] + strings.ToLower(a[at+1:])
 }

@@ -23,6 +23,9 @@ var forms = []form{
 
 // Parse reads a report; nil if m is none. A person who quotes or forwards a report sends none.
 func Parse(m *message.Message) *Report {
+	if inner := wrapped(m); inner != nil {
+		m = inner
+	}
 	f, evidence, ok := recognise(m)
 	if !ok {
 		return words(m)
@@ -59,6 +62,25 @@ func Parse(m *message.Message) *Report {
 	return r
 }
 
+// wrapped is the report in a message that a filter has put around it, with a note or a
+// disclaimer beside it; nil if there is none. It is the same message, by its Message-ID: who
+// forwards a report sends another.
+func wrapped(m *message.Message) *message.Message {
+	if m.ContentType.Type != "multipart/mixed" || m.MessageID == "" || message.CountType(m.Raw[:min(len(m.Raw), message.MaxParse)], "multipart/report") == 0 {
+		return nil
+	}
+	for _, p := range m.Parts() {
+		if p.Type != "message/rfc822" {
+			continue
+		}
+		inner := message.Parse(m.Envelope, m.At, p.Content)
+		if inner.MessageID == m.MessageID && inner.ContentType.Type == "multipart/report" {
+			return inner
+		}
+	}
+	return nil
+}
+
 // words reads a report without structure.
 func words(m *message.Message) *Report {
 	if r := receipt(m); r != nil {
@@ -67,18 +89,22 @@ func words(m *message.Message) *Report {
 	return unstructured(m)
 }
 
-// complete reads who failed out of the text, where the status part does not say.
+// complete reads who failed, and what became of the message, out of the text where the status
+// part does not say.
 func (r *Report) complete(m *message.Message) {
-	if slices.ContainsFunc(r.Recipients, func(rcpt Recipient) bool { return rcpt.Final != "" }) {
+	stated, action := slices.ContainsFunc(r.Recipients, func(rcpt Recipient) bool { return rcpt.Final != "" }), r.Action()
+	if stated && action != "" {
 		return
 	}
 	b := look(m)
-	action := r.Action()
-	if action == "" && b.delay != "" {
-		action = Delayed
+	if action == "" && (b.delay != "" || b.about != "" || b.said != "" || b.arrived != "") {
+		action = b.action()
 	}
-	if action == "" && (b.about != "" || b.said != "") {
-		action = Failed
+	if stated {
+		for i := range r.Recipients {
+			r.Recipients[i].Action = action
+		}
+		return
 	}
 	found := recipients(b.failed, b.told, action)
 	if len(found) == 0 && r.Action() == "" && action != "" {

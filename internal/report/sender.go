@@ -30,7 +30,9 @@ func sender(m *message.Message) (string, standing) {
 	switch {
 	case m.From == "":
 		return "From without an address", caller
-	case m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>"):
+	case mute(m.From) && m.Header.Get("List-Unsubscribe") == "":
+		return "From: " + m.From, caller
+	case m.NullPath():
 		return "null reverse-path", caller
 	}
 	return "", nobody
@@ -73,6 +75,15 @@ func standingOf(addr string) standing {
 	return nobody
 }
 
+// mute reports whether an address says that nobody reads what is sent to it.
+func mute(addr string) bool {
+	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
+	return slices.Contains(mutes, strings.ReplaceAll(dashes.Replace(local), " ", ""))
+}
+
+// mutes are the local parts of such addresses, without dashes.
+var mutes = []string{"noreply", "donotreply"}
+
 // programs are local parts of addresses from which only mail systems write.
 var programs = []string{
 	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
@@ -90,7 +101,7 @@ var masters = []string{
 // callings are what mail systems call themselves in From, whatever the address.
 var callings = []string{
 	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
-	"delivery system", "mail system", "email system", "mail server", "postmaster", "mail administrator", "system administrator", "returned mail",
+	"delivery system", "mail system", "email system", "mail server", "mail service", "postmaster", "mail administrator", "system administrator", "returned mail",
 	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
 	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
 	"scanmail", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",

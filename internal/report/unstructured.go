@@ -154,7 +154,7 @@ func look(m *message.Message) *bounce {
 	if b.why == "" && b.delay == "" && !b.failed.says("4") && !b.failed.says("5") {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
-	b.silent = m.ReversePath == ""
+	b.silent = m.ReversePath == "" || m.NullPath()
 	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	return b
@@ -207,8 +207,8 @@ func (b *bounce) ofSystem() []string {
 		return []string{b.who, "text: " + b.why}
 	case b.returns() && (certain || b.failed.sure()):
 		return []string{b.who}
-	case certain && b.said != "" && b.about != "" && b.silent:
-		return []string{b.who, "Subject: " + b.about, "text: " + b.said, "null reverse-path"}
+	case certain && b.said != "" && (b.about != "" || b.names()) && b.silent:
+		return []string{b.who, "text: " + b.said, "null reverse-path"}
 	case certain && b.failed.sure() && b.coded:
 		return []string{b.who, "somebody who failed"}
 	case certain && b.names() && b.replies:

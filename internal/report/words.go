@@ -9,7 +9,7 @@ package report
 var failures = []string{
 	// English
 	"undeliver", "could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "not delivered", "nondeliver", "non-deliver", "non deliver",
-	"delivery fail", "failed delivery", "delivery has failed", "delivery error", "delivery problem", "delivery status", "delivery report", "delivery notification",
+	"delivery fail", "delivery warning", "failed delivery", "delivery has failed", "delivery error", "delivery problem", "delivery status", "delivery report", "delivery notification",
 	"failure delivery", "failed to deliver", "unable to deliver", "failure notice", "mail failure", "mail failed", "message failure", "failed mail",
 	"mail error", "mail system error",
 	"smtp error", "error sending", "returned mail", "returned email", "returned message", "returned to sender", "return to sender", "returning message",
@@ -86,7 +86,7 @@ var delays = []string{
 var retries = []string{
 	"not yet been delivered", "not been delivered yet", "hasn't been delivered yet", "delivery attempts will continue", "will be retried", "will continue to try",
 	"will keep trying", "will continue trying", "will try to deliver", "warning message only", "you do not need to resend", "you don't need to resend",
-	"you do not need to re-send", "is delayed for more than", "delivery is delayed", "delivery has been delayed", "message has been delayed", "temporary failure report",
+	"you do not need to re-send", "is delayed for more than", "has been postponed", "delivery is delayed", "delivery has been delayed", "message has been delayed", "temporary failure report",
 	"is still in the queue", "still queued", "wird weiter versucht", "weitere zustellversuche", "zustellung verzögert", "nouvelle tentative", "nouvelles tentatives",
 	"seguirá intentando", "se seguirá intentando", "se intentará de nuevo", "verranno effettuati altri tentativi", "continuerà a tentare", "continuará tentando",
 	"novas tentativas", "blijft proberen", "wordt opnieuw geprobeerd", "próby będą", "ponowne próby", "попытки доставки будут", "будут продолжены", "будет продолжать",
@@ -195,7 +195,7 @@ var formulas = []string{
 	"delivery failed", "delivery of your message", "delivery of this message", "delivery attempt", "delivery error", "delivery failure",
 	"deliver your message to", "was not able to be delivered", "message delivery failed", "message delivery has", "message delivery to",
 	"tried to deliver your message", "trying to deliver", "attempting to deliver your", "error occurred while trying to deliver",
-	"an error occurred while sending", "message has been returned",
+	"an error occurred while sending", "message has been returned", "mail has been returned", "has been returned because",
 	"has failed permanently", "failed permanently", "permanent failure", "permanent error", "this is a permanent", "no further delivery attempts",
 	"no further attempts", "message has encountered delivery problems", "message is being returned", "undelivered mail", "undelivered message",
 	"undeliverable mail", "undeliverable message", "undeliverable address", "undeliverable to",
@@ -300,7 +300,7 @@ var reasons = []string{
 	"invalid domain", "bad address", "bad destination", "address is not valid", "doesn't exist", "does not exist", "don't exist", "doesn't have a",
 	"does not have a", "not exist", "user not found", "recipient not found", "mailbox not found", "account not found", "address not found",
 	"name is not recognized",
-	"mailbox unavailable", "mailbox is unavailable", "mailbox full", "mailbox is full", "mailbox was full", "mailbox has exceeded", "mailbox quota",
+	"mailbox unavailable", "mailbox is unavailable", "mailbox full", "mailbox is full", "mailbox was full", "full mailbox", "not accepting mail from", "mailbox has exceeded", "mailbox quota",
 	"over quota", "overquota", "out of quota", "quota exceeded", "exceeded quota", "exceeded its quota", "exceeded storage", "exceeds allowed size",
 	"disk quota", "storage limit", "has been disabled", "is disabled", "account disabled", "been suspended", "no longer active", "is inactive",
 	"inactive user", "account expired", "no longer available",
@@ -327,7 +327,7 @@ var notices = []string{
 // lures are what those say who want a password. They send no original back.
 var lures = []string{
 	"click here", "click below", "click the button", "click on the link", "by clicking", "click to", "release messages", "release your messages", "release these messages",
-	"pending messages", "held messages", "incoming messages", "messages pending", "pending incoming", "messages to inbox", "to your inbox", "quarantine folder", "re-validate",
+	"pending messages", "held messages", "new incoming messages", "incoming messages are", "incoming messages have", "your incoming messages", "messages pending", "pending incoming", "messages to inbox", "to your inbox", "quarantine folder", "re-validate",
 	"verify your account", "verify your email", "verify your mailbox", "confirm your account", "confirm your password", "keep same password", "keep current password",
 	"upgrade your", "update your account", "update your mailbox", "log in to", "login to", "sign in to", "increase your", "clear cache", "storage settings", "deactivat",
 }
@@ -408,8 +408,8 @@ var helpers = []string{
 
 // labels are what stands before the address of somebody who failed.
 var labels = []string{
-	"rcpt to", ">>> rcpt to", "your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients",
-	"recipient address", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients",
+	"recipient address", "intended recipient", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
 	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址",
 	"送信先", "受信者", "받는 사람",
 }
