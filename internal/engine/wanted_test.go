@@ -165,6 +165,15 @@ func TestWanted(t *testing.T) {
 		{"an answer in one word, from each of ten", 40, time.Second, func(n int) letterhead {
 			return letterhead{from: fmt.Sprintf("<p%d@example.net>", n%10), subject: "Re: Lunch", text: "yes"}
 		}, 1},
+		{"forms to be sent, in one second", 20, 0, func(n int) letterhead {
+			return letterhead{subject: "Approve", more: "Content-Type: text/html\n", text: fmt.Sprintf("<p>%s</p><form action=\"https://flow.example.net/%d\"><button>Approve</button></form>", portal, n)}
+		}, 1},
+		{"votes of one second, the voter in Reply-To", 20, 0, func(n int) letterhead {
+			return letterhead{subject: "Vote", more: fmt.Sprintf("Reply-To: p%d@example.org\n", n), text: "Yes."}
+		}, 1},
+		{"the same in many words", 20, 0, func(n int) letterhead {
+			return letterhead{subject: "Vote", more: fmt.Sprintf("Reply-To: p%d@example.org\n", n), text: portal}
+		}, 1},
 		{"trigger files, empty, whose names say it", 60, 0, func(n int) letterhead {
 			return letterhead{subject: "EDI", more: mixed, text: fmt.Sprintf("--b\nContent-Type: text/plain\n\n\n--b\nContent-Type: application/octet-stream; name=order%d.trg\n\n\n--b--\n", n)}
 		}, 1},

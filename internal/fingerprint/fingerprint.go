@@ -74,7 +74,7 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	if !m.Truncated {
 		// One mail that comes by several lists is wanted from each, hence the List-Id.
 		if date != "" {
-			add(storm.Text, m.From, date, m.Subject, list, sum)
+			add(storm.Text, m.From, m.Header.Get("Reply-To"), date, m.Subject, list, sum)
 		}
 		subject := m.Subject
 		if v.Class == classify.AutoReply { // two that answer each other put more and more in front

@@ -270,7 +270,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
 	}
 	if n.date != "" {
-		same("sender and Date", n.m.From, n.date)
+		same("sender and Date", n.m.From, n.m.Header.Get("Reply-To"), n.date)
 	}
 	if signs == 0 && !stormy {
 		return prints
@@ -284,7 +284,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	if stormy {
-		same("sender and server in a storm", n.m.From, hour(n.m.At))
+		same("sender and server in a storm", n.m.From, n.m.Header.Get("Reply-To"), hour(n.m.At))
 		if signs != 0 && len(n.to) > 1 {
 			same("addressees and server in a storm", slices.Concat(n.to, []string{hour(n.m.At)})...)
 		}

@@ -34,7 +34,7 @@ func (m *Message) Text(limit int) string {
 }
 
 // Read returns the text of a text part as UTF-8. Of HTML it is what a reader sees, with the
-// lines that it has, and apart from it where its links lead and where its pictures are, a line each.
+// lines that it has, and apart from it where its links and forms lead and its pictures are, a line each.
 func (p Part) Read() (text, links string) { return p.read(len(p.Content)) }
 
 func (p Part) read(limit int) (text, links string) {
@@ -45,8 +45,8 @@ func (p Part) read(limit int) (text, links string) {
 	return text, ""
 }
 
-// textOf returns the text between the tags of HTML, and the targets of links and the places of
-// pictures that are elsewhere.
+// textOf returns the text between the tags of HTML, and where its links and forms lead and its
+// pictures are, if they are no parts of the message.
 func textOf(s string) (text, links string) {
 	var b, to strings.Builder
 	unseen := false
@@ -61,17 +61,10 @@ func textOf(s string) (text, links string) {
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, attrs := z.TagName()
 			switch string(name) {
-			case "a":
+			case "a", "img", "form":
 				for attrs {
 					var key, value []byte
-					if key, value, attrs = z.TagAttr(); string(key) == "href" {
-						to.Write(append(value, '\n'))
-					}
-				}
-			case "img":
-				for attrs {
-					var key, value []byte
-					if key, value, attrs = z.TagAttr(); string(key) == "src" && bytes.HasPrefix(value, []byte("http")) {
+					if key, value, attrs = z.TagAttr(); leads(key) && !bytes.HasPrefix(value, []byte("cid:")) {
 						to.Write(append(value, '\n'))
 					}
 				}
@@ -89,6 +82,15 @@ func textOf(s string) (text, links string) {
 			}
 		}
 	}
+}
+
+// leads reports whether an attribute of a link, picture or form says where that is.
+func leads(attr []byte) bool {
+	switch string(attr) {
+	case "href", "src", "action":
+		return true
+	}
+	return false
 }
 
 // endsLine reports whether a line ends with an element.
