@@ -264,6 +264,9 @@ func TestTwists(t *testing.T) {
 			return letterhead{subject: "Out of office", path: "<>", more: "Auto-Submitted: auto-replied\nIn-Reply-To: <one@example.net>\n",
 				text: fmt.Sprintf("I am away until Monday. Your mail of 08:%02d was noted as no. %d.\n\n> Look at this!%s", n%60, n, strings.ReplaceAll(footer(n), "\n", "\n> "))}
 		}, 3},
+		{"a ticket for each copy, with a key in letters", 300, 5 * time.Second, func(n int) letterhead {
+			return letterhead{subject: "Your ticket", path: "<>", more: "Auto-Submitted: auto-replied\nIn-Reply-To: <one@example.net>\n", text: fmt.Sprintf("Its key is %c%c.", 'a'+n%26, 'a'+n/26)}
+		}, 40},
 		{"two answering machines that answer each other", 600, 2 * time.Second, func(n int) letterhead {
 			return letterhead{subject: strings.Repeat("Automatic reply: ", min(n, 200)) + "Hello", path: "<>", more: fmt.Sprintf("Auto-Submitted: auto-replied\nIn-Reply-To: <q%d@example.test>\n", n), text: "I am away."}
 		}, 33},

@@ -51,7 +51,7 @@ type Print struct {
 	Evidence string // what agrees, where the kind leaves that open
 }
 
-// Prints returns what copies of m share, at most one of each kind but Near. Those of Near
+// Prints returns what copies of m share, at most one of each identity but Near. Those of Near
 // depend on what was seen before, and are left to the Near; it is nil where there are none.
 func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near) {
 	prints := make([]Print, 0, len(storm.Kinds)+4)
@@ -91,6 +91,9 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	case classify.AutoReply, classify.Challenge:
 		if what := answered(m, sum); m.From != "" && what != nil {
 			add(storm.Reply, append(what, m.From)...)
+			if what[0] != "" { // whatever it says, it does not say so much of one message
+				add(storm.Repeat, "answers", what[0], m.From)
+			}
 		}
 	}
 	switch v.Class {

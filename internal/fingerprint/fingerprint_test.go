@@ -89,10 +89,11 @@ func prints(t *testing.T, text string) map[storm.Kind][8]byte {
 	got := map[storm.Kind][8]byte{}
 	all, _ := hasher.Prints(m, classify.Classify(m))
 	for _, p := range all {
-		if _, twice := got[p.Kind]; twice {
+		if _, twice := got[p.Kind]; !twice {
+			got[p.Kind] = p.Hash
+		} else if !p.Kind.Rate() {
 			t.Errorf("%v twice", p.Kind)
 		}
-		got[p.Kind] = p.Hash
 	}
 	return got
 }
