@@ -376,7 +376,7 @@ func TestGenuineAreNotCounted(t *testing.T) {
 		t.Errorf("%d of 20 copies of a genuine report were absorbed", held)
 	}
 	for i := range 250 {
-		d := judged(t, e, bounce(start.Add(2*time.Hour+time.Duration(i)), "ann@example.org", never(start, fmt.Sprint(i)), "x@example.com"))
+		d := judged(t, e, bounce(start.Add(2*time.Hour+time.Duration(i)), "ann@example.org", never(start.Add(time.Duration(i)*time.Second), fmt.Sprint(i)), "x@example.com"))
 		if want := map[bool]rules.Action{true: rules.Deliver, false: rules.Absorb}[i < 200]; d.Action != want {
 			t.Fatalf("%d: %s, %s", i, d.Action, d.Reason)
 		}

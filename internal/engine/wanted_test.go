@@ -264,6 +264,11 @@ func TestTwists(t *testing.T) {
 			return letterhead{subject: "Out of office", path: "<>", more: "Auto-Submitted: auto-replied\nIn-Reply-To: <one@example.net>\n",
 				text: fmt.Sprintf("I am away until Monday. Your mail of 08:%02d was noted as no. %d.\n\n> Look at this!%s", n%60, n, strings.ReplaceAll(footer(n), "\n", "\n> "))}
 		}, 3},
+		{"bounces of copies with other Message-IDs", 100, 5 * time.Second, func(n int) letterhead {
+			return letterhead{subject: "Undelivered", path: "<>", more: "Content-Type: multipart/report; report-type=delivery-status; boundary=b\n",
+				text: "--b\n\nThe mailbox is full.\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.net\n\nFinal-Recipient: rfc822; r@example.net\nAction: failed" +
+					"\nStatus: 5.2.2\n\n--b\nContent-Type: text/rfc822-headers\n\nFrom: <ann@example.test>\nSubject: " + strings.Repeat("[EXTERN] ", n%5) + fmt.Sprintf("Our offer\nDate: %s\nMessage-ID: <m%d@example.test>\n\n--b--", date, n)}
+		}, 3},
 		{"a ticket for each copy, with a key in letters", 300, 5 * time.Second, func(n int) letterhead {
 			return letterhead{subject: "Your ticket", path: "<>", more: "Auto-Submitted: auto-replied\nIn-Reply-To: <one@example.net>\n", text: fmt.Sprintf("Its key is %c%c.", 'a'+n%26, 'a'+n/26)}
 		}, 40},

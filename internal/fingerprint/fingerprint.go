@@ -51,7 +51,7 @@ type Print struct {
 	Evidence string // what agrees, where the kind leaves that open
 }
 
-// Prints returns what copies of m share, at most one of each identity but Near. Those of Near
+// Prints returns what copies of m share, at most one of each kind but DSN, Near and Repeat. Those of Near
 // depend on what was seen before, and are left to the Near; it is nil where there are none.
 func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near) {
 	prints := make([]Print, 0, len(storm.Kinds)+4)
@@ -85,7 +85,7 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	}
 	switch v.Class {
 	case classify.DSN:
-		if fields := reported(v.Report); fields != nil {
+		for _, fields := range reported(v.Report) {
 			add(storm.DSN, fields...)
 		}
 	case classify.AutoReply, classify.Challenge:
@@ -266,20 +266,11 @@ func date(m *message.Message, trace string) string {
 }
 
 // reported is what repeats of one DSN share: the original and the set of what happened to
-// whom, never the words of the DSN. It is nil where either is unknown: then distinct DSNs
-// could not be told apart.
-func reported(r *report.Report) []string {
+// whom, never the words of the DSN. There is none where either is unknown: then distinct DSNs
+// could not be told apart. In a storm the original has a Message-ID that is new each time, so
+// that it is known by who wrote it when, too.
+func reported(r *report.Report) (each [][]string) {
 	if r == nil || r.Guessed || len(r.Recipients) == 0 {
-		return nil
-	}
-	o := r.Original
-	var fields []string
-	switch {
-	case o.MessageID != "":
-		fields = []string{o.MessageID}
-	case o.Date != "" && o.From != "":
-		fields = []string{"", o.From, o.Date, o.Subject}
-	default:
 		return nil
 	}
 	var outcomes []string
@@ -290,7 +281,15 @@ func reported(r *report.Report) []string {
 		outcomes = append(outcomes, Mailbox(rcpt.Final)+"\x00"+string(rcpt.Action)+"\x00"+rcpt.Status)
 	}
 	slices.Sort(outcomes)
-	return append(fields, slices.Compact(outcomes)...)
+	outcomes = slices.Compact(outcomes)
+	o := r.Original
+	if o.MessageID != "" {
+		each = append(each, slices.Concat([]string{o.MessageID}, outcomes))
+	}
+	if o.Date != "" && o.From != "" {
+		each = append(each, slices.Concat([]string{"", o.From, o.Date, skeleton(o.Subject)}, outcomes))
+	}
+	return each
 }
 
 // answered is what m answers, the newest message that it refers to, and what it says of it:
