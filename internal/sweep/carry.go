@@ -27,6 +27,7 @@ type load struct {
 	from, to string
 	list     []entry
 	flags    map[uint32][]string // by UIDs of now
+	validity uint32              // the UIDVALIDITY of UIDs of now
 	since    uint64              // the HIGHESTMODSEQ from before flags
 }
 
@@ -90,7 +91,7 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 	if err != nil {
 		return err
 	}
-	l.since = st.HighestModSeq
+	l.validity, l.since = st.UIDValidity, st.HighestModSeq
 	switch unknown := slices.ContainsFunc(l.list, func(e entry) bool { return e.now == 0 }); {
 	case c.back && (unknown || st.UIDValidity != p.validity(true)):
 		if err := find(ctx, s, l); err != nil {
@@ -186,10 +187,13 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if s.Move {
 		at, err = s.MoveTo(ctx, l.uids(), l.to)
 	} else {
-		at, err = c.copyAndExpunge(ctx, s, l)
+		at, err = c.copyAndExpunge(ctx, s, l, st.UIDNext)
 	}
 	if err != nil {
 		return err
+	}
+	if s.Move && at.UIDValidity != 0 && !slices.Equal(at.Source, slices.Sorted(slices.Values(l.uids()))) {
+		return c.settle(ctx, s, p, l) // the server tells of others, or not of all
 	}
 	if n := len(at.Dest); n > 0 {
 		c.ends[l.to] = session.State{UIDValidity: at.UIDValidity, UIDNext: slices.Max(at.Dest) + 1}

@@ -1,8 +1,10 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,52 +26,93 @@ func unmark(ctx context.Context, s *session.Session, list []entry, flags map[uin
 	return s.Store(ctx, marked, session.Remove, 0, `\Deleted`)
 }
 
-// copyAndExpunge is MOVE for servers without it: COPY; when the server has said where the
-// copies are, mark the originals, save those that were changed meanwhile; expunge exactly
-// those; and of those that stay, take the copies away again.
-func (c *carrier) copyAndExpunge(ctx context.Context, s *session.Session, l load) (moved session.Copied, err error) {
-	at, err := s.CopyTo(ctx, l.uids(), l.to)
+// copyAndExpunge is MOVE for servers without it: COPY; look at the copies, which have the UID
+// first or a later one; mark the originals that have one, save those that were changed meanwhile;
+// expunge exactly those; and of those that stay, take the copies away again. It returns what is
+// in the other folder alone.
+func (c *carrier) copyAndExpunge(ctx context.Context, s *session.Session, l load, first uint32) (moved session.Copied, err error) {
+	if _, err := s.CopyTo(ctx, l.uids(), l.to); err != nil {
+		return moved, err
+	}
+	copies, validity, err := c.copies(ctx, s, l, first)
 	if err != nil {
 		return moved, err
 	}
-	if at.UIDValidity == 0 {
-		return moved, errors.New("the server says that it has UIDPLUS, but not where copies are: nothing is expunged")
+	if st, err := s.Enter(ctx, l.from, false); err != nil || st.UIDValidity != l.validity {
+		return moved, cmp.Or(err, fmt.Errorf("folder %s %w", l.from, errAway))
 	}
-	if err := s.Store(ctx, at.Source, session.Add, l.since, `\Deleted`); err != nil {
+	here := slices.Sorted(maps.Keys(copies))
+	if err := s.Store(ctx, here, session.Add, l.since, `\Deleted`); err != nil {
 		return moved, err
 	}
-	after, err := flagsOf(ctx, s, at.Source)
+	stay, err := c.changed(ctx, s, l, here)
 	if err != nil {
 		return moved, err
 	}
-	var copies, unmark []uint32
-	moved.UIDValidity = at.UIDValidity
-	for i, uid := range at.Source {
-		marked := has(after[uid], `\Deleted`)
-		if marked && unchanged(after[uid], l.flags[uid]) {
-			moved.Source, moved.Dest = append(moved.Source, uid), append(moved.Dest, at.Dest[i])
+	moved.UIDValidity = validity
+	var extra []uint32
+	for _, uid := range here {
+		if slices.Contains(stay, uid) {
+			extra = append(extra, copies[uid])
+		} else {
+			moved.Source, moved.Dest = append(moved.Source, uid), append(moved.Dest, copies[uid])
+		}
+	}
+	if err := s.Expunge(ctx, moved.Source); err != nil || len(extra) == 0 {
+		return moved, err
+	}
+	c.log.Info("messages that were changed meanwhile stay", "folder", l.from, "messages", len(extra))
+	return moved, removeCopies(ctx, s, l.to, validity, extra)
+}
+
+// copies finds the copies of what is in l, by the UIDs of the originals. What the server says of
+// them is not enough: an original goes because its copy was seen.
+func (c *carrier) copies(ctx context.Context, s *session.Session, l load, first uint32) (of map[uint32]uint32, validity uint32, err error) {
+	st, err := s.Enter(ctx, l.to, false)
+	if err != nil {
+		return nil, 0, err
+	}
+	there, err := newIndex(ctx, s, first)
+	if err != nil {
+		return nil, 0, err
+	}
+	there = there.without(c.accounted(l.to, st.UIDValidity))
+	of = map[uint32]uint32{}
+	for _, e := range l.list {
+		if uid := there.take(e); uid != 0 {
+			of[e.now] = uid
+		}
+	}
+	return of, st.UIDValidity, nil
+}
+
+// changed returns which of the messages that were to be marked \Deleted stay, since somebody
+// changed their flags meanwhile, and takes their marks away. What is gone stays nowhere: another
+// program has expunged all that was marked, and its copy is all that is left of it.
+func (c *carrier) changed(ctx context.Context, s *session.Session, l load, uids []uint32) (stay []uint32, err error) {
+	after, err := flagsOf(ctx, s, uids)
+	if err != nil {
+		return nil, err
+	}
+	var marked []uint32
+	for uid, flags := range after {
+		ours := has(flags, `\Deleted`)
+		if ours && unchanged(flags, l.flags[uid]) {
 			continue
 		}
-		copies = append(copies, at.Dest[i])
-		if marked {
-			unmark = append(unmark, uid)
+		stay = append(stay, uid)
+		if ours {
+			marked = append(marked, uid)
 		}
 	}
-	if len(unmark) > 0 {
-		if err := s.Store(ctx, unmark, session.Remove, 0, `\Deleted`); err != nil {
-			return moved, err
-		}
+	if len(stay) == 0 {
+		return nil, nil
 	}
-	if len(moved.Source) > 0 {
-		if err := s.Expunge(ctx, moved.Source); err != nil {
-			return moved, err
-		}
+	if err := s.Store(ctx, marked, session.Remove, 0, `\Deleted`); err != nil {
+		return nil, err
 	}
-	if len(copies) == 0 {
-		return moved, nil
-	}
-	c.log.Info("messages that were changed meanwhile stay", "folder", l.from, "messages", len(copies))
-	return moved, removeCopies(ctx, s, l.to, copies)
+	after, err = flagsOf(ctx, s, stay)
+	return slices.Sorted(maps.Keys(after)), err
 }
 
 // unchanged reports whether nothing was set but \Deleted.
@@ -77,9 +120,10 @@ func unchanged(after, before []string) bool {
 	return !slices.ContainsFunc(after, func(f string) bool { return f != `\Deleted` && f != `\Recent` && !has(before, f) })
 }
 
-// removeCopies takes copies away of messages that are where they were.
-func removeCopies(ctx context.Context, s *session.Session, folder string, copies []uint32) error {
-	if _, err := s.Enter(ctx, folder, false); err != nil {
+// removeCopies takes copies away of messages that are where they were, if the folder is still the
+// one that they were seen in.
+func removeCopies(ctx context.Context, s *session.Session, folder string, validity uint32, copies []uint32) error {
+	if st, err := s.Enter(ctx, folder, false); err != nil || st.UIDValidity != validity {
 		return err
 	}
 	if err := s.Store(ctx, copies, session.Add, 0, `\Deleted`); err != nil {

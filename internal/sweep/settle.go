@@ -99,7 +99,7 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		f.extra = nil
 	}
 	if len(f.extra) > 0 {
-		if err := removeCopies(ctx, s, l.to, f.extra); err != nil {
+		if err := removeCopies(ctx, s, l.to, st.UIDValidity, f.extra); err != nil {
 			return err
 		}
 	}
