@@ -47,7 +47,7 @@ var errAway = errors.New("is gone, or another one has its name")
 // connection left open is settled first.
 func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) error {
 	leg := p.leg(c.back)
-	if leg.closed {
+	if leg.closed && !c.back { // what somebody took away may have come back, to be undone after all
 		return nil
 	}
 	if p.Keyword != "" {
@@ -85,7 +85,7 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 		return nil
 	}
 	st, err := s.Enter(ctx, l.from, false)
-	if session.Refused(err) {
+	if errors.Is(err, session.ErrNoFolder) {
 		return errAway
 	}
 	if err != nil {
@@ -270,7 +270,7 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 	}
 	l := load{from: p.Folder, list: list}
 	st, err := s.Enter(ctx, p.Folder, false)
-	if session.Refused(err) || err == nil && st.UIDValidity != p.UIDValidity {
+	if errors.Is(err, session.ErrNoFolder) || err == nil && st.UIDValidity != p.UIDValidity {
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", p.Folder, errAway)})
 	}
 	if err != nil {

@@ -2,10 +2,9 @@ package sweep
 
 import (
 	"context"
-	"io"
-	"net"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-imap/v2"
@@ -13,48 +12,6 @@ import (
 	"breakwater/internal/lab"
 	"breakwater/internal/sweep/session"
 )
-
-// answers is a proxy that changes what a server says.
-func answers(t testing.TB, to string, change func(said string) string) (server string) {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	pass := func(client net.Conn) {
-		defer client.Close()
-		server, err := net.Dial("tcp", strings.TrimPrefix(to, "imap+plain://"))
-		if err != nil {
-			return
-		}
-		defer server.Close()
-		go func() {
-			defer server.Close()
-			io.Copy(server, client)
-		}()
-		buf := make([]byte, 64<<10)
-		for {
-			n, err := server.Read(buf)
-			if err != nil {
-				return
-			}
-			if _, err := io.WriteString(client, change(string(buf[:n]))); err != nil {
-				return
-			}
-		}
-	}
-	go func() {
-		for {
-			client, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go pass(client)
-		}
-	}()
-	return "imap+plain://" + ln.Addr().String()
-}
 
 // TestExpungedBetween has another program that expunges all that is marked \Deleted when we have
 // marked what is copied already: the copies are all that is left of it, and stay.
@@ -119,14 +76,14 @@ func TestWrongCopyUID(t *testing.T) {
 				b.fill("INBOX", copies(40))
 				before := b.contents()
 				s := b.sweep("")
-				lied := false
-				s.Server.Server = answers(t, b.options.Server, func(said string) string {
-					lied = lied || code.MatchString(said)
+				var lied atomic.Bool
+				s.Server.Server = meddle(t, b.options.Server, nil, func(said string) string {
+					lied.Store(lied.Load() || code.MatchString(said))
 					return code.ReplaceAllString(said, text)
 				})
 				applied(t, s, "run1")
 				got := b.contents()
-				if !lied || len(got["INBOX"]) != 3 || len(got[b.absorbed()]) != 37 {
+				if !lied.Load() || len(got["INBOX"]) != 3 || len(got[b.absorbed()]) != 37 {
 					t.Errorf("INBOX has %d, %d are absorbed", len(got["INBOX"]), len(got[b.absorbed()]))
 				}
 				in := b.session()
@@ -154,9 +111,9 @@ func TestNoMoveAnyMore(t *testing.T) {
 	b.fill("INBOX", copies(3))
 	before := b.contents()
 	o := b.options
-	later := false
-	o.Server = answers(t, o.Server, func(said string) string {
-		if later {
+	var later atomic.Bool
+	o.Server = meddle(t, o.Server, nil, func(said string) string {
+		if later.Load() {
 			said = "* CAPABILITY IMAP4rev1 UIDPLUS\r\n" + said
 		}
 		return said
@@ -166,7 +123,7 @@ func TestNoMoveAnyMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	later = true
+	later.Store(true)
 	if _, err := s.Select(t.Context(), "INBOX", false); err != nil {
 		t.Fatal(err)
 	}

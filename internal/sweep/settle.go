@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -80,7 +81,7 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		return err
 	}
 	st, err := s.Enter(ctx, l.to, false)
-	if session.Refused(err) { // it was not even made
+	if errors.Is(err, session.ErrNoFolder) { // it was not even made
 		return c.left(p, l.list)
 	}
 	if err != nil {
@@ -257,7 +258,7 @@ func (p *progress) begun(r *record, back bool) ([]entry, error) {
 // present returns the flags of what is still in the folder that it was to leave.
 func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, l load) (map[uint32][]string, error) {
 	st, err := s.Enter(ctx, l.from, false)
-	if session.Refused(err) || err == nil && st.UIDValidity != p.validity(c.back) {
+	if errors.Is(err, session.ErrNoFolder) || err == nil && st.UIDValidity != p.validity(c.back) {
 		return nil, nil
 	}
 	if err != nil {

@@ -1,0 +1,100 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"breakwater/internal/sweep/session"
+)
+
+// back undoes a run, and fails the test where not so many messages came back.
+func back(t testing.TB, s *Sweep, run string, n int) {
+	t.Helper()
+	if u, err := s.Undo(context.Background(), run); err != nil || u.Back != n {
+		t.Errorf("undo: %+v, %v; want %d back", u, err, n)
+	}
+}
+
+// refusing is a proxy to a server that refuses, as long as busy says so, to select a folder that is
+// there.
+func refusing(t testing.TB, b *mailbox, folder string, busy *atomic.Bool) (server string) {
+	return meddle(t, b.options.Server, func(said string) string {
+		if busy.Load() && strings.Contains(said, "SELECT") {
+			said = strings.Replace(said, folder, folder+"-locked", 1)
+		}
+		return said
+	}, nil)
+}
+
+// TestBusy has a folder that the server refuses for a while: it is there all the same, and nothing
+// is given up because of it.
+func TestBusy(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB) *mailbox{
+		"MOVE":         func(t testing.TB) *mailbox { return memory(t, withMove) },
+		"without MOVE": func(t testing.TB) *mailbox { return memory(t, withUIDPlus) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t)
+			b.fill("INBOX", copies(40))
+			before := b.contents()
+			s := b.sweep("")
+			applied(t, s, "run1")
+			var busy atomic.Bool
+			busy.Store(true)
+			s.Server.Server = refusing(t, b, "Breakwater/Absorbed", &busy)
+			if u, err := s.Undo(t.Context(), "run1"); err == nil {
+				t.Errorf("undone though its folder was refused: %+v", u)
+			}
+			busy.Store(false)
+			back(t, s, "run1", 37)
+			b.same(before)
+		})
+	}
+}
+
+// TestRenamedBack has a user who gives the folder of what is absorbed another name, and takes that
+// back when an undo has found nothing.
+func TestRenamedBack(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	before := b.contents()
+	s := b.sweep("")
+	applied(t, s, "run1")
+	b.rename("Breakwater/Absorbed", "Storm")
+	back(t, s, "run1", 0)
+	b.rename("Storm", "Breakwater/Absorbed")
+	back(t, s, "run1", 37)
+	b.same(before)
+}
+
+// TestBusyAfterCut has a server whose answer to a move is lost, and that then refuses the folder
+// that it moved to: what was moved is not taken for what stayed.
+func TestBusyAfterCut(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	before := b.contents()
+	s := b.sweep("")
+	var busy atomic.Bool
+	s.Server.Server = meddle(t, refusing(t, b, "Breakwater/Absorbed", &busy), nil, func(said string) string {
+		if !busy.Load() && strings.Contains(said, "COPYUID") {
+			busy.Store(true)
+			return "what no client can read\r\n"
+		}
+		return said
+	})
+	var incomplete *ErrIncomplete
+	err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil })
+	if !errors.As(err, &incomplete) || !session.Refused(err) {
+		t.Errorf("got %v", err)
+	}
+	s.Server = b.options
+	back(t, s, "run1", 37)
+	b.same(before)
+}
