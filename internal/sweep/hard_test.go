@@ -136,6 +136,37 @@ func TestWhichStay(t *testing.T) {
 	}
 }
 
+// TestDeletedDoNotStay has copies that are marked to be expunged: they are not those that are kept.
+// When the marks of some are taken off, these are copies like others.
+func TestDeletedDoNotStay(t *testing.T) {
+	b := memory(t, withMove)
+	mails := copies(20)
+	for i := range 5 {
+		mails[i].flags = []string{`\Deleted`}
+	}
+	b.fill("INBOX", mails)
+	s := b.sweep("[sweep]\nmax_share = 0.9")
+	stay := func(want string) {
+		t.Helper()
+		in := b.session()
+		defer in.Close()
+		if _, err := in.Select(t.Context(), "INBOX", false); err != nil {
+			t.Fatal(err)
+		}
+		uids, err := in.UIDs(t.Context(), 1)
+		if got := session.FormatUIDs(uids); err != nil || got != want {
+			t.Errorf("%s stay, not %s, %v", got, want, err)
+		}
+		if err := in.Store(t.Context(), []uint32{2, 3}, session.Remove, 0, `\Deleted`); err != nil {
+			t.Error(err)
+		}
+	}
+	applied(t, s, "run1")
+	stay("1:8")
+	applied(t, s, "run2")
+	stay("1:6")
+}
+
 func slicesIndex(folders []FolderPlan, name string) int {
 	for i, f := range folders {
 		if f.Folder == name {

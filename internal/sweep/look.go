@@ -132,6 +132,7 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}
 	next.UIDNext, next.Young = v.next, session.FormatUIDs(v.young)
+	fp.held = append(fp.held, v.deleted...)
 	if next.Held, err = withUIDs(session.FormatUIDs(held), fp.held); err != nil {
 		return err
 	}
@@ -174,8 +175,9 @@ type view struct {
 	marking  bool // nothing can be moved here: it is marked
 	todo     []meta
 	young    []uint32
-	next     uint32 // UIDs from here on are not looked at
-	migrated bool   // all INTERNALDATEs are one day
+	deleted  []uint32 // about to be expunged: they count for nothing
+	next     uint32   // UIDs from here on are not looked at
+	migrated bool     // all INTERNALDATEs are one day
 	all      []*candidate
 	restored int
 	observed int
@@ -202,7 +204,7 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 		return err
 	}
 	err = v.link.with(ctx, func(in *session.Session) error {
-		v.todo, v.young, v.restored, v.next, v.marking = nil, nil, 0, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
+		v.todo, v.young, v.deleted, v.restored, v.next, v.marking = nil, nil, nil, 0, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
 		if err := v.enter(ctx, in); err != nil {
 			return err
 		}
@@ -212,6 +214,8 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 			switch {
 			case back:
 				v.restored++
+			case has(m.Flags, `\Deleted`):
+				v.deleted = append(v.deleted, m.UID)
 			case v.Now().Sub(m.InternalDate) < minAge:
 				v.young = append(v.young, m.UID)
 			default:

@@ -25,7 +25,7 @@ type folderState struct {
 	UIDNext     uint32 `json:"uidnext"`            // what has this UID or a later one is new
 	Young       string `json:"young,omitempty"`    // UIDs that were too young
 	Restored    string `json:"restored,omitempty"` // UIDs of what was undone: left alone ever after
-	Held        string `json:"held,omitempty"`     // UIDs of copies that stay because of their flags
+	Held        string `json:"held,omitempty"`     // UIDs of what stays because of its flags
 	ModSeq      uint64 `json:"modseq,omitempty"`   // HIGHESTMODSEQ when their flags were read; 0 without CONDSTORE
 	Tallies     []byte `json:"tallies,omitempty"`  // those that still count, each with its length before it
 }
