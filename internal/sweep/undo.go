@@ -103,7 +103,7 @@ type Journal struct {
 	Run     string    `json:"run"`
 	Account string    `json:"account"`
 	At      time.Time `json:"at"`
-	State   string    `json:"state"`   // applied, undone, or cut off
+	State   string    `json:"state"`   // applied, undone, cut off, or undo cut off
 	Planned int       `json:"planned"` // messages
 	Moved   int       `json:"moved"`
 	Back    int       `json:"back"`
@@ -122,7 +122,9 @@ func Journals(folder string) ([]Journal, error) {
 			return nil, err
 		}
 		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
-		if j.undone {
+		if j.undoing() {
+			v.State = "undo cut off"
+		} else if j.undone {
 			v.State = "undone"
 		} else if j.applied {
 			v.State = "applied"

@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -97,4 +98,71 @@ func TestBusyAfterCut(t *testing.T) {
 	s.Server = b.options
 	back(t, s, "run1", 37)
 	b.same(before)
+}
+
+// TestUndoCutOff has an undo that is cut off when a part is back: before it is brought to its end,
+// neither a sweep nor a resumed run takes that part again.
+func TestUndoCutOff(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	before := b.contents()
+	s := b.sweep("")
+	s.Batch = 10
+	applied(t, s, "run2")
+	ctx, cancel := context.WithCancel(t.Context())
+	s.Progress = func(p Progress) {
+		if p.Stage == "undo" {
+			cancel()
+		}
+	}
+	if u, err := s.Undo(ctx, "run2"); !errors.Is(err, context.Canceled) || u.Back == 0 || u.Back == 37 {
+		t.Fatalf("%+v, %v", u, err)
+	}
+	if all, err := Journals(filepath.Join(s.Dir, RunsFolder)); err != nil || len(all) != 1 || all[0].State != "undo cut off" {
+		t.Errorf("%+v, %v", all, err)
+	}
+	var open *ErrUnfinished
+	for what, do := range map[string]func() error{
+		"sweep":  func() error { return s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil }) },
+		"resume": func() error { _, err := s.Resume(t.Context(), ""); return err },
+	} {
+		if err := do(); !errors.As(err, &open) || !open.Undo || open.Run != "run2" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	back(t, s, "run2", 37)
+	b.same(before)
+	if p := planned(t, s); p.Move() != 0 {
+		t.Errorf("what came back would go again: %+v", p.Folders)
+	}
+}
+
+// TestClockSetBack has a run that was cut off, and whose name is not the last, since the clock was
+// set back before it.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	s := b.sweep("")
+	applied(t, s, "run2")
+	b.fill("INBOX", copies(5))
+	s.Server.Server = meddle(t, b.options.Server, func(said string) string {
+		return strings.Replace(said, "UID MOVE", "UID NOTHING", 1)
+	}, nil)
+	if err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil }); err == nil {
+		t.Fatal("it was not cut off")
+	}
+	s.Server = b.options
+	var open *ErrUnfinished
+	err := s.Run(t.Context(), "run3", func(*Plan) (bool, error) { return true, nil })
+	if !errors.As(err, &open) || open.Run != "run1" || open.Undo {
+		t.Errorf("got %v", err)
+	}
+	if done, err := s.Resume(t.Context(), ""); !done || err != nil {
+		t.Errorf("resumed %v, %v", done, err)
+	}
+	if n := len(b.contents()[b.absorbed()]); n != 42 {
+		t.Errorf("%d are absorbed", n)
+	}
 }
