@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ type carrier struct {
 	log     *slog.Logger
 	full    map[string]error         // folders that take no more, and what the server said
 	ends    map[string]session.State // folders that are there for certain, as far as they are known
+	strays  map[string]index         // what is in folders, and not by what the journal knows
 	pause   time.Duration            // for a server to end what it was at when a connection was lost
 }
 
@@ -45,7 +47,12 @@ var errAway = errors.New("is gone, or another one has its name")
 
 // carry brings a batch to its end. It can be called again after an error: what a lost
 // connection left open is settled first.
-func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) error {
+func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) (err error) {
+	defer func() {
+		if err != nil {
+			clear(c.strays)
+		}
+	}()
 	leg := p.leg(c.back)
 	if leg.closed && !c.back { // what somebody took away may have come back, to be undone after all
 		return nil
@@ -60,7 +67,7 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) er
 	if err := c.settle(ctx, s, p, l); err != nil {
 		return err
 	}
-	err := c.take(ctx, s, p, &l)
+	err = c.take(ctx, s, p, &l)
 	if errors.Is(err, errAway) {
 		c.log.Warn("messages stay where they are", "folder", l.from, "why", err)
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", l.from, err)})
@@ -92,16 +99,21 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 		return err
 	}
 	l.validity, l.since = st.UIDValidity, st.HighestModSeq
-	switch unknown := slices.ContainsFunc(l.list, func(e entry) bool { return e.now == 0 }); {
-	case c.back && (unknown || st.UIDValidity != p.validity(true)):
-		if err := find(ctx, s, l); err != nil {
-			return err
+	if st.UIDValidity != p.validity(c.back) {
+		if !c.back {
+			return errAway
 		}
-	case st.UIDValidity != p.validity(c.back):
-		return errAway
+		for i := range l.list {
+			l.list[i].now = 0
+		}
 	}
 	if l.flags, err = flagsOf(ctx, s, l.uids()); err != nil {
 		return err
+	}
+	if c.back {
+		if err := c.find(ctx, s, l); err != nil {
+			return err
+		}
 	}
 	if p.leg(c.back).cut != nil && !s.Move {
 		if err := unmark(ctx, s, l.list, l.flags); err != nil {
@@ -157,17 +169,29 @@ func (p *progress) validity(back bool) uint32 {
 	return p.forth.moved[0].validity
 }
 
-// find looks in the selected folder for messages whose UIDs are not known, by their headers.
-func find(ctx context.Context, s *session.Session, l *load) error {
-	there, err := newIndex(ctx, s, 0)
-	if err != nil {
-		return err
+// find looks in the selected folder for messages that do not have the UIDs of the journal, by their
+// headers: these were never known, or the folder is a new one, or somebody has moved them about.
+func (c *carrier) find(ctx context.Context, s *session.Session, l *load) error {
+	var found []uint32
+	for i, e := range l.list {
+		if _, there := l.flags[e.now]; there {
+			continue
+		}
+		if c.strays[l.from] == nil {
+			all, err := newIndex(ctx, s, 0)
+			if err != nil {
+				return err
+			}
+			c.strays[l.from] = all.without(c.j.accounted(false, l.from, l.validity))
+		}
+		if uid := c.strays[l.from].take(e); uid != 0 {
+			l.list[i].now = uid
+			found = append(found, uid)
+		}
 	}
-	for i := range l.list {
-		l.list[i].now = there.take(l.list[i])
-	}
-	l.list = slices.DeleteFunc(l.list, func(e entry) bool { return e.now == 0 })
-	return nil
+	flags, err := flagsOf(ctx, s, found)
+	maps.Copy(l.flags, flags)
+	return err
 }
 
 // move takes what is in l to another folder, by MOVE or by what replaces it.
@@ -289,9 +313,11 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 	return c.done(p, list, session.Copied{UIDValidity: st.UIDValidity, Source: l.uids(), Dest: l.uids()})
 }
 
-// flagsOf are the flags of messages of the selected folder, of those that there are.
+// flagsOf are the flags of messages of the selected folder, of those that there are. 0 is the UID
+// of none.
 func flagsOf(ctx context.Context, s *session.Session, of []uint32) (map[uint32][]string, error) {
 	flags := map[uint32][]string{}
+	of = slices.DeleteFunc(slices.Clone(of), func(uid uint32) bool { return uid == 0 })
 	err := s.Fetch(ctx, of, session.Nothing, 0, func(m session.Message) error {
 		flags[m.UID] = m.Flags
 		return nil

@@ -76,7 +76,7 @@ func (c *carrier) copies(ctx context.Context, s *session.Session, l load, first 
 	if err != nil {
 		return nil, 0, err
 	}
-	there = there.without(c.accounted(l.to, st.UIDValidity))
+	there = there.without(c.j.accounted(c.back, l.to, st.UIDValidity))
 	of = map[uint32]uint32{}
 	for _, e := range l.list {
 		if uid := there.take(e); uid != 0 {

@@ -135,7 +135,7 @@ type findings struct {
 // claim to what is there.
 func (p *progress) compare(c *carrier, l load, here map[uint32][]string, there index, validity uint32) findings {
 	f := findings{uid: map[uint32]uint32{}}
-	known := c.accounted(l.to, validity)
+	known := c.j.accounted(c.back, l.to, validity)
 	free := there.without(known)
 	done := map[uint32]uint32{}
 	for _, m := range p.leg(c.back).moved {
@@ -212,17 +212,17 @@ func (c *carrier) left(p *progress, list []entry) error {
 }
 
 // accounted are the UIDs that the journal knows in a folder, of all that went there.
-func (c *carrier) accounted(folder string, validity uint32) map[uint32]bool {
+func (j *journal) accounted(back bool, folder string, validity uint32) map[uint32]bool {
 	known := map[uint32]bool{}
-	for _, p := range c.j.batches {
+	for _, p := range j.batches {
 		to := p.To
-		if c.back {
+		if back {
 			to = p.Folder
 		}
 		if to != folder {
 			continue
 		}
-		for _, m := range p.leg(c.back).moved {
+		for _, m := range p.leg(back).moved {
 			if m.validity == validity {
 				known[m.uid] = true
 			}

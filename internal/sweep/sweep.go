@@ -233,7 +233,7 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 func (s *Sweep) carrier(j *journal, back bool) *carrier {
 	return &carrier{
 		j: j, back: back, keyword: s.Rules.Keyword, log: s.Log.With("run", j.head.Run),
-		full: map[string]error{}, ends: map[string]session.State{}, pause: s.Pause,
+		full: map[string]error{}, ends: map[string]session.State{}, strays: map[string]index{}, pause: s.Pause,
 	}
 }
 
@@ -344,7 +344,11 @@ func (s *Sweep) lock() (unlock func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("account %s is being swept by another process", s.Account)
 	}
-	return func() { f.Close() }, nil
+	return func() {
+		// A process that is just being started may have the file, too, for a moment.
+		unix.Flock(int(f.Fd()), unix.LOCK_UN) // what fails, Close does
+		f.Close()
+	}, nil
 }
 
 // RunsFolder is the folder of journals, below Dir: one folder for each run.

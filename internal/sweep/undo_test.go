@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"breakwater/internal/lab"
 	"breakwater/internal/sweep/session"
 )
 
@@ -164,5 +165,52 @@ func TestClockSetBack(t *testing.T) {
 	}
 	if n := len(b.contents()[b.absorbed()]); n != 42 {
 		t.Errorf("%d are absorbed", n)
+	}
+}
+
+// TestMovedByHand has a user who takes messages out of the folder of what is absorbed: what he put
+// back there comes back, and what he put back himself stays where it is.
+func TestMovedByHand(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB) *mailbox{
+		"MOVE":         func(t testing.TB) *mailbox { return memory(t, withMove) },
+		"Cyrus":        servers["Cyrus"],
+		"without MOVE": servers["Dovecot without MOVE"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, "dovecot", "cyrus")
+			b := start(t)
+			b.fill("INBOX", copies(40))
+			b.fill("Desk", nil)
+			before := b.contents()
+			s := b.sweep("")
+			s.Batch = 10
+			applied(t, s, "run1")
+			user := b.session()
+			absorbed := b.absorbed()
+			hand := func(from, to, uids string) {
+				t.Helper()
+				if _, err := user.Select(t.Context(), from, false); err != nil {
+					t.Fatal(err)
+				}
+				list, err := session.ParseUIDs(uids)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := user.CopyTo(t.Context(), list, to); err != nil {
+					t.Fatal(err)
+				}
+				if err := errors.Join(user.Store(t.Context(), list, session.Add, 0, `\Deleted`), user.Expunge(t.Context(), list)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			hand(absorbed, "Desk", "8:12") // out and in again, to where they have other UIDs
+			hand("Desk", absorbed, "1:5")
+			hand(absorbed, "INBOX", "20:22")
+			user.Close()
+			back(t, s, "run1", 34)
+			b.same(before)
+		})
 	}
 }
