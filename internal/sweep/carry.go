@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ type carrier struct {
 	back    bool   // it is an undo
 	keyword string // ours
 	log     *slog.Logger
-	full    map[string]error         // folders that take no more, and what the server said
+	full    map[string]error         // folders that take no more, or no marks, and what the server said
 	ends    map[string]session.State // folders that are there for certain, as far as they are known
 	strays  map[string]index         // what is in folders, and not by what the journal knows
 	pause   time.Duration            // for a server to end what it was at when a connection was lost
@@ -75,13 +76,21 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) (e
 	if err != nil || len(l.list) == 0 || c.full[l.to] != nil {
 		return err
 	}
-	if err = c.move(ctx, s, p, l); session.Refused(err) {
-		c.full[l.to] = err
-		delete(c.ends, l.to) // it may be gone
-		c.log.Error("the server refuses", "folder", l.to, "err", err)
-		return c.settle(ctx, s, p, l) // it may have moved some
+	for uids := range session.Sets(l.uids()) { // one in general: what is planned fits
+		part := l
+		part.list, l.list = l.list[:len(uids)], l.list[len(uids):]
+		err := c.move(ctx, s, p, part)
+		if session.Refused(err) {
+			c.full[l.to] = err
+			delete(c.ends, l.to) // it may be gone
+			c.log.Error("the server refuses", "folder", l.to, "err", err)
+			return c.settle(ctx, s, p, part) // it may have moved some
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // take selects the folder, and finds what is still to be moved: forth, what nobody has touched
@@ -203,6 +212,9 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if err != nil {
 		return err
 	}
+	if err := l.enter(ctx, s); err != nil {
+		return err
+	}
 	begin := record{Op: opBegin, N: p.N, Back: c.back, Of: of(l.list), UIDs: session.FormatUIDs(l.uids()), UIDValidity: st.UIDValidity, UIDNext: st.UIDNext}
 	if err := c.j.write(begin); err != nil {
 		return err
@@ -216,29 +228,23 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if err != nil {
 		return err
 	}
-	if s.Move && at.UIDValidity != 0 && !slices.Equal(at.Source, slices.Sorted(slices.Values(l.uids()))) {
-		return c.settle(ctx, s, p, l) // the server tells of others, or not of all
+	if s.Move && !slices.Equal(at.Source, slices.Sorted(slices.Values(l.uids()))) {
+		delete(c.ends, l.to)
+		return c.reconcile(ctx, s, p, l, &begin) // the server tells of none, of others, or not of all
 	}
 	if n := len(at.Dest); n > 0 {
 		c.ends[l.to] = session.State{UIDValidity: at.UIDValidity, UIDNext: slices.Max(at.Dest) + 1}
 	}
-	if at.UIDValidity == 0 { // the server does not say: what is not here is there
-		at.UIDValidity = st.UIDValidity
-		left, err := flagsOf(ctx, s, l.uids())
-		if err != nil {
-			return err
-		}
-		for _, e := range l.list {
-			if _, here := left[e.now]; !here {
-				at.Source = append(at.Source, e.now)
-			}
-		}
-	}
-	if err := c.done(p, l.list, at); err != nil {
+	if err := c.flags(ctx, s, l, at); err != nil {
 		return err
 	}
-	if c.back {
-		return c.flags(ctx, s, l, at)
+	return c.done(p, l.list, at)
+}
+
+// enter selects the folder that l is moved from, if it is still the one that l was found in.
+func (l *load) enter(ctx context.Context, s *session.Session) error {
+	if st, err := s.Enter(ctx, l.from, false); err != nil || st.UIDValidity != l.validity {
+		return cmp.Or(err, fmt.Errorf("folder %s %w", l.from, errAway))
 	}
 	return nil
 }
@@ -307,7 +313,10 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 	if c.back {
 		change = session.Remove
 	}
-	if err := s.Store(ctx, l.uids(), change, 0, p.Keyword); err != nil {
+	if err := s.Store(ctx, l.uids(), change, 0, p.Keyword); session.Refused(err) {
+		c.full[p.Folder] = err
+		return c.left(p, list)
+	} else if err != nil {
 		return err
 	}
 	return c.done(p, list, session.Copied{UIDValidity: st.UIDValidity, Source: l.uids(), Dest: l.uids()})

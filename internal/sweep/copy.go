@@ -1,9 +1,7 @@
 package sweep
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -38,8 +36,8 @@ func (c *carrier) copyAndExpunge(ctx context.Context, s *session.Session, l load
 	if err != nil {
 		return moved, err
 	}
-	if st, err := s.Enter(ctx, l.from, false); err != nil || st.UIDValidity != l.validity {
-		return moved, cmp.Or(err, fmt.Errorf("folder %s %w", l.from, errAway))
+	if err := l.enter(ctx, s); err != nil {
+		return moved, err
 	}
 	here := slices.Sorted(maps.Keys(copies))
 	if err := s.Store(ctx, here, session.Add, l.since, `\Deleted`); err != nil {
@@ -134,26 +132,38 @@ func removeCopies(ctx context.Context, s *session.Session, folder string, validi
 
 // flags gives messages that came back the flags that they had, where the server lost some.
 func (c *carrier) flags(ctx context.Context, s *session.Session, l load, at session.Copied) error {
-	if len(at.Dest) == 0 {
+	if !c.back || len(at.Dest) == 0 {
 		return nil
 	}
 	if _, err := s.Enter(ctx, l.to, false); err != nil {
 		return err
 	}
-	now, err := flagsOf(ctx, s, at.Dest)
+	was := map[uint32]entry{}
+	for _, e := range l.list {
+		was[e.now] = e
+	}
+	source := map[uint32]uint32{}
+	for i, uid := range at.Dest {
+		source[uid] = at.Source[i]
+	}
+	lost := map[uint32][]string{}
+	err := s.Fetch(ctx, at.Dest, session.Nothing, 0, func(m session.Message) error {
+		if e := was[source[m.UID]]; e.Size == m.Size { // the server may have told of another
+			lost[m.UID] = slices.DeleteFunc(slices.Clone(e.Flags), func(f string) bool { return has(m.Flags, f) })
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	was := map[uint32][]string{}
-	for _, e := range l.list {
-		was[e.now] = e.Flags
-	}
-	for i, uid := range at.Dest {
-		lost := slices.DeleteFunc(slices.Clone(was[at.Source[i]]), func(f string) bool { return has(now[uid], f) })
-		if len(lost) == 0 {
+	for uid, flags := range lost {
+		if len(flags) == 0 {
 			continue
 		}
-		if err := s.Store(ctx, []uint32{uid}, session.Add, 0, lost...); err != nil {
+		err := s.Store(ctx, []uint32{uid}, session.Add, 0, flags...)
+		if session.Refused(err) { // it came back all the same
+			c.log.Warn("flags are lost", "folder", l.to, "uid", uid, "flags", flags, "err", err)
+		} else if err != nil {
 			return err
 		}
 	}

@@ -32,18 +32,31 @@ func (c *carrier) settle(ctx context.Context, s *session.Session, p *progress, l
 // found looks once more, at the end, at a batch that was cut off: a server may have gone on
 // with a command long after the connection was gone.
 func (c *carrier) found(ctx context.Context, s *session.Session, p *progress) error {
+	leg := p.leg(c.back)
 	if p.Keyword != "" {
-		return nil
+		return c.marked(p, leg)
 	}
 	l := load{from: p.Folder, to: p.To, list: p.all(c.back)}
 	if c.back {
 		l.from, l.to = l.to, l.from
 	}
-	leg := p.leg(c.back)
 	if err := c.settle(ctx, s, p, l); err != nil || leg.cut == nil {
 		return err
 	}
 	return c.reconcile(ctx, s, p, l, leg.cut)
+}
+
+// marked takes for marked what perhaps is: a mark can be taken away from what has none.
+func (c *carrier) marked(p *progress, leg *leg) error {
+	if leg.pending == nil {
+		return nil
+	}
+	list, err := p.begun(leg.pending, c.back)
+	if err != nil {
+		return err
+	}
+	l := load{list: list}
+	return c.settled(p, list, session.Copied{UIDValidity: p.UIDValidity, Source: l.uids(), Dest: l.uids()})
 }
 
 // calm waits until a server changes nothing any more where a command was cut off.
@@ -96,15 +109,15 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		return err
 	}
 	f := p.compare(c, l, here, there, st.UIDValidity)
-	if first == 0 || !s.UIDPlus {
-		f.extra = nil
+	if first == 0 || !s.UIDPlus { // what is in both places stays in both
+		f.extra, f.stay, f.both = nil, append(f.stay, f.both...), nil
 	}
 	if len(f.extra) > 0 {
 		if err := removeCopies(ctx, s, l.to, st.UIDValidity, f.extra); err != nil {
 			return err
 		}
 	}
-	if err := c.finish(ctx, s, l, &f, here); err != nil {
+	if err := c.finish(ctx, s, p, l, &f, here); err != nil {
 		return err
 	}
 	if len(f.moved)+len(f.extra) > 0 || p.leg(c.back).pending != nil {
@@ -114,6 +127,9 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		at := session.Copied{UIDValidity: st.UIDValidity}
 		for _, e := range f.moved {
 			at.Source, at.Dest = append(at.Source, e.now), append(at.Dest, f.uid[e.UID])
+		}
+		if err := c.flags(ctx, s, load{to: l.to, list: f.moved}, at); err != nil {
+			return err
 		}
 		if err := c.settled(p, f.moved, at); err != nil {
 			return err
@@ -171,16 +187,13 @@ func (p *progress) compare(c *carrier, l load, here map[uint32][]string, there i
 }
 
 // finish takes away here what is there already, and the marks from what is not.
-func (c *carrier) finish(ctx context.Context, s *session.Session, l load, f *findings, here map[uint32][]string) error {
+func (c *carrier) finish(ctx context.Context, s *session.Session, p *progress, l load, f *findings, here map[uint32][]string) error {
 	if len(f.both) == 0 && (s.Move || len(f.stay) == 0) {
 		return nil
 	}
-	if _, err := s.Enter(ctx, l.from, false); err != nil {
+	l.validity = p.validity(c.back)
+	if err := l.enter(ctx, s); err != nil {
 		return err
-	}
-	if !s.UIDPlus { // it stays in both places: nothing can be expunged alone
-		f.stay = append(f.stay, f.both...)
-		f.both = nil
 	}
 	if len(f.both) > 0 {
 		both := load{list: f.both}

@@ -214,3 +214,44 @@ func TestMovedByHand(t *testing.T) {
 		})
 	}
 }
+
+// TestHoles has a user who deletes every other of what is absorbed, so that the UIDs of the rest do
+// not fit into one line: an undo writes none that a server could not read.
+func TestHoles(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot")
+	srv := lab.Dovecot(t, lab.Mailboxes{})
+	maildir(t, srv, "u1@example.test", copies(3_500))
+	b := real(t, srv)
+	s := b.sweep("")
+	s.Batch = 4_000
+	applied(t, s, "run1")
+	user := b.session()
+	defer user.Close()
+	if _, err := user.Select(t.Context(), b.absorbed(), false); err != nil {
+		t.Fatal(err)
+	}
+	var others []uint32
+	for uid := uint32(1); uid <= 3_497; uid += 2 {
+		others = append(others, uid)
+	}
+	if err := errors.Join(user.Store(t.Context(), others, session.Add, 0, `\Deleted`), user.Expunge(t.Context(), others)); err != nil {
+		t.Fatal(err)
+	}
+	var longest, line atomic.Int64
+	s.Server.Server = between(t, b.options.Server, func(said string) {
+		for part := range strings.Lines(said) {
+			longest.Store(max(longest.Load(), line.Add(int64(len(part)))))
+			if strings.HasSuffix(part, "\n") {
+				line.Store(0)
+			}
+		}
+	})
+	back(t, s, "run1", 1_748)
+	if n := longest.Load(); n > 8_000 || n < 6_000 {
+		t.Errorf("the longest line has %d bytes", n)
+	}
+	if n := len(b.contents()["INBOX"]); n != 1_751 {
+		t.Errorf("%d in INBOX", n)
+	}
+}

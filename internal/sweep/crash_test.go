@@ -1,0 +1,142 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// death ends a sweep at a command: before the server has it, or when it has carried it out and the
+// answer is on its way. What the sweep had written into its journal is all that is left of it.
+type death struct {
+	mu       sync.Mutex
+	commands int // until then, LOGOUT aside; 0: it is over, or never comes
+	executed bool
+	cancel   context.CancelFunc
+	tag      string // of the last command, when that is to be carried out
+}
+
+// at arms d, and returns the context of what is to die.
+func (d *death) at(parent context.Context, commands int, executed bool) context.Context {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	ctx, cancel := context.WithCancel(parent)
+	d.commands, d.executed, d.cancel, d.tag = commands, executed, cancel, ""
+	return ctx
+}
+
+func (d *death) ask(said string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.commands == 0 || strings.Contains(said, "LOGOUT") {
+		return said
+	}
+	if d.commands--; d.commands > 0 {
+		return said
+	}
+	if d.executed {
+		d.tag, _, _ = strings.Cut(said, " ")
+		return said
+	}
+	d.cancel()
+	return ""
+}
+
+func (d *death) answer(said string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.tag == "" {
+		return said
+	}
+	if strings.Contains("\n"+said, "\n"+d.tag+" ") {
+		d.tag = ""
+		d.cancel()
+	}
+	return ""
+}
+
+// TestEveryDeath ends a sweep at each of its commands in turn, and then resumes it or takes it back;
+// the undo, too, dies at each of its commands, and is run again.
+func TestEveryDeath(t *testing.T) {
+	t.Parallel()
+	for name, caps := range map[string]imap.CapSet{"MOVE": withMove, "UIDPLUS": withUIDPlus, "MOVE alone": withMoveOnly, "neither": withNothing} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := memory(t, caps)
+			mails := append(copies(9), plainMail(2)...)
+			for i := range mails {
+				mails[i].flags = [][]string{nil, {`\Seen`}, {`$NotJunk`}}[i%3]
+			}
+			b.fill("INBOX", mails)
+			before := b.contents()
+			expected := b.outcome(t, before)
+			for _, then := range []string{"resume", "undo", "undo twice"} {
+				for _, executed := range []bool{false, true} {
+					deaths := 0
+					for died := true; died; {
+						deaths++
+						t.Run(fmt.Sprint(then, deaths, executed), func(t *testing.T) {
+							b.t = t
+							died = b.die(before, expected, deaths, executed, then)
+						})
+						if t.Failed() {
+							return
+						}
+					}
+					if deaths < 4 {
+						t.Errorf("%s: only %d commands", then, deaths)
+					}
+				}
+			}
+		})
+	}
+}
+
+// die ends a sweep of a mailbox at a command, and reports whether there was one. Undone, the mailbox
+// is as it was before.
+func (b *mailbox) die(before map[string][]string, expected []string, at int, executed bool, then string) bool {
+	t, d := b.t, &death{}
+	s := b.sweep("")
+	s.Batch, s.Pause = 4, time.Millisecond
+	s.Server.Server = meddle(t, b.options.Server, d.ask, d.answer)
+	ctx := d.at(t.Context(), 0, executed)
+	err := s.Run(ctx, "run1", func(*Plan) (bool, error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.commands = at
+		return true, nil
+	})
+	died := err != nil
+	if died && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	d.at(t.Context(), 0, false)
+	b.whole(before)
+	if then == "resume" {
+		if _, err := s.Resume(t.Context(), ""); err != nil {
+			t.Fatal("resume:", err)
+		}
+		if got := b.contents(); !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
+			t.Errorf("resumed: %d in INBOX, not %d; %d in all\n%s", len(got["INBOX"]), len(expected), count(got), strings.Join(got["INBOX"], "\n"))
+		}
+	}
+	if then == "undo twice" {
+		if _, err := s.Undo(d.at(t.Context(), at, executed), "run1"); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal("undo:", err)
+		}
+		d.at(t.Context(), 0, false)
+		b.whole(before)
+	}
+	if _, err := s.Undo(t.Context(), "run1"); err != nil {
+		t.Fatal("undo:", err)
+	}
+	b.same(before)
+	return died
+}
