@@ -94,9 +94,9 @@ func has(flags []string, flag string) bool {
 	return slices.ContainsFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
 }
 
-// exemptUses are the special uses of folders that are left alone (RFC 6154): \All and \Flagged
-// are views of other folders.
-var exemptUses = []string{`\sent`, `\drafts`, `\trash`, `\junk`, `\archive`, `\all`, `\flagged`}
+// exemptUses are the special uses of folders that are left alone (RFC 6154, RFC 8457): \All,
+// \Flagged and \Important are views of other folders.
+var exemptUses = []string{`\sent`, `\drafts`, `\trash`, `\junk`, `\archive`, `\all`, `\flagged`, `\important`}
 
 // exemptNames are what such folders are called where the server does not say.
 var exemptNames = []string{

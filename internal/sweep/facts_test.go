@@ -63,6 +63,7 @@ func TestExempt(t *testing.T) {
 		{Name: "INBOX", Delim: "/"}, {Name: "Gesendet", Delim: "/", Uses: []string{`\sent`}}, {Name: "Gesendet/2025", Delim: "/"},
 		{Name: "Work", Delim: "/"}, {Name: "Trash", Delim: "/"}, {Name: "INBOX/Spam", Delim: "/"}, {Name: "Breakwater/Absorbed", Delim: "/"},
 		{Name: "Breakwater/Absorbed/x", Delim: "/"}, {Name: "Archive", Delim: "/"}, {Name: "Archived orders", Delim: "/"}, {Name: "All", Delim: "/", Uses: []string{`\all`}},
+		{Name: "Wichtig", Delim: "/", Uses: []string{`\important`}},
 	}
 	var swept []string
 	for _, f := range all {
