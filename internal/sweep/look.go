@@ -127,6 +127,9 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		s.Log.Warn("what the daemon knows is left out", "err", v.scratch.lost)
 	}
 	fp.Looked, fp.Young, fp.Restored, fp.Observed = len(v.all), len(v.young), v.restored, v.observed
+	if err := v.leavePutBack(fp); err != nil {
+		return err
+	}
 	fp.draw(v.all, v.possible(local), s.Batch)
 	for i := range fp.batches {
 		fp.batches[i].UIDValidity = now.UIDValidity
@@ -138,6 +141,20 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 	}
 	fp.next = next
 	return next.keep(v.scratch.tallies, v.latest)
+}
+
+// leavePutBack leaves alone what a sweep has taken away before: somebody has put it back.
+func (v *view) leavePutBack(fp *FolderPlan) error {
+	if !slices.ContainsFunc(v.all, (*candidate).held) {
+		return nil
+	}
+	taken, err := v.taken()
+	if err != nil {
+		return err
+	}
+	v.all = slices.DeleteFunc(v.all, func(c *candidate) bool { return taken[identity{c.hash, c.size}] })
+	fp.Restored += fp.Looked - len(v.all)
+	return nil
 }
 
 // held reads the flags of copies that stayed because of them: those that still do, and whether
@@ -216,7 +233,7 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 				v.restored++
 			case has(m.Flags, `\Deleted`):
 				v.deleted = append(v.deleted, m.UID)
-			case v.Now().Sub(m.InternalDate) < minAge:
+			case m.InternalDate.IsZero() || v.Now().Sub(m.InternalDate) < minAge: // or it was not told
 				v.young = append(v.young, m.UID)
 			default:
 				v.todo = append(v.todo, meta{m.UID, m.InternalDate, m.Size})
@@ -311,11 +328,14 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 		m     *message.Message
 		dated bool
 	}
-	list := make([]arrival, len(batch))
-	for i, f := range batch {
+	var list []arrival
+	for _, f := range batch {
+		if len(f.Raw) == 0 { // the server can not read it: all such look the same
+			continue
+		}
 		a := arrival{Message: f, m: parse(f, v.Mailbox)}
 		a.m.At, a.dated = arrived(a.m, f.InternalDate, v.Now(), v.migrated)
-		list[i] = a
+		list = append(list, a)
 	}
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.m.At.Compare(b.m.At) })
 	for _, a := range list {

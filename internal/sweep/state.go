@@ -133,6 +133,23 @@ func (s state) restored(folder string, validity uint32, uids []uint32) error {
 	return err
 }
 
+// keepRestored takes over the UIDs of what was brought back since s was read.
+func (s state) keepRestored(now state) error {
+	for folder, f := range now {
+		uids, err := session.ParseUIDs(f.Restored)
+		if err != nil {
+			return err
+		}
+		if next := s[folder]; next != nil && next.UIDValidity != f.UIDValidity || len(uids) == 0 {
+			continue // it is another folder now
+		}
+		if err := s.restored(folder, f.UIDValidity, uids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // withUIDs adds UIDs to those that are written in a text.
 func withUIDs(text string, uids []uint32) (string, error) {
 	known, err := session.ParseUIDs(text)

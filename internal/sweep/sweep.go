@@ -193,6 +193,9 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 		return false, err
 	}
 	defer j.Close()
+	if j.head.Server != s.Server.Server || j.head.User != s.Server.User {
+		return false, fmt.Errorf("run %s was at %s as %s, and is not resumed elsewhere; `breakwater undo %s` takes it back", run, j.head.Server, j.head.User, run)
+	}
 	if j.undoing() {
 		return false, &ErrUnfinished{run, s.Account, true}
 	}
@@ -246,6 +249,13 @@ func (s *Sweep) advance(j *journal) error {
 	}
 	next, err := readState(name)
 	if err != nil {
+		return err
+	}
+	now, err := readState(s.statePath())
+	if err != nil {
+		return err
+	}
+	if err := next.keepRestored(now); err != nil {
 		return err
 	}
 	for _, p := range j.batches {

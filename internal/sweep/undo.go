@@ -87,6 +87,33 @@ func (s *Sweep) remember(j *journal) error {
 	return st.write(s.statePath())
 }
 
+// taken is what runs at the account have moved, also what is back.
+func (s *Sweep) taken() (map[identity]bool, error) {
+	runs, err := s.Runs()
+	if err != nil {
+		return nil, err
+	}
+	all := map[identity]bool{}
+	for _, run := range runs {
+		j, _, err := readJournal(s.journalPath(run), os.O_RDONLY)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range j.batches {
+			if p.Keyword != "" {
+				continue
+			}
+			for _, e := range p.all(true) {
+				all[identity{e.Hash, e.Size}] = true
+			}
+		}
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // Runs lists the runs at the account that have a journal, oldest first.
 func (s *Sweep) Runs() ([]string, error) {
 	names, err := filepath.Glob(s.journalPath("*"))

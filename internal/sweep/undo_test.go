@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -139,6 +140,17 @@ func TestUndoCutOff(t *testing.T) {
 	}
 }
 
+// notMoving is a proxy to a server that does not understand MOVE as long as deaf says so.
+func notMoving(t testing.TB, b *mailbox, deaf *atomic.Bool) (server string) {
+	deaf.Store(true)
+	return meddle(t, b.options.Server, func(said string) string {
+		if deaf.Load() {
+			said = strings.Replace(said, "UID MOVE", "UID NOTHING", 1)
+		}
+		return said
+	}, nil)
+}
+
 // TestClockSetBack has a run that was cut off, and whose name is not the last, since the clock was
 // set back before it.
 func TestClockSetBack(t *testing.T) {
@@ -147,14 +159,13 @@ func TestClockSetBack(t *testing.T) {
 	b.fill("INBOX", copies(40))
 	s := b.sweep("")
 	applied(t, s, "run2")
-	b.fill("INBOX", copies(5))
-	s.Server.Server = meddle(t, b.options.Server, func(said string) string {
-		return strings.Replace(said, "UID MOVE", "UID NOTHING", 1)
-	}, nil)
+	b.fill("INBOX", copies(45)[40:])
+	var deaf atomic.Bool
+	s.Server.Server = notMoving(t, b, &deaf)
 	if err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil }); err == nil {
 		t.Fatal("it was not cut off")
 	}
-	s.Server = b.options
+	deaf.Store(false)
 	var open *ErrUnfinished
 	err := s.Run(t.Context(), "run3", func(*Plan) (bool, error) { return true, nil })
 	if !errors.As(err, &open) || open.Run != "run1" || open.Undo {
@@ -253,5 +264,65 @@ func TestHoles(t *testing.T) {
 	}
 	if n := len(b.contents()["INBOX"]); n != 1_751 {
 		t.Errorf("%d in INBOX", n)
+	}
+}
+
+// TestPutBack has a user who takes three of the absorbed messages back by hand: no sweep takes them
+// again, though new copies go.
+func TestPutBack(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", append(copies(20), plainMail(20)...))
+	s := b.sweep("[sweep]\nmax_share = 0.9")
+	applied(t, s, "run1")
+	user := b.session()
+	defer user.Close()
+	if _, err := user.Select(t.Context(), b.absorbed(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := user.MoveTo(t.Context(), []uint32{5, 6, 7}, "INBOX"); err != nil {
+		t.Fatal(err)
+	}
+	b.fill("INBOX", copies(30)[25:])
+	for i, full := range []bool{false, false, true} {
+		s.Full = full
+		p := applied(t, s, fmt.Sprint("run", 2+i))
+		if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; i == 0 && (f.Move != 5 || f.Restored != 3) || i > 0 && f.Move != 0 {
+			t.Errorf("sweep %d: %+v", i, f)
+		}
+	}
+	if n := len(b.contents()["INBOX"]); n != 26 {
+		t.Errorf("%d in INBOX", n)
+	}
+}
+
+// TestUndoWhileCutOff undoes a run while a later one is cut off: when that is resumed it is not
+// forgotten what came back. It is resumed only where it was.
+func TestUndoWhileCutOff(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(20))
+	s := b.sweep("")
+	applied(t, s, "run1")
+	b.fill("INBOX", copies(30)[25:])
+	var deaf atomic.Bool
+	s.Server.Server = notMoving(t, b, &deaf)
+	if err := s.Run(t.Context(), "run2", func(*Plan) (bool, error) { return true, nil }); err == nil {
+		t.Fatal("it was not cut off")
+	}
+	deaf.Store(false)
+	here := s.Server
+	s.Server = b.options
+	back(t, s, "run1", 17)
+	if _, err := s.Resume(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "not resumed elsewhere") {
+		t.Errorf("resumed at another server: %v", err)
+	}
+	s.Server = here
+	if done, err := s.Resume(t.Context(), ""); !done || err != nil {
+		t.Errorf("resumed %v, %v", done, err)
+	}
+	st, err := readState(s.statePath())
+	if err != nil || st["INBOX"].Restored != "26:42" {
+		t.Errorf("%q was brought back, %v", st["INBOX"].Restored, err)
 	}
 }
