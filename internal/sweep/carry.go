@@ -178,8 +178,8 @@ func (p *progress) validity(back bool) uint32 {
 	return p.forth.moved[0].validity
 }
 
-// find looks in the selected folder for messages that do not have the UIDs of the journal, by their
-// headers: these were never known, or the folder is a new one, or somebody has moved them about.
+// find looks in the selected folder for messages that do not have the UIDs of the journal, by how
+// they begin: these were never known, or the folder is a new one, or somebody has moved them about.
 func (c *carrier) find(ctx context.Context, s *session.Session, l *load) error {
 	var found []uint32
 	for i, e := range l.list {

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"slices"
 	"strings"
@@ -54,20 +53,12 @@ func parse(f session.Message, mailbox string) *message.Message {
 	return m
 }
 
-// hashed is how much of a message its hash is made from, at most: where it does not end
-// before, its header up to there.
+// hashed is how much of a message its hash is made from: its header, and of most its text.
 const hashed = 4 << 10
 
-// headerHash tells a message from others when it is looked for again. It is cut out here, since
-// servers do not agree on where a broken header ends.
-func headerHash(raw []byte) (h [16]byte) {
-	raw = raw[:min(len(raw), hashed)]
-	for _, end := range []string{"\r\n\r\n", "\n\n"} {
-		if i := bytes.Index(raw, []byte(end)); i >= 0 {
-			raw = raw[:i]
-		}
-	}
-	sum := sha256.Sum256(raw)
+// beginning is the hash of how a message begins, by which it is known again.
+func beginning(raw []byte) (h hash) {
+	sum := sha256.Sum256(raw[:min(len(raw), hashed)])
 	copy(h[:], sum[:])
 	return h
 }

@@ -39,7 +39,7 @@ type entry struct {
 	now uint32 // its UID where it is now, while it is being moved
 }
 
-// hash is that of a header, in hexadecimal.
+// hash is that of how a message begins, in hexadecimal.
 type hash [16]byte
 
 func (h hash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }

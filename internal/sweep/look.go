@@ -354,7 +354,7 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 
 func (v *view) candidate(f session.Message, m *message.Message, d rules.Decision) *candidate {
 	c := &candidate{
-		uid: f.UID, at: m.At, size: f.Size, flags: f.Flags, hash: headerHash(f.Raw),
+		uid: f.UID, at: m.At, size: f.Size, flags: f.Flags, hash: beginning(f.Raw),
 		keys: slices.Clone(v.scratch.keys), protected: protected(f.Flags, v.Rules.Keyword),
 	}
 	if to, keyword := target(d.Action, v.Rules); to != "" || keyword != "" {

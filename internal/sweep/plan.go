@@ -18,7 +18,7 @@ type candidate struct {
 	at        time.Time
 	size      int64
 	flags     []string
-	hash      [16]byte
+	hash      hash
 	keys      []storm.Key     // identities
 	decision  *rules.Decision // nil: it stays as it is
 	about     *sample         // where there is a decision

@@ -280,7 +280,7 @@ func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, 
 	return flagsOf(ctx, s, l.uids())
 }
 
-// index is the messages of a folder by their headers.
+// index is the messages of a folder by how they begin.
 type index map[identity][]copied
 
 type identity struct {
@@ -294,11 +294,11 @@ type copied struct {
 	deleted bool // it is marked to be expunged, perhaps at this moment
 }
 
-// newIndex reads the headers of the selected folder from a UID on.
+// newIndex reads how the messages of the selected folder begin, from a UID on.
 func newIndex(ctx context.Context, s *session.Session, first uint32) (index, error) {
 	x := index{}
 	err := s.FetchFrom(ctx, first, session.Whole, hashed, func(m session.Message) error {
-		id := identity{headerHash(m.Raw), m.Size}
+		id := identity{beginning(m.Raw), m.Size}
 		x[id] = append(x[id], copied{m.UID, has(m.Flags, `\Deleted`)})
 		return nil
 	})

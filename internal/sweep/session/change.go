@@ -22,7 +22,8 @@ var errNoUIDPlus = errors.New("the server has no UIDPLUS: a message cannot be ex
 // MoveTo moves messages of the selected folder in one step (RFC 6851). It fails where the
 // server has no MOVE: see the package comment. uids must fit into a line: see Sets.
 func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
-	if !s.Move || !s.c.Caps().Has(imap.CapMove) { // the library asks itself, and a server may have said something else since
+	// The library asks itself, too, and the server may have said something else since the login.
+	if !s.Move || !s.c.Caps().Has(imap.CapMove) {
 		return Copied{}, errNoMove
 	}
 	var c Copied
