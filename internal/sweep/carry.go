@@ -22,6 +22,7 @@ type carrier struct {
 	full    map[string]error         // folders that take no more, or no marks, and what the server said
 	ends    map[string]session.State // folders that are there for certain, as far as they are known
 	strays  map[string]index         // what is in folders, and not by what the journal knows
+	again   map[int]int              // how often batches were tried again, since some of their messages were gone
 	pause   time.Duration            // for a server to end what it was at when a connection was lost
 }
 
@@ -42,6 +43,9 @@ func (l *load) uids() []uint32 {
 	}
 	return all
 }
+
+// tries is how often a batch is tried again.
+const tries = 5
 
 // errAway is that the folder a batch is for is not what it was.
 var errAway = errors.New("is gone, or another one has its name")
@@ -80,6 +84,10 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) (e
 		part := l
 		part.list, l.list = l.list[:len(uids)], l.list[len(uids):]
 		err := c.move(ctx, s, p, part)
+		if session.Expunged(err) && c.again[p.N] < tries { // somebody was quicker: the others still go
+			c.again[p.N]++
+			return c.carry(ctx, s, p)
+		}
 		if session.Refused(err) {
 			c.full[l.to] = err
 			delete(c.ends, l.to) // it may be gone

@@ -236,7 +236,7 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 func (s *Sweep) carrier(j *journal, back bool) *carrier {
 	return &carrier{
 		j: j, back: back, keyword: s.Rules.Keyword, log: s.Log.With("run", j.head.Run),
-		full: map[string]error{}, ends: map[string]session.State{}, strays: map[string]index{}, pause: s.Pause,
+		full: map[string]error{}, ends: map[string]session.State{}, strays: map[string]index{}, again: map[int]int{}, pause: s.Pause,
 	}
 }
 
