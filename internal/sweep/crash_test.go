@@ -4,13 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
+	"golang.org/x/sys/unix"
 )
 
 // death ends a sweep at a command: before the server has it, or when it has carried it out and the
@@ -139,4 +143,73 @@ func (b *mailbox) die(before map[string][]string, expected []string, at int, exe
 	}
 	b.same(before)
 	return died
+}
+
+// fill puts a full disk in the place of a file that this process has open.
+func fill(t testing.TB, name string) {
+	t.Helper()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer full.Close()
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if to, err := os.Readlink(link); err != nil || to != name {
+			continue
+		}
+		fd, err := strconv.Atoi(filepath.Base(link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup3(int(full.Fd()), fd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s is not open", name)
+}
+
+// TestFullDisk has a disk that is full when the journal is to say that a command comes, or how it
+// ended: the first does not come, the second is found out about.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		command string
+		moved   int
+	}{{"CREATE", 0}, {"UID MOVE", 10}} {
+		t.Run(tt.command, func(t *testing.T) {
+			t.Parallel()
+			b := memory(t, withMove)
+			b.fill("INBOX", copies(40))
+			before := b.contents()
+			s := b.sweep("[sweep]\nmax_share = 0.9")
+			s.Batch = 10
+			var once sync.Once
+			s.Server.Server = between(t, b.options.Server, func(said string) {
+				if strings.Contains(said, tt.command) {
+					once.Do(func() { fill(t, s.journalPath("run1")) })
+				}
+			})
+			err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil })
+			if !errors.Is(err, unix.ENOSPC) {
+				t.Errorf("got %v", err)
+			}
+			got := b.contents()
+			if len(got[b.absorbed()]) != tt.moved || count(got) != 40 {
+				t.Errorf("%d are absorbed, %d in all", len(got[b.absorbed()]), count(got))
+			}
+			if done, err := s.Resume(t.Context(), ""); !done || err != nil {
+				t.Errorf("resumed %v, %v", done, err)
+			}
+			if n := len(b.contents()[b.absorbed()]); n != 37 {
+				t.Errorf("%d are absorbed", n)
+			}
+			back(t, s, "run1", 37)
+			b.same(before)
+		})
+	}
 }
