@@ -121,3 +121,23 @@ func exempt(f session.Folder, all []session.Folder, ours []string) string {
 	}
 	return ""
 }
+
+// perishes says why what is put into a folder may not be there for long; "" if it may. The folder
+// need not be there yet.
+func perishes(name string, all []session.Folder) string {
+	f := session.Folder{Name: name}
+	if len(all) > 0 {
+		f.Delim = all[0].Delim
+	}
+	for _, up := range all {
+		if up.Name == name {
+			f = up
+		}
+	}
+	switch why := exempt(f, all, nil); why {
+	case `\archive`, "called archive":
+		return ""
+	default:
+		return why
+	}
+}

@@ -76,6 +76,27 @@ func TestExempt(t *testing.T) {
 	}
 }
 
+func TestPerishes(t *testing.T) {
+	all := []session.Folder{
+		{Name: "INBOX", Delim: "/"}, {Name: "Papierkorb", Delim: "/", Uses: []string{`\trash`}}, {Name: "Archiv", Delim: "/", Uses: []string{`\archive`}},
+	}
+	for name, want := range map[string]string{
+		"Breakwater/Absorbed": "", "Archiv": "", "Archiv/Storm": "", "Archive/Storm": "",
+		"Papierkorb": `\trash`, "Papierkorb/Storm": `\trash`, "Junk": "called junk", "Trash/Storm": "called trash",
+	} {
+		if got := perishes(name, all); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(10))
+	s := b.sweep("[sweep]\nabsorb = \"Trash\"")
+	err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil })
+	if err == nil || !strings.Contains(err.Error(), "folder Trash may be deleted, since it is called trash") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // TestExchange has copies of which better ones came later; and one that may not go for another,
 // since it is also a copy of something else.
 func TestExchange(t *testing.T) {

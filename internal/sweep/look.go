@@ -40,6 +40,11 @@ func (s *Sweep) plan(ctx context.Context, l *link) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range []string{local.Absorb, local.Quarantine} {
+		if why := perishes(name, all); why != "" {
+			return nil, fmt.Errorf("account %s: what is put into folder %s may be deleted, since it is %s; choose another one in [sweep]", s.Account, name, why)
+		}
+	}
 	chosen, err := s.choose(all)
 	if err != nil {
 		return nil, err

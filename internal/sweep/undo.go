@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"breakwater/internal/sweep/session"
@@ -116,13 +115,19 @@ func (s *Sweep) taken() (map[identity]bool, error) {
 
 // Runs lists the runs at the account that have a journal, oldest first.
 func (s *Sweep) Runs() ([]string, error) {
-	names, err := filepath.Glob(s.journalPath("*"))
-	var runs []string
-	for _, name := range names {
-		runs = append(runs, filepath.Base(filepath.Dir(name)))
+	all, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	slices.Sort(runs)
-	return runs, err
+	var runs []string
+	for _, run := range all {
+		if _, err := os.Stat(s.journalPath(run.Name())); err == nil {
+			runs = append(runs, run.Name())
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("list runs: %w", err)
+		}
+	}
+	return runs, nil
 }
 
 // Journal is a run at an account, in short.
