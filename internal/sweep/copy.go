@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -29,12 +30,16 @@ func unmark(ctx context.Context, s *session.Session, list []entry, flags map[uin
 // expunge exactly those; and of those that stay, take the copies away again. It returns what is
 // in the other folder alone.
 func (c *carrier) copyAndExpunge(ctx context.Context, s *session.Session, l load, first uint32) (moved session.Copied, err error) {
-	if _, err := s.CopyTo(ctx, l.uids(), l.to); err != nil {
+	told, err := s.CopyTo(ctx, l.uids(), l.to)
+	if err != nil {
 		return moved, err
 	}
 	copies, validity, err := c.copies(ctx, s, l, first)
 	if err != nil {
 		return moved, err
+	}
+	if len(copies) == 0 && len(told.Dest) > 0 {
+		return moved, fmt.Errorf("the server says that it has copied %d messages to %s, where none like them is: they stay", len(told.Dest), l.to)
 	}
 	if err := l.enter(ctx, s); err != nil {
 		return moved, err

@@ -103,6 +103,32 @@ func TestWrongCopyUID(t *testing.T) {
 	}
 }
 
+// TestOtherCopies has a server that says how long a message is only roughly, so that no copy is
+// known: the run stops, and no original goes.
+func TestOtherCopies(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withUIDPlus)
+	b.fill("INBOX", copies(40))
+	s := b.sweep("")
+	s.Batch = 10
+	size := regexp.MustCompile(`RFC822.SIZE \d+`)
+	var copied atomic.Bool
+	s.Server.Server = meddle(t, b.options.Server, nil, func(said string) string {
+		if strings.Contains(said, "COPYUID") {
+			copied.Store(true)
+		}
+		if copied.Load() {
+			return size.ReplaceAllString(said, "RFC822.SIZE 9")
+		}
+		return said
+	})
+	err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil })
+	got := b.contents()
+	if err == nil || !strings.Contains(err.Error(), "none like them") || len(got["INBOX"]) != 40 || len(got[b.absorbed()]) != 10 {
+		t.Errorf("INBOX has %d, %d are absorbed: %v", len(got["INBOX"]), len(got[b.absorbed()]), err)
+	}
+}
+
 // TestNoMoveAnyMore has a server that had MOVE, and says in the middle of a session that it has not:
 // nothing is moved by the library's own way.
 func TestNoMoveAnyMore(t *testing.T) {
