@@ -65,7 +65,7 @@ func printFolder(w io.Writer, f sweep.FolderPlan) {
 		what string
 	}{
 		{f.Young, "are too young, and left for the next sweep"},
-		{f.Restored, "were brought back by undo, and are left alone"},
+		{f.Restored, "were brought back, by undo or by hand, and are left alone"},
 		{f.Observed, "would go, were the rules not in observe mode"},
 	} {
 		if v.n > 0 {

@@ -1,10 +1,12 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,8 +19,10 @@ type carrier struct {
 	back    bool   // it is an undo
 	keyword string // ours
 	log     *slog.Logger
-	full    map[string]error         // folders that take no more, and what the server said
+	full    map[string]error         // folders that take no more, or no marks, and what the server said
 	ends    map[string]session.State // folders that are there for certain, as far as they are known
+	strays  map[string]index         // what is in folders, and not by what the journal knows
+	again   map[int]int              // how often batches were tried again, since some of their messages were gone
 	pause   time.Duration            // for a server to end what it was at when a connection was lost
 }
 
@@ -27,6 +31,7 @@ type load struct {
 	from, to string
 	list     []entry
 	flags    map[uint32][]string // by UIDs of now
+	validity uint32              // the UIDVALIDITY of UIDs of now
 	since    uint64              // the HIGHESTMODSEQ from before flags
 }
 
@@ -39,14 +44,22 @@ func (l *load) uids() []uint32 {
 	return all
 }
 
+// tries is how often a batch is tried again.
+const tries = 5
+
 // errAway is that the folder a batch is for is not what it was.
 var errAway = errors.New("is gone, or another one has its name")
 
 // carry brings a batch to its end. It can be called again after an error: what a lost
 // connection left open is settled first.
-func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) error {
+func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) (err error) {
+	defer func() {
+		if err != nil {
+			clear(c.strays)
+		}
+	}()
 	leg := p.leg(c.back)
-	if leg.closed {
+	if leg.closed && !c.back { // what somebody took away may have come back, to be undone after all
 		return nil
 	}
 	if p.Keyword != "" {
@@ -59,7 +72,7 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) er
 	if err := c.settle(ctx, s, p, l); err != nil {
 		return err
 	}
-	err := c.take(ctx, s, p, &l)
+	err = c.take(ctx, s, p, &l)
 	if errors.Is(err, errAway) {
 		c.log.Warn("messages stay where they are", "folder", l.from, "why", err)
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", l.from, err)})
@@ -67,13 +80,25 @@ func (c *carrier) carry(ctx context.Context, s *session.Session, p *progress) er
 	if err != nil || len(l.list) == 0 || c.full[l.to] != nil {
 		return err
 	}
-	if err = c.move(ctx, s, p, l); session.Refused(err) {
-		c.full[l.to] = err
-		delete(c.ends, l.to) // it may be gone
-		c.log.Error("the server refuses", "folder", l.to, "err", err)
-		return c.settle(ctx, s, p, l) // it may have moved some
+	for uids := range session.Sets(l.uids()) { // one in general: what is planned fits
+		part := l
+		part.list, l.list = l.list[:len(uids)], l.list[len(uids):]
+		err := c.move(ctx, s, p, part)
+		if session.Expunged(err) && c.again[p.N] < tries { // somebody was quicker: the others still go
+			c.again[p.N]++
+			return c.carry(ctx, s, p)
+		}
+		if session.Refused(err) {
+			c.full[l.to] = err
+			delete(c.ends, l.to) // it may be gone
+			c.log.Error("the server refuses", "folder", l.to, "err", err)
+			return c.settle(ctx, s, p, part) // it may have moved some
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // take selects the folder, and finds what is still to be moved: forth, what nobody has touched
@@ -84,23 +109,28 @@ func (c *carrier) take(ctx context.Context, s *session.Session, p *progress, l *
 		return nil
 	}
 	st, err := s.Enter(ctx, l.from, false)
-	if session.Refused(err) {
+	if errors.Is(err, session.ErrNoFolder) {
 		return errAway
 	}
 	if err != nil {
 		return err
 	}
-	l.since = st.HighestModSeq
-	switch unknown := slices.ContainsFunc(l.list, func(e entry) bool { return e.now == 0 }); {
-	case c.back && (unknown || st.UIDValidity != p.validity(true)):
-		if err := find(ctx, s, l); err != nil {
-			return err
+	l.validity, l.since = st.UIDValidity, st.HighestModSeq
+	if st.UIDValidity != p.validity(c.back) {
+		if !c.back {
+			return errAway
 		}
-	case st.UIDValidity != p.validity(c.back):
-		return errAway
+		for i := range l.list {
+			l.list[i].now = 0
+		}
 	}
 	if l.flags, err = flagsOf(ctx, s, l.uids()); err != nil {
 		return err
+	}
+	if c.back {
+		if err := c.find(ctx, s, l); err != nil {
+			return err
+		}
 	}
 	if p.leg(c.back).cut != nil && !s.Move {
 		if err := unmark(ctx, s, l.list, l.flags); err != nil {
@@ -156,17 +186,29 @@ func (p *progress) validity(back bool) uint32 {
 	return p.forth.moved[0].validity
 }
 
-// find looks in the selected folder for messages whose UIDs are not known, by their headers.
-func find(ctx context.Context, s *session.Session, l *load) error {
-	there, err := newIndex(ctx, s, 0)
-	if err != nil {
-		return err
+// find looks in the selected folder for messages that do not have the UIDs of the journal, by how
+// they begin: these were never known, or the folder is a new one, or somebody has moved them about.
+func (c *carrier) find(ctx context.Context, s *session.Session, l *load) error {
+	var found []uint32
+	for i, e := range l.list {
+		if _, there := l.flags[e.now]; there {
+			continue
+		}
+		if c.strays[l.from] == nil {
+			all, err := newIndex(ctx, s, 0)
+			if err != nil {
+				return err
+			}
+			c.strays[l.from] = all.without(c.j.accounted(false, l.from, l.validity))
+		}
+		if uid := c.strays[l.from].take(e); uid != 0 {
+			l.list[i].now = uid
+			found = append(found, uid)
+		}
 	}
-	for i := range l.list {
-		l.list[i].now = there.take(l.list[i])
-	}
-	l.list = slices.DeleteFunc(l.list, func(e entry) bool { return e.now == 0 })
-	return nil
+	flags, err := flagsOf(ctx, s, found)
+	maps.Copy(l.flags, flags)
+	return err
 }
 
 // move takes what is in l to another folder, by MOVE or by what replaces it.
@@ -178,6 +220,9 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if err != nil {
 		return err
 	}
+	if err := l.enter(ctx, s); err != nil {
+		return err
+	}
 	begin := record{Op: opBegin, N: p.N, Back: c.back, Of: of(l.list), UIDs: session.FormatUIDs(l.uids()), UIDValidity: st.UIDValidity, UIDNext: st.UIDNext}
 	if err := c.j.write(begin); err != nil {
 		return err
@@ -186,31 +231,28 @@ func (c *carrier) move(ctx context.Context, s *session.Session, p *progress, l l
 	if s.Move {
 		at, err = s.MoveTo(ctx, l.uids(), l.to)
 	} else {
-		at, err = c.copyAndExpunge(ctx, s, l)
+		at, err = c.copyAndExpunge(ctx, s, l, st.UIDNext)
 	}
 	if err != nil {
 		return err
 	}
+	if s.Move && !slices.Equal(at.Source, slices.Sorted(slices.Values(l.uids()))) {
+		delete(c.ends, l.to)
+		return c.reconcile(ctx, s, p, l, &begin) // the server tells of none, of others, or not of all
+	}
 	if n := len(at.Dest); n > 0 {
 		c.ends[l.to] = session.State{UIDValidity: at.UIDValidity, UIDNext: slices.Max(at.Dest) + 1}
 	}
-	if at.UIDValidity == 0 { // the server does not say: what is not here is there
-		at.UIDValidity = st.UIDValidity
-		left, err := flagsOf(ctx, s, l.uids())
-		if err != nil {
-			return err
-		}
-		for _, e := range l.list {
-			if _, here := left[e.now]; !here {
-				at.Source = append(at.Source, e.now)
-			}
-		}
-	}
-	if err := c.done(p, l.list, at); err != nil {
+	if err := c.flags(ctx, s, l, at); err != nil {
 		return err
 	}
-	if c.back {
-		return c.flags(ctx, s, l, at)
+	return c.done(p, l.list, at)
+}
+
+// enter selects the folder that l is moved from, if it is still the one that l was found in.
+func (l *load) enter(ctx context.Context, s *session.Session) error {
+	if st, err := s.Enter(ctx, l.from, false); err != nil || st.UIDValidity != l.validity {
+		return cmp.Or(err, fmt.Errorf("folder %s %w", l.from, errAway))
 	}
 	return nil
 }
@@ -266,7 +308,7 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 	}
 	l := load{from: p.Folder, list: list}
 	st, err := s.Enter(ctx, p.Folder, false)
-	if session.Refused(err) || err == nil && st.UIDValidity != p.UIDValidity {
+	if errors.Is(err, session.ErrNoFolder) || err == nil && st.UIDValidity != p.UIDValidity {
 		return c.j.write(record{Op: opLeft, N: p.N, Back: c.back, Why: fmt.Sprintf("folder %s %v", p.Folder, errAway)})
 	}
 	if err != nil {
@@ -279,15 +321,20 @@ func (c *carrier) mark(ctx context.Context, s *session.Session, p *progress, leg
 	if c.back {
 		change = session.Remove
 	}
-	if err := s.Store(ctx, l.uids(), change, 0, p.Keyword); err != nil {
+	if err := s.Store(ctx, l.uids(), change, 0, p.Keyword); session.Refused(err) {
+		c.full[p.Folder] = err
+		return c.left(p, list)
+	} else if err != nil {
 		return err
 	}
 	return c.done(p, list, session.Copied{UIDValidity: st.UIDValidity, Source: l.uids(), Dest: l.uids()})
 }
 
-// flagsOf are the flags of messages of the selected folder, of those that there are.
+// flagsOf are the flags of messages of the selected folder, of those that there are. 0 is the UID
+// of none.
 func flagsOf(ctx context.Context, s *session.Session, of []uint32) (map[uint32][]string, error) {
 	flags := map[uint32][]string{}
+	of = slices.DeleteFunc(slices.Clone(of), func(uid uint32) bool { return uid == 0 })
 	err := s.Fetch(ctx, of, session.Nothing, 0, func(m session.Message) error {
 		flags[m.UID] = m.Flags
 		return nil

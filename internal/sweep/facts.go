@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"slices"
 	"strings"
@@ -54,20 +53,12 @@ func parse(f session.Message, mailbox string) *message.Message {
 	return m
 }
 
-// hashed is how much of a message its hash is made from, at most: where it does not end
-// before, its header up to there.
+// hashed is how much of a message its hash is made from: its header, and of most its text.
 const hashed = 4 << 10
 
-// headerHash tells a message from others when it is looked for again. It is cut out here, since
-// servers do not agree on where a broken header ends.
-func headerHash(raw []byte) (h [16]byte) {
-	raw = raw[:min(len(raw), hashed)]
-	for _, end := range []string{"\r\n\r\n", "\n\n"} {
-		if i := bytes.Index(raw, []byte(end)); i >= 0 {
-			raw = raw[:i]
-		}
-	}
-	sum := sha256.Sum256(raw)
+// beginning is the hash of how a message begins, by which it is known again.
+func beginning(raw []byte) (h hash) {
+	sum := sha256.Sum256(raw[:min(len(raw), hashed)])
 	copy(h[:], sum[:])
 	return h
 }
@@ -94,9 +85,9 @@ func has(flags []string, flag string) bool {
 	return slices.ContainsFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
 }
 
-// exemptUses are the special uses of folders that are left alone (RFC 6154): \All and \Flagged
-// are views of other folders.
-var exemptUses = []string{`\sent`, `\drafts`, `\trash`, `\junk`, `\archive`, `\all`, `\flagged`}
+// exemptUses are the special uses of folders that are left alone (RFC 6154, RFC 8457): \All,
+// \Flagged and \Important are views of other folders.
+var exemptUses = []string{`\sent`, `\drafts`, `\trash`, `\junk`, `\archive`, `\all`, `\flagged`, `\important`}
 
 // exemptNames are what such folders are called where the server does not say.
 var exemptNames = []string{
@@ -129,4 +120,24 @@ func exempt(f session.Folder, all []session.Folder, ours []string) string {
 		return "called " + path
 	}
 	return ""
+}
+
+// perishes says why what is put into a folder may not be there for long; "" if it may. The folder
+// need not be there yet.
+func perishes(name string, all []session.Folder) string {
+	f := session.Folder{Name: name}
+	if len(all) > 0 {
+		f.Delim = all[0].Delim
+	}
+	for _, up := range all {
+		if up.Name == name {
+			f = up
+		}
+	}
+	switch why := exempt(f, all, nil); why {
+	case `\archive`, "called archive":
+		return ""
+	default:
+		return why
+	}
 }

@@ -63,6 +63,7 @@ func TestExempt(t *testing.T) {
 		{Name: "INBOX", Delim: "/"}, {Name: "Gesendet", Delim: "/", Uses: []string{`\sent`}}, {Name: "Gesendet/2025", Delim: "/"},
 		{Name: "Work", Delim: "/"}, {Name: "Trash", Delim: "/"}, {Name: "INBOX/Spam", Delim: "/"}, {Name: "Breakwater/Absorbed", Delim: "/"},
 		{Name: "Breakwater/Absorbed/x", Delim: "/"}, {Name: "Archive", Delim: "/"}, {Name: "Archived orders", Delim: "/"}, {Name: "All", Delim: "/", Uses: []string{`\all`}},
+		{Name: "Wichtig", Delim: "/", Uses: []string{`\important`}},
 	}
 	var swept []string
 	for _, f := range all {
@@ -72,6 +73,27 @@ func TestExempt(t *testing.T) {
 	}
 	if want := []string{"INBOX", "Work", "Archived orders"}; !slices.Equal(swept, want) {
 		t.Errorf("swept %q, want %q", swept, want)
+	}
+}
+
+func TestPerishes(t *testing.T) {
+	all := []session.Folder{
+		{Name: "INBOX", Delim: "/"}, {Name: "Papierkorb", Delim: "/", Uses: []string{`\trash`}}, {Name: "Archiv", Delim: "/", Uses: []string{`\archive`}},
+	}
+	for name, want := range map[string]string{
+		"Breakwater/Absorbed": "", "Archiv": "", "Archiv/Storm": "", "Archive/Storm": "",
+		"Papierkorb": `\trash`, "Papierkorb/Storm": `\trash`, "Junk": "called junk", "Trash/Storm": "called trash",
+	} {
+		if got := perishes(name, all); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(10))
+	s := b.sweep("[sweep]\nabsorb = \"Trash\"")
+	err := s.Run(t.Context(), "run1", func(*Plan) (bool, error) { return true, nil })
+	if err == nil || !strings.Contains(err.Error(), "folder Trash may be deleted, since it is called trash") {
+		t.Errorf("got %v", err)
 	}
 }
 

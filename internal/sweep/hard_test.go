@@ -3,7 +3,9 @@ package sweep
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,6 +136,37 @@ func TestWhichStay(t *testing.T) {
 			t.Errorf("the one with %s went:\n%s", want, inbox)
 		}
 	}
+}
+
+// TestDeletedDoNotStay has copies that are marked to be expunged: they are not those that are kept.
+// When the marks of some are taken off, these are copies like others.
+func TestDeletedDoNotStay(t *testing.T) {
+	b := memory(t, withMove)
+	mails := copies(20)
+	for i := range 5 {
+		mails[i].flags = []string{`\Deleted`}
+	}
+	b.fill("INBOX", mails)
+	s := b.sweep("[sweep]\nmax_share = 0.9")
+	stay := func(want string) {
+		t.Helper()
+		in := b.session()
+		defer in.Close()
+		if _, err := in.Select(t.Context(), "INBOX", false); err != nil {
+			t.Fatal(err)
+		}
+		uids, err := in.UIDs(t.Context(), 1)
+		if got := session.FormatUIDs(uids); err != nil || got != want {
+			t.Errorf("%s stay, not %s, %v", got, want, err)
+		}
+		if err := in.Store(t.Context(), []uint32{2, 3}, session.Remove, 0, `\Deleted`); err != nil {
+			t.Error(err)
+		}
+	}
+	applied(t, s, "run1")
+	stay("1:8")
+	applied(t, s, "run2")
+	stay("1:6")
 }
 
 func slicesIndex(folders []FolderPlan, name string) int {
@@ -271,6 +304,28 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestUnreadable has messages that the server can not read, and shows empty: they look the same, and
+// are no copies.
+func TestUnreadable(t *testing.T) {
+	b := memory(t, withMove)
+	mails := plainMail(50)
+	for i := range mails {
+		mails[i].internal = monday.Add(time.Duration(i) * time.Second)
+	}
+	b.fill("INBOX", mails)
+	s := b.sweep("[sweep]\nmax_share = 0.9")
+	body := regexp.MustCompile(`(?s)BODY\[\]<0> \{\d+\}\r\n.*?\r\n\r\n.*?\r\n`)
+	var unreadable atomic.Int64
+	s.Server.Server = meddle(t, b.options.Server, nil, func(said string) string {
+		unreadable.Add(int64(len(body.FindAllString(said, -1))))
+		return body.ReplaceAllString(said, "BODY[]<0> NIL")
+	})
+	p := planned(t, s)
+	if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Move != 0 || f.Looked != 50-int(unreadable.Load()) || unreadable.Load() < 20 {
+		t.Errorf("%d are unreadable: %+v", unreadable.Load(), f)
+	}
+}
+
 // TestRewritten has copies of which Message-ID, Date and Subject are all rewritten. Only a key of
 // the text can tell them; where there is none, all stay.
 func TestRewritten(t *testing.T) {
@@ -337,7 +392,7 @@ func TestFreed(t *testing.T) {
 			flag(session.Remove, 13, `\Flagged`)
 			inbox("a flag was taken off", applied(t, s, "run5"), 24, 1)
 			inbox("and now nothing", applied(t, s, "run6"), 0, 0)
-			b.fill("INBOX", copies(5)) // UIDs from 41
+			b.fill("INBOX", copies(25)[20:]) // UIDs from 41
 			err := s.Run(ctx, "run7", func(p *Plan) (bool, error) {
 				inbox("more have come", p, 5, 5)
 				flag(session.Add, 42, `\Flagged`)

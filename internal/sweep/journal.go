@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,7 @@ type entry struct {
 	now uint32 // its UID where it is now, while it is being moved
 }
 
-// hash is that of a header, in hexadecimal.
+// hash is that of how a message begins, in hexadecimal.
 type hash [16]byte
 
 func (h hash) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h[:])), nil }
@@ -205,6 +206,37 @@ func readJournal(name string, mode int) (j *journal, whole int64, err error) {
 		return nil, 0, errors.Join(fmt.Errorf("read journal %s: %w", name, err), f.Close())
 	}
 	return j, whole, nil
+}
+
+// hasEnded reports whether the last line of a journal says that nothing is left to do, without
+// reading all of it.
+func hasEnded(name string) (bool, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return false, fmt.Errorf("open journal: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return false, fmt.Errorf("open journal: %w", err)
+	}
+	end := make([]byte, min(st.Size(), 200))
+	if _, err := f.ReadAt(end, st.Size()-int64(len(end))); err != nil {
+		return false, fmt.Errorf("read journal: %w", err)
+	}
+	end, whole := bytes.CutSuffix(end, []byte("\n"))
+	var rec record
+	if !whole || json.Unmarshal(end[bytes.LastIndexByte(end, '\n')+1:], &rec) != nil {
+		return false, nil // it is longer, or cut off
+	}
+	return rec.Op == opApplied || rec.Op == opUndone, nil
+}
+
+// undoing reports whether an undo was begun that did not come to its end.
+func (j *journal) undoing() bool {
+	return !j.undone && slices.ContainsFunc(j.batches, func(p *progress) bool {
+		return p.back.pending != nil || p.back.closed || len(p.back.moved) > 0
+	})
 }
 
 func (j *journal) read() (whole int64, err error) {

@@ -290,7 +290,7 @@ func TestNoRawMove(t *testing.T) {
 				t.Errorf("%s calls %s %d times", name, call, n)
 			}
 		}
-		if n := strings.Count(text, "s.c.Move("); n > 1 || n == 1 && !strings.Contains(text, "if !s.Move {\n\t\treturn Copied{}, errNoMove\n\t}\n\tvar c Copied\n\terr := s.do(ctx, func() error {\n\t\td, err := s.c.Move(") {
+		if n := strings.Count(text, "s.c.Move("); n > 1 || n == 1 && !strings.Contains(text, "if !s.Move || !s.c.Caps().Has(imap.CapMove) {\n\t\treturn Copied{}, errNoMove\n\t}\n\tvar c Copied\n\terr := s.do(ctx, func() error {\n\t\td, err := s.c.Move(") {
 			t.Errorf("%s calls Move without having asked the server for MOVE", name)
 		}
 	}

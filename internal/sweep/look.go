@@ -40,6 +40,11 @@ func (s *Sweep) plan(ctx context.Context, l *link) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range []string{local.Absorb, local.Quarantine} {
+		if why := perishes(name, all); why != "" {
+			return nil, fmt.Errorf("account %s: what is put into folder %s may be deleted, since it is %s; choose another one in [sweep]", s.Account, name, why)
+		}
+	}
 	chosen, err := s.choose(all)
 	if err != nil {
 		return nil, err
@@ -127,16 +132,34 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		s.Log.Warn("what the daemon knows is left out", "err", v.scratch.lost)
 	}
 	fp.Looked, fp.Young, fp.Restored, fp.Observed = len(v.all), len(v.young), v.restored, v.observed
+	if err := v.leavePutBack(fp); err != nil {
+		return err
+	}
 	fp.draw(v.all, v.possible(local), s.Batch)
 	for i := range fp.batches {
 		fp.batches[i].UIDValidity = now.UIDValidity
 	}
 	next.UIDNext, next.Young = v.next, session.FormatUIDs(v.young)
+	fp.held = append(fp.held, v.deleted...)
 	if next.Held, err = withUIDs(session.FormatUIDs(held), fp.held); err != nil {
 		return err
 	}
 	fp.next = next
 	return next.keep(v.scratch.tallies, v.latest)
+}
+
+// leavePutBack leaves alone what a sweep has taken away before: somebody has put it back.
+func (v *view) leavePutBack(fp *FolderPlan) error {
+	if !slices.ContainsFunc(v.all, (*candidate).held) {
+		return nil
+	}
+	taken, err := v.taken()
+	if err != nil {
+		return err
+	}
+	v.all = slices.DeleteFunc(v.all, func(c *candidate) bool { return taken[identity{c.hash, c.size}] })
+	fp.Restored += fp.Looked - len(v.all)
+	return nil
 }
 
 // held reads the flags of copies that stayed because of them: those that still do, and whether
@@ -174,8 +197,9 @@ type view struct {
 	marking  bool // nothing can be moved here: it is marked
 	todo     []meta
 	young    []uint32
-	next     uint32 // UIDs from here on are not looked at
-	migrated bool   // all INTERNALDATEs are one day
+	deleted  []uint32 // about to be expunged: they count for nothing
+	next     uint32   // UIDs from here on are not looked at
+	migrated bool     // all INTERNALDATEs are one day
 	all      []*candidate
 	restored int
 	observed int
@@ -202,7 +226,7 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 		return err
 	}
 	err = v.link.with(ctx, func(in *session.Session) error {
-		v.todo, v.young, v.restored, v.next, v.marking = nil, nil, 0, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
+		v.todo, v.young, v.deleted, v.restored, v.next, v.marking = nil, nil, nil, 0, max(had.UIDNext, 1), !in.Move && !in.UIDPlus
 		if err := v.enter(ctx, in); err != nil {
 			return err
 		}
@@ -212,7 +236,9 @@ func (v *view) list(ctx context.Context, had *folderState, minAge time.Duration)
 			switch {
 			case back:
 				v.restored++
-			case v.Now().Sub(m.InternalDate) < minAge:
+			case has(m.Flags, `\Deleted`):
+				v.deleted = append(v.deleted, m.UID)
+			case m.InternalDate.IsZero() || v.Now().Sub(m.InternalDate) < minAge: // or it was not told
 				v.young = append(v.young, m.UID)
 			default:
 				v.todo = append(v.todo, meta{m.UID, m.InternalDate, m.Size})
@@ -307,11 +333,14 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 		m     *message.Message
 		dated bool
 	}
-	list := make([]arrival, len(batch))
-	for i, f := range batch {
+	var list []arrival
+	for _, f := range batch {
+		if len(f.Raw) == 0 { // the server can not read it: all such look the same
+			continue
+		}
 		a := arrival{Message: f, m: parse(f, v.Mailbox)}
 		a.m.At, a.dated = arrived(a.m, f.InternalDate, v.Now(), v.migrated)
-		list[i] = a
+		list = append(list, a)
 	}
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.m.At.Compare(b.m.At) })
 	for _, a := range list {
@@ -330,7 +359,7 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 
 func (v *view) candidate(f session.Message, m *message.Message, d rules.Decision) *candidate {
 	c := &candidate{
-		uid: f.UID, at: m.At, size: f.Size, flags: f.Flags, hash: headerHash(f.Raw),
+		uid: f.UID, at: m.At, size: f.Size, flags: f.Flags, hash: beginning(f.Raw),
 		keys: slices.Clone(v.scratch.keys), protected: protected(f.Flags, v.Rules.Keyword),
 	}
 	if to, keyword := target(d.Action, v.Rules); to != "" || keyword != "" {

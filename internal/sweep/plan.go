@@ -18,7 +18,7 @@ type candidate struct {
 	at        time.Time
 	size      int64
 	flags     []string
-	hash      [16]byte
+	hash      hash
 	keys      []storm.Key     // identities
 	decision  *rules.Decision // nil: it stays as it is
 	about     *sample         // where there is a decision
@@ -142,7 +142,7 @@ type FolderPlan struct {
 	Mark      int            `json:"mark"`                // with a keyword
 	Protected map[string]int `json:"protected,omitempty"` // copies that stay, by reason
 	Young     int            `json:"young,omitempty"`     // left for the next sweep
-	Restored  int            `json:"restored,omitempty"`  // brought back by an undo, and left alone since
+	Restored  int            `json:"restored,omitempty"`  // brought back, by undo or by hand, and left alone
 	Observed  int            `json:"observed,omitempty"`  // would go, were the rules not in observe mode
 	Groups    []Group        `json:"groups,omitempty"`    // what goes, most first
 

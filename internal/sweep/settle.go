@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -31,18 +32,31 @@ func (c *carrier) settle(ctx context.Context, s *session.Session, p *progress, l
 // found looks once more, at the end, at a batch that was cut off: a server may have gone on
 // with a command long after the connection was gone.
 func (c *carrier) found(ctx context.Context, s *session.Session, p *progress) error {
+	leg := p.leg(c.back)
 	if p.Keyword != "" {
-		return nil
+		return c.marked(p, leg)
 	}
 	l := load{from: p.Folder, to: p.To, list: p.all(c.back)}
 	if c.back {
 		l.from, l.to = l.to, l.from
 	}
-	leg := p.leg(c.back)
 	if err := c.settle(ctx, s, p, l); err != nil || leg.cut == nil {
 		return err
 	}
 	return c.reconcile(ctx, s, p, l, leg.cut)
+}
+
+// marked takes for marked what perhaps is: a mark can be taken away from what has none.
+func (c *carrier) marked(p *progress, leg *leg) error {
+	if leg.pending == nil {
+		return nil
+	}
+	list, err := p.begun(leg.pending, c.back)
+	if err != nil {
+		return err
+	}
+	l := load{list: list}
+	return c.settled(p, list, session.Copied{UIDValidity: p.UIDValidity, Source: l.uids(), Dest: l.uids()})
 }
 
 // calm waits until a server changes nothing any more where a command was cut off.
@@ -80,7 +94,7 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		return err
 	}
 	st, err := s.Enter(ctx, l.to, false)
-	if session.Refused(err) { // it was not even made
+	if errors.Is(err, session.ErrNoFolder) { // it was not even made
 		return c.left(p, l.list)
 	}
 	if err != nil {
@@ -95,15 +109,15 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		return err
 	}
 	f := p.compare(c, l, here, there, st.UIDValidity)
-	if first == 0 || !s.UIDPlus {
-		f.extra = nil
+	if first == 0 || !s.UIDPlus { // what is in both places stays in both
+		f.extra, f.stay, f.both = nil, append(f.stay, f.both...), nil
 	}
 	if len(f.extra) > 0 {
-		if err := removeCopies(ctx, s, l.to, f.extra); err != nil {
+		if err := removeCopies(ctx, s, l.to, st.UIDValidity, f.extra); err != nil {
 			return err
 		}
 	}
-	if err := c.finish(ctx, s, l, &f, here); err != nil {
+	if err := c.finish(ctx, s, p, l, &f, here); err != nil {
 		return err
 	}
 	if len(f.moved)+len(f.extra) > 0 || p.leg(c.back).pending != nil {
@@ -113,6 +127,9 @@ func (c *carrier) reconcile(ctx context.Context, s *session.Session, p *progress
 		at := session.Copied{UIDValidity: st.UIDValidity}
 		for _, e := range f.moved {
 			at.Source, at.Dest = append(at.Source, e.now), append(at.Dest, f.uid[e.UID])
+		}
+		if err := c.flags(ctx, s, load{to: l.to, list: f.moved}, at); err != nil {
+			return err
 		}
 		if err := c.settled(p, f.moved, at); err != nil {
 			return err
@@ -134,7 +151,7 @@ type findings struct {
 // claim to what is there.
 func (p *progress) compare(c *carrier, l load, here map[uint32][]string, there index, validity uint32) findings {
 	f := findings{uid: map[uint32]uint32{}}
-	known := c.accounted(l.to, validity)
+	known := c.j.accounted(c.back, l.to, validity)
 	free := there.without(known)
 	done := map[uint32]uint32{}
 	for _, m := range p.leg(c.back).moved {
@@ -170,16 +187,13 @@ func (p *progress) compare(c *carrier, l load, here map[uint32][]string, there i
 }
 
 // finish takes away here what is there already, and the marks from what is not.
-func (c *carrier) finish(ctx context.Context, s *session.Session, l load, f *findings, here map[uint32][]string) error {
+func (c *carrier) finish(ctx context.Context, s *session.Session, p *progress, l load, f *findings, here map[uint32][]string) error {
 	if len(f.both) == 0 && (s.Move || len(f.stay) == 0) {
 		return nil
 	}
-	if _, err := s.Enter(ctx, l.from, false); err != nil {
+	l.validity = p.validity(c.back)
+	if err := l.enter(ctx, s); err != nil {
 		return err
-	}
-	if !s.UIDPlus { // it stays in both places: nothing can be expunged alone
-		f.stay = append(f.stay, f.both...)
-		f.both = nil
 	}
 	if len(f.both) > 0 {
 		both := load{list: f.both}
@@ -211,17 +225,17 @@ func (c *carrier) left(p *progress, list []entry) error {
 }
 
 // accounted are the UIDs that the journal knows in a folder, of all that went there.
-func (c *carrier) accounted(folder string, validity uint32) map[uint32]bool {
+func (j *journal) accounted(back bool, folder string, validity uint32) map[uint32]bool {
 	known := map[uint32]bool{}
-	for _, p := range c.j.batches {
+	for _, p := range j.batches {
 		to := p.To
-		if c.back {
+		if back {
 			to = p.Folder
 		}
 		if to != folder {
 			continue
 		}
-		for _, m := range p.leg(c.back).moved {
+		for _, m := range p.leg(back).moved {
 			if m.validity == validity {
 				known[m.uid] = true
 			}
@@ -257,7 +271,7 @@ func (p *progress) begun(r *record, back bool) ([]entry, error) {
 // present returns the flags of what is still in the folder that it was to leave.
 func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, l load) (map[uint32][]string, error) {
 	st, err := s.Enter(ctx, l.from, false)
-	if session.Refused(err) || err == nil && st.UIDValidity != p.validity(c.back) {
+	if errors.Is(err, session.ErrNoFolder) || err == nil && st.UIDValidity != p.validity(c.back) {
 		return nil, nil
 	}
 	if err != nil {
@@ -266,7 +280,7 @@ func (c *carrier) present(ctx context.Context, s *session.Session, p *progress, 
 	return flagsOf(ctx, s, l.uids())
 }
 
-// index is the messages of a folder by their headers.
+// index is the messages of a folder by how they begin.
 type index map[identity][]copied
 
 type identity struct {
@@ -280,11 +294,11 @@ type copied struct {
 	deleted bool // it is marked to be expunged, perhaps at this moment
 }
 
-// newIndex reads the headers of the selected folder from a UID on.
+// newIndex reads how the messages of the selected folder begin, from a UID on.
 func newIndex(ctx context.Context, s *session.Session, first uint32) (index, error) {
 	x := index{}
 	err := s.FetchFrom(ctx, first, session.Whole, hashed, func(m session.Message) error {
-		id := identity{headerHash(m.Raw), m.Size}
+		id := identity{beginning(m.Raw), m.Size}
 		x[id] = append(x[id], copied{m.UID, has(m.Flags, `\Deleted`)})
 		return nil
 	})

@@ -25,7 +25,7 @@ type folderState struct {
 	UIDNext     uint32 `json:"uidnext"`            // what has this UID or a later one is new
 	Young       string `json:"young,omitempty"`    // UIDs that were too young
 	Restored    string `json:"restored,omitempty"` // UIDs of what was undone: left alone ever after
-	Held        string `json:"held,omitempty"`     // UIDs of copies that stay because of their flags
+	Held        string `json:"held,omitempty"`     // UIDs of what stays because of its flags
 	ModSeq      uint64 `json:"modseq,omitempty"`   // HIGHESTMODSEQ when their flags were read; 0 without CONDSTORE
 	Tallies     []byte `json:"tallies,omitempty"`  // those that still count, each with its length before it
 }
@@ -131,6 +131,23 @@ func (s state) restored(folder string, validity uint32, uids []uint32) error {
 	var err error
 	f.Restored, err = withUIDs(f.Restored, uids)
 	return err
+}
+
+// keepRestored takes over the UIDs of what was brought back since s was read.
+func (s state) keepRestored(now state) error {
+	for folder, f := range now {
+		uids, err := session.ParseUIDs(f.Restored)
+		if err != nil {
+			return err
+		}
+		if next := s[folder]; next != nil && next.UIDValidity != f.UIDValidity || len(uids) == 0 {
+			continue // it is another folder now
+		}
+		if err := s.restored(folder, f.UIDValidity, uids); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withUIDs adds UIDs to those that are written in a text.

@@ -52,10 +52,16 @@ type Progress struct {
 	Done, Of        int    // messages
 }
 
-// ErrUnfinished is a run at an account that was cut off.
-type ErrUnfinished struct{ Run, Account string }
+// ErrUnfinished is a run at an account that was cut off, or whose undo was.
+type ErrUnfinished struct {
+	Run, Account string
+	Undo         bool
+}
 
 func (e *ErrUnfinished) Error() string {
+	if e.Undo {
+		return fmt.Sprintf("the undo of run %s at %s was cut off: run `breakwater undo %s` again", e.Run, e.Account, e.Run)
+	}
 	return fmt.Sprintf("run %s at %s was cut off: finish it with `breakwater sweep --resume`, or take it back with `breakwater undo %s`", e.Run, e.Account, e.Run)
 }
 
@@ -112,8 +118,8 @@ func (s *Sweep) Run(ctx context.Context, run string, show func(*Plan) (apply boo
 	if err != nil {
 		return err
 	}
-	if open != "" {
-		return &ErrUnfinished{open, s.Account}
+	if open != nil {
+		return open
 	}
 	l := s.link()
 	defer l.close()
@@ -173,9 +179,11 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 	}
 	defer unlock()
 	if run == "" {
-		if run, err = s.unfinished(); err != nil || run == "" {
+		open, err := s.unfinished()
+		if err != nil || open == nil {
 			return false, err
 		}
+		run = open.Run
 	}
 	j, err := openJournal(s.journalPath(run))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -185,6 +193,12 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 		return false, err
 	}
 	defer j.Close()
+	if j.head.Server != s.Server.Server || j.head.User != s.Server.User {
+		return false, fmt.Errorf("run %s was at %s as %s, and is not resumed elsewhere; `breakwater undo %s` takes it back", run, j.head.Server, j.head.User, run)
+	}
+	if j.undoing() {
+		return false, &ErrUnfinished{run, s.Account, true}
+	}
 	if j.applied || j.undone {
 		return false, nil
 	}
@@ -222,7 +236,7 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 func (s *Sweep) carrier(j *journal, back bool) *carrier {
 	return &carrier{
 		j: j, back: back, keyword: s.Rules.Keyword, log: s.Log.With("run", j.head.Run),
-		full: map[string]error{}, ends: map[string]session.State{}, pause: s.Pause,
+		full: map[string]error{}, ends: map[string]session.State{}, strays: map[string]index{}, again: map[int]int{}, pause: s.Pause,
 	}
 }
 
@@ -235,6 +249,13 @@ func (s *Sweep) advance(j *journal) error {
 	}
 	next, err := readState(name)
 	if err != nil {
+		return err
+	}
+	now, err := readState(s.statePath())
+	if err != nil {
+		return err
+	}
+	if err := next.keepRestored(now); err != nil {
 		return err
 	}
 	for _, p := range j.batches {
@@ -284,25 +305,40 @@ func (s *Sweep) each(ctx context.Context, l *link, c *carrier) error {
 	return errors.Join(all...)
 }
 
-// unfinished is the run that was cut off, if there is one. Only the last can be.
-func (s *Sweep) unfinished() (string, error) {
+// unfinished is the run that was cut off, or whose undo was; nil if there is none. It need not be
+// the last by name, since clocks are set back.
+func (s *Sweep) unfinished() (*ErrUnfinished, error) {
 	runs, err := s.Runs()
-	if err != nil || len(runs) == 0 {
-		return "", err
+	if err != nil {
+		return nil, err
 	}
-	run := runs[len(runs)-1]
+	for _, run := range runs {
+		if open, err := s.isOpen(run); open != nil || err != nil {
+			return open, err
+		}
+	}
+	return nil, nil
+}
+
+// isOpen is unfinished for one run.
+func (s *Sweep) isOpen(run string) (*ErrUnfinished, error) {
+	if ended, err := hasEnded(s.journalPath(run)); ended || err != nil {
+		return nil, err
+	}
 	j, err := openJournal(s.journalPath(run))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer j.Close()
-	if j.applied || j.undone {
-		return "", nil
+	switch {
+	case j.undoing():
+		return &ErrUnfinished{run, s.Account, true}, nil
+	case j.applied || j.undone:
+		return nil, nil
+	case !j.planned:
+		return nil, s.forsake(j)
 	}
-	if !j.planned {
-		return "", s.forsake(j)
-	}
-	return run, nil
+	return &ErrUnfinished{run, s.Account, false}, nil
 }
 
 // lock keeps two sweeps of one account apart.
@@ -318,7 +354,11 @@ func (s *Sweep) lock() (unlock func(), err error) {
 		f.Close()
 		return nil, fmt.Errorf("account %s is being swept by another process", s.Account)
 	}
-	return func() { f.Close() }, nil
+	return func() {
+		// A process that is just being started may have the file, too, for a moment.
+		unix.Flock(int(f.Fd()), unix.LOCK_UN) // what fails, Close does
+		f.Close()
+	}, nil
 }
 
 // RunsFolder is the folder of journals, below Dir: one folder for each run.

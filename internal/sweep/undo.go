@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"breakwater/internal/sweep/session"
@@ -87,15 +86,48 @@ func (s *Sweep) remember(j *journal) error {
 	return st.write(s.statePath())
 }
 
+// taken is what runs at the account have moved, also what is back.
+func (s *Sweep) taken() (map[identity]bool, error) {
+	runs, err := s.Runs()
+	if err != nil {
+		return nil, err
+	}
+	all := map[identity]bool{}
+	for _, run := range runs {
+		j, _, err := readJournal(s.journalPath(run), os.O_RDONLY)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range j.batches {
+			if p.Keyword != "" {
+				continue
+			}
+			for _, e := range p.all(true) {
+				all[identity{e.Hash, e.Size}] = true
+			}
+		}
+		if err := j.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // Runs lists the runs at the account that have a journal, oldest first.
 func (s *Sweep) Runs() ([]string, error) {
-	names, err := filepath.Glob(s.journalPath("*"))
-	var runs []string
-	for _, name := range names {
-		runs = append(runs, filepath.Base(filepath.Dir(name)))
+	all, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)) // sorted
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runs: %w", err)
 	}
-	slices.Sort(runs)
-	return runs, err
+	var runs []string
+	for _, run := range all {
+		if _, err := os.Stat(s.journalPath(run.Name())); err == nil {
+			runs = append(runs, run.Name())
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("list runs: %w", err)
+		}
+	}
+	return runs, nil
 }
 
 // Journal is a run at an account, in short.
@@ -103,7 +135,7 @@ type Journal struct {
 	Run     string    `json:"run"`
 	Account string    `json:"account"`
 	At      time.Time `json:"at"`
-	State   string    `json:"state"`   // applied, undone, or cut off
+	State   string    `json:"state"`   // applied, undone, cut off, or undo cut off
 	Planned int       `json:"planned"` // messages
 	Moved   int       `json:"moved"`
 	Back    int       `json:"back"`
@@ -122,7 +154,9 @@ func Journals(folder string) ([]Journal, error) {
 			return nil, err
 		}
 		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
-		if j.undone {
+		if j.undoing() {
+			v.State = "undo cut off"
+		} else if j.undone {
 			v.State = "undone"
 		} else if j.applied {
 			v.State = "applied"

@@ -9,7 +9,8 @@ import (
 )
 
 // Copied is where messages are now (RFC 4315, COPYUID). It is empty where the server does not
-// say.
+// say. Which of Source became which of Dest is certain only where the server copies in the order
+// of UIDs: the library sorts both.
 type Copied struct {
 	UIDValidity  uint32
 	Source, Dest []uint32 // in one order
@@ -21,7 +22,8 @@ var errNoUIDPlus = errors.New("the server has no UIDPLUS: a message cannot be ex
 // MoveTo moves messages of the selected folder in one step (RFC 6851). It fails where the
 // server has no MOVE: see the package comment. uids must fit into a line: see Sets.
 func (s *Session) MoveTo(ctx context.Context, uids []uint32, to string) (Copied, error) {
-	if !s.Move {
+	// The library asks itself, too, and the server may have said something else since the login.
+	if !s.Move || !s.c.Caps().Has(imap.CapMove) {
 		return Copied{}, errNoMove
 	}
 	var c Copied

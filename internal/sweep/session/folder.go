@@ -37,7 +37,7 @@ func (s *Session) List(ctx context.Context) ([]Folder, error) {
 		cmd := s.c.List("", "*", options)
 		for d := cmd.Next(); d != nil; d = cmd.Next() {
 			s.delim = d.Delim
-			if f := folder(d); s.own(f.Name) && !slices.ContainsFunc(f.Uses, func(use string) bool { return use == `\noselect` || use == `\nonexistent` }) {
+			if f := folder(d); s.own(f.Name) && selectable(f) {
 				folders = append(folders, f)
 			}
 		}
@@ -57,6 +57,10 @@ func folder(d *imap.ListData) Folder {
 		f.Uses = append(f.Uses, strings.ToLower(string(a)))
 	}
 	return f
+}
+
+func selectable(f Folder) bool {
+	return !slices.Contains(f.Uses, `\noselect`) && !slices.Contains(f.Uses, `\nonexistent`)
 }
 
 // Canonical is the one form of a name that may be written in several: INBOX has no case.
@@ -123,7 +127,35 @@ func (s *Session) Select(ctx context.Context, name string, readOnly bool) (State
 		s.in = selected{name, readOnly, st}
 		return nil
 	})
+	if Refused(err) {
+		err = s.missing(ctx, name, err)
+	}
 	return st, wrap("select "+name, err)
+}
+
+// ErrNoFolder means that there is no folder of a name, or none that can be selected. A server also
+// refuses a folder that is in use, or damaged: then it may come back.
+var ErrNoFolder = errors.New("there is no such folder")
+
+// missing is ErrNoFolder and the error with which a folder was refused, if the server does not list
+// it; or that error alone.
+func (s *Session) missing(ctx context.Context, name string, refused error) error {
+	there := false
+	err := s.do(ctx, func() error {
+		there = false
+		cmd := s.c.List("", name, nil)
+		for d := cmd.Next(); d != nil; d = cmd.Next() {
+			there = there || Canonical(d.Mailbox) == Canonical(name) && selectable(folder(d))
+		}
+		return cmd.Close()
+	})
+	switch {
+	case errors.Is(err, ErrLost):
+		return err
+	case err != nil || there:
+		return refused
+	}
+	return fmt.Errorf("%w: %w", ErrNoFolder, refused)
 }
 
 // Status asks for the state of a folder that is not selected.

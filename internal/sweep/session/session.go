@@ -276,6 +276,12 @@ func Refused(err error) bool {
 	return errors.As(err, &no) && no.Type == imap.StatusResponseTypeNo
 }
 
+// Expunged reports whether err says that some of the messages of a command are gone (RFC 5530).
+func Expunged(err error) bool {
+	var no *imap.Error
+	return errors.As(err, &no) && no.Code == "EXPUNGEISSUED"
+}
+
 // OverQuota reports whether err says that a mailbox is full.
 func OverQuota(err error) bool {
 	var no *imap.Error
