@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -10,7 +11,12 @@ import (
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
+	"github.com/expr-lang/expr/builtin"
+	"github.com/expr-lang/expr/checker"
+	"github.com/expr-lang/expr/compiler"
+	"github.com/expr-lang/expr/conf"
 	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/optimizer"
 	"github.com/expr-lang/expr/parser"
 	"github.com/expr-lang/expr/vm"
 
@@ -28,14 +34,15 @@ var functions = []string{"len", "lower", "upper", "trim", "hasPrefix", "hasSuffi
 
 // condition is the `when` of a rule, compiled: terms that must all hold, in their order. It is safe
 // for concurrent use.
-type condition struct{ terms []*term }
+type condition []*term
 
 // term is a part of a condition. Many conditions have the same.
 type term struct {
 	program *vm.Program
 	asks    factSet
-	uses    int // conditions that have it
-	memo    int // its place among those that several have, from 1; 0 if one alone has it, or there are too many
+	rare    *rare // of a term that is `fact matches "…"`; nil for others
+	uses    int   // conditions that have it
+	memo    int   // its place among those that several have, from 1; 0 if one alone has it, or there are too many
 }
 
 // maxMemo bounds the terms whose outcome is remembered for the rest of a decision.
@@ -46,10 +53,11 @@ type factSet uint64
 
 // environment is what one decision needs to try conditions.
 type environment struct {
-	vm    vm.VM
-	known factSet
-	facts map[string]any // the known ones
-	memo  []outcome      // of terms, by their place
+	vm     vm.VM
+	known  factSet
+	facts  map[string]any // the known ones
+	folded []string       // facts as folded makes them, by their place in AllFacts; "" if none asked for it
+	memo   []outcome      // of terms, by their place
 }
 
 type outcome byte
@@ -60,18 +68,32 @@ const (
 	fails
 )
 
-var environments = sync.Pool{New: func() any { return &environment{facts: map[string]any{}} }}
+var environments = sync.Pool{New: func() any { return newEnvironment() }}
+
+func newEnvironment() *environment {
+	return &environment{facts: map[string]any{}, folded: make([]string, len(AllFacts))}
+}
 
 // forget makes e ready for another decision.
 func (e *environment) forget() {
 	clear(e.facts)
 	clear(e.memo)
+	clear(e.folded)
 	e.known = 0
 }
 
+// ask has e know facts.
+func (e *environment) ask(facts factSet, p *Policy, f *Facts) {
+	for missing := facts &^ e.known; missing != 0; missing &= missing - 1 {
+		fact := AllFacts[bits.TrailingZeros64(uint64(missing))]
+		e.facts[fact.Name] = fact.of(p, f)
+	}
+	e.known |= facts
+}
+
 // holds tries a condition. It fails where a value cannot be worked with, as in a division by zero.
-func (c *condition) holds(e *environment, p *Policy, f *Facts) (bool, error) {
-	for _, t := range c.terms {
+func (c condition) holds(e *environment, p *Policy, f *Facts) (bool, error) {
+	for _, t := range c {
 		ok, err := t.holds(e, p, f)
 		if err != nil || !ok {
 			return false, err
@@ -101,11 +123,10 @@ func (t *term) holds(e *environment, p *Policy, f *Facts) (bool, error) {
 }
 
 func (t *term) run(e *environment, p *Policy, f *Facts) (bool, error) {
-	for missing := t.asks &^ e.known; missing != 0; missing &= missing - 1 {
-		fact := AllFacts[bits.TrailingZeros64(uint64(missing))]
-		e.facts[fact.Name] = fact.of(p, f)
+	e.ask(t.asks, p, f)
+	if t.rare != nil && !t.rare.in(e) {
+		return false, nil
 	}
-	e.known |= t.asks
 	out, err := e.vm.Run(t.program, e.facts)
 	if err != nil {
 		var at *file.Error
@@ -130,23 +151,20 @@ var options = sync.OnceValue(func() []expr.Option {
 	return o
 })
 
-// compile compiles a condition, or a term of one. Its error has a place in the text.
-func compile(text string) (*term, error) {
-	i := &inspector{c: &term{}}
-	program, err := expr.Compile(text, append(slices.Clip(options()), expr.Patch(i))...)
-	if i.denied != nil { // it came first, and may be why compiling failed
-		return nil, i.denied.Bind(file.NewSource(text))
+// configs are options as the steps of expr.Compile want them. They are made once, and each is
+// used by one goroutine at a time.
+var configs = sync.Pool{New: func() any {
+	c := conf.CreateNew()
+	for _, option := range options() {
+		option(c)
 	}
-	if err != nil {
-		return nil, err
-	}
-	i.c.program = program
-	return i.c, nil
-}
+	maps.DeleteFunc(c.Builtins, func(name string, _ *builtin.Function) bool { return c.Disabled[name] })
+	return c
+}}
 
 // inspector looks at all nodes of a condition: what facts it asks for, and what is denied.
 type inspector struct {
-	c      *term
+	asks   factSet
 	denied *file.Error
 }
 
@@ -162,11 +180,11 @@ func (i *inspector) Visit(node *ast.Node) {
 	case *ast.PredicateNode, *ast.PointerNode:
 		i.deny(n, "loops are not allowed in a condition")
 	case *ast.IdentifierNode:
-		k := slices.IndexFunc(AllFacts, func(f *Fact) bool { return f.Name == n.Value })
+		k := factAt(n.Value)
 		if n.Value == "$env" {
 			i.deny(n, "$env is not allowed in a condition")
 		} else if k >= 0 {
-			i.c.asks |= 1 << k
+			i.asks |= 1 << k
 		}
 	case *ast.BinaryNode:
 		if _, constant := n.Right.(*ast.StringNode); n.Operator == "matches" && !constant {
@@ -178,6 +196,11 @@ func (i *inspector) Visit(node *ast.Node) {
 	case *ast.CallNode:
 		i.call(n)
 	}
+}
+
+// factAt is the place of a fact in AllFacts; -1 if there is none of that name.
+func factAt(name string) int {
+	return slices.IndexFunc(AllFacts, func(f *Fact) bool { return f.Name == name })
 }
 
 func (i *inspector) call(n *ast.CallNode) {
@@ -197,90 +220,119 @@ func (i *inspector) call(n *ast.CallNode) {
 // what they have in common: terms, names, values and code come again and again, and what many
 // share stays in the processor's cache.
 type conditions struct {
-	mu    sync.Mutex
-	known map[string]*condition
+	mu    sync.Mutex // never held while something is compiled: files are read beside each other
+	known map[string]condition
 	terms map[string]*term
 	memos int
-	texts map[string]any         // constants
+	texts map[string]any         // names and values
 	codes map[string]*vm.Program // by bytecode and its arguments
 }
 
 func newConditions() *conditions {
-	return &conditions{known: map[string]*condition{}, terms: map[string]*term{}, texts: map[string]any{}, codes: map[string]*vm.Program{}}
+	return &conditions{known: map[string]condition{}, terms: map[string]*term{}, texts: map[string]any{}, codes: map[string]*vm.Program{}}
 }
 
-func (cs *conditions) compile(text string) (*condition, error) {
+// compile compiles a condition. Its error has a place in the text.
+func (cs *conditions) compile(text string) (condition, error) {
 	cs.mu.Lock()
 	c := cs.known[text]
 	cs.mu.Unlock()
 	if c != nil {
 		return c, nil
 	}
-	whole, err := compile(text)
+	cfg := configs.Get().(*conf.Config)
+	defer configs.Put(cfg)
+	tree, err := parser.ParseWithConfig(text, cfg)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := parser.Parse(text)
-	if err != nil {
+	// What is denied may be why the types do not fit, and is told first.
+	i := &inspector{}
+	if ast.Walk(&tree.Node, i); i.denied != nil {
+		return nil, i.denied.Bind(tree.Source)
+	}
+	if _, err := checker.Check(tree, cfg); err != nil {
+		return nil, err
+	}
+	for _, part := range conjuncts(tree.Node) {
+		t, err := cs.term(part, cfg)
+		if err != nil {
+			return nil, err
+		}
+		c = append(c, t)
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.known[text] == nil {
+		cs.keep(text, c)
+	}
+	return cs.known[text], nil
+}
+
+// keep notes a condition, and which of its terms others have, too.
+func (cs *conditions) keep(text string, c condition) {
+	for _, t := range c {
+		if t.uses++; t.uses == 2 && cs.memos < maxMemo {
+			cs.memos++
+			t.memo = cs.memos
+		}
+	}
+	cs.known[text] = c
+}
+
+// term compiles a term of a condition, or finds it.
+func (cs *conditions) term(part ast.Node, cfg *conf.Config) (*term, error) {
+	text := part.String()
+	cs.mu.Lock()
+	t := cs.terms[text]
+	cs.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	i := &inspector{}
+	ast.Walk(&part, i)
+	t = &term{asks: i.asks, rare: rarely(part)}
+	if err := optimizer.Optimize(&part, cfg); err != nil {
+		return nil, err
+	}
+	var err error
+	if t.program, err = compiler.Compile(&parser.Tree{Node: part}, cfg); err != nil {
 		return nil, err
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if c := cs.known[text]; c != nil {
-		return c, nil
-	}
-	c = &condition{}
-	parts := conjuncts(tree.Node)
-	for _, part := range parts {
-		t := whole
-		if len(parts) > 1 {
-			if t, err = cs.term(part.String()); err != nil {
-				return nil, err
-			}
-		}
-		c.terms = append(c.terms, t)
-	}
-	if len(parts) == 1 {
-		cs.share(whole.program)
-	}
-	cs.known[text] = c
-	return c, nil
-}
-
-// term compiles a term, or finds it.
-func (cs *conditions) term(text string) (*term, error) {
-	t := cs.terms[text]
-	if t == nil {
-		var err error
-		if t, err = compile(text); err != nil {
-			return nil, err
-		}
-		cs.share(t.program)
+	if cs.terms[text] == nil {
+		cs.share(t)
 		cs.terms[text] = t
 	}
-	if t.uses++; t.uses == 2 && cs.memos < maxMemo {
-		cs.memos++
-		t.memo = cs.memos
-	}
-	return t, nil
+	return cs.terms[text], nil
 }
 
-func (cs *conditions) share(p *vm.Program) {
+func (cs *conditions) share(t *term) {
+	p := t.program
 	for i, v := range p.Constants {
-		s, ok := v.(string)
-		if !ok {
-			continue
+		if s, ok := v.(string); ok {
+			p.Constants[i] = cs.text(s)
 		}
-		if cs.texts[s] == nil {
-			cs.texts[s] = v
+	}
+	if t.rare != nil {
+		for i, s := range t.rare.texts {
+			t.rare.texts[i] = cs.text(s).(string)
 		}
-		p.Constants[i] = cs.texts[s]
 	}
 	code := fmt.Sprint(p.Bytecode, p.Arguments)
 	if cs.codes[code] == nil {
 		cs.codes[code] = p
 	}
 	p.Bytecode, p.Arguments = cs.codes[code].Bytecode, cs.codes[code].Arguments
+}
+
+// text is s, a string, in the one place where it is kept.
+func (cs *conditions) text(s string) any {
+	if cs.texts[s] == nil {
+		cs.texts[s] = s
+	}
+	return cs.texts[s]
 }
 
 // Rule is one [[rule]].
@@ -292,7 +344,7 @@ type Rule struct {
 	Digest Teller // who is told of what it absorbs; "" leaves that to [digest]
 	At     Source
 
-	when *condition
+	when condition
 }
 
 // compile fills in the domain's own rules.
