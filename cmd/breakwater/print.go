@@ -21,6 +21,14 @@ func thousands(n int) string {
 	return s
 }
 
+// number is n of something, as in "1 error" and "2 errors".
+func number(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(n) + " " + what
+}
+
 // bytesText is a size as people read it.
 func bytesText(n int64) string {
 	for _, u := range []struct {

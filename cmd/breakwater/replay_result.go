@@ -91,16 +91,16 @@ func count(in map[string]actionCounts, key string, a rules.Action) {
 const tableLines = 15
 
 func (r *replayed) print(w io.Writer, all bool) error {
-	fmt.Fprintf(w, "%s messages, %s deliveries", thousands(r.Messages), thousands(r.Deliveries.sum()))
+	fmt.Fprintf(w, "%s, %s deliveries", number(r.Messages, "message"), thousands(r.Deliveries.sum()))
 	if r.Messages > 0 {
 		fmt.Fprintf(w, ", from %s to %s", r.First.Local().Format("2006-01-02 15:04"), r.Last.Local().Format("2006-01-02 15:04"))
 	}
 	fmt.Fprintf(w, "; judged by %s in %.1fs, as if enforced\n", r.Rules, r.Seconds)
 	if r.Guessed > 0 {
-		fmt.Fprintf(w, "%s messages do not say whom they were for: their To and Cc were taken, or use --to\n", thousands(r.Guessed))
+		fmt.Fprintf(w, "%s did not say for whom: To and Cc were taken; --to says it\n", number(r.Guessed, "message"))
 	}
 	if r.Nobody > 0 {
-		fmt.Fprintf(w, "%s messages name no recipient and were left out: use --to\n", thousands(r.Nobody))
+		fmt.Fprintf(w, "%s left out, without a recipient: --to says it\n", number(r.Nobody, "message"))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	actions := r.actions()

@@ -108,10 +108,10 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 				return err
 			}
 			if len(wrong) > 0 {
-				return exit{exitReport, fmt.Errorf("%d errors, %d warnings", len(wrong), len(warnings))}
+				return exit{exitReport, fmt.Errorf("%s, %s", number(len(wrong), "error"), number(len(warnings), "warning"))}
 			}
 			if !asJSON {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s and %d more files, no errors, %d warnings\n", folder, rules.DefaultFile, set.Len(), len(warnings))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s and %s, no errors, %s\n", folder, rules.DefaultFile, number(set.Len(), "more file"), number(len(warnings), "warning"))
 			}
 			return err
 		},
@@ -194,13 +194,14 @@ type shownRule struct {
 	When   string       `json:"when"`
 	Action rules.Action `json:"action"`
 	Text   string       `json:"text,omitempty"`
+	Digest rules.Teller `json:"digest,omitempty"`
 	From   string       `json:"from"`
 }
 
 func showRules(d *rules.Domain, settings []rules.Setting) shownRules {
 	s := shownRules{File: d.File, Domains: d.Names, Settings: settings, Rules: []shownRule{}}
 	for _, r := range d.Rules() {
-		s.Rules = append(s.Rules, shownRule{r.Name, r.When, r.Action, r.Text, r.At.String()})
+		s.Rules = append(s.Rules, shownRule{r.Name, r.When, r.Action, r.Text, r.Digest, r.At.String()})
 	}
 	return s
 }
@@ -219,6 +220,9 @@ func printSettings(w io.Writer, d *rules.Domain, settings []rules.Setting) error
 		fmt.Fprintf(t, "\n[[rule]]\t# %s\nname = %s\nwhen = %s\naction = %s\n", r.At, tomlfile.Quote(r.Name), tomlfile.Quote(r.When), tomlfile.Quote(string(r.Action)))
 		if r.Text != "" {
 			fmt.Fprintf(t, "text = %s\n", tomlfile.Quote(r.Text))
+		}
+		if r.Digest != "" {
+			fmt.Fprintf(t, "digest = %s\n", tomlfile.Quote(string(r.Digest)))
 		}
 	}
 	return t.Flush()

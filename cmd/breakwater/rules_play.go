@@ -104,11 +104,11 @@ func (p *player) run(ctx context.Context, only *regexp.Regexp) error {
 	}
 	switch {
 	case p.failed > 0:
-		return exit{exitReport, fmt.Errorf("%d of %d tests failed", p.failed, p.tests)}
+		return exit{exitReport, fmt.Errorf("%d of %s failed", p.failed, number(p.tests, "test"))}
 	case p.tests == 0:
 		return exit{exitReport, fmt.Errorf("there are no tests in %s; the README says what one looks like", p.folder)}
 	case !p.asJSON:
-		_, err = fmt.Fprintf(p.out, "%d tests with %s messages passed in %v\n", p.tests, thousands(p.messages), time.Since(begun).Round(time.Millisecond))
+		_, err = fmt.Fprintf(p.out, "%s with %s passed in %v\n", number(p.tests, "test"), number(p.messages, "message"), time.Since(begun).Round(time.Millisecond))
 	}
 	return err
 }
@@ -152,7 +152,7 @@ func (p *player) print(r played) error {
 	if !r.OK {
 		state = "FAIL"
 	}
-	fmt.Fprintf(p.out, "%s  %s (%s messages)\n", state, r.Test, thousands(r.Messages))
+	fmt.Fprintf(p.out, "%s  %s (%s)\n", state, r.Test, number(r.Messages, "message"))
 	for _, w := range r.Wrong {
 		fmt.Fprintln(p.out, w)
 	}

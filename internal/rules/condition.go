@@ -389,22 +389,33 @@ func (f *loaded) empty(key string, r fileRule) (wrong []*tomlfile.Error) {
 func (f *loaded) wrongCondition(key string, err error) *tomlfile.Error {
 	var at *file.Error
 	if !errors.As(err, &at) {
+		if made, ok := strings.CutPrefix(err.Error(), "expected bool, but got "); ok {
+			return f.doc.WrongValue(key, "the condition is of type %s; it must be true or false, as in copies > 3", made)
+		}
 		return f.doc.WrongValue(key, "%v", err)
 	}
 	what := at.Message
-	if strings.Contains(what, "exceeds maximum allowed nodes") {
+	switch name, unknown := strings.CutPrefix(what, "unknown name "); {
+	case strings.Contains(what, "exceeds maximum allowed nodes"):
 		return f.doc.WrongValue(key, "the condition has more than %d names, values and operators; make several rules of it", maxNodes)
-	}
-	if name, ok := strings.CutPrefix(what, "unknown name "); ok {
-		var names []string
-		for _, f := range AllFacts {
-			names = append(names, f.Name)
-		}
-		if hint := tomlfile.DidYouMean(name, append(names, functions...)); hint != "" {
-			what += hint
-		} else {
-			what += "; there are " + strings.Join(names, ", ")
-		}
+	case what == "unexpected token EOF":
+		what = "the condition ends before it is complete"
+	case what == `unexpected token Operator("=")`:
+		what = "one = compares nothing; write =="
+	case unknown:
+		what += unknownName(name)
 	}
 	return f.doc.WrongIn(key, at.Line, at.Column+1, at.To-at.From, what)
+}
+
+// unknownName says what could be meant.
+func unknownName(name string) string {
+	var facts []string
+	for _, f := range AllFacts {
+		facts = append(facts, f.Name)
+	}
+	if hint := tomlfile.DidYouMean(name, slices.Concat(facts, functions)); hint != "" {
+		return hint
+	}
+	return fmt.Sprintf("; a text stands in quotes; facts are %s; functions are %s", strings.Join(facts, ", "), strings.Join(functions, ", "))
 }

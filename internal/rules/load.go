@@ -150,7 +150,7 @@ func (f *loaded) names() (wrong []*tomlfile.Error) {
 	for i, alias := range f.said.Aliases {
 		key := fmt.Sprintf("aliases[%d]", i)
 		name, ok := named(alias)
-		if !ok {
+		if _, isText := f.doc.Tree["aliases"].([]any)[i].(string); isText && !ok {
 			wrong = append(wrong, f.doc.WrongValue(key, "%q is no domain; write it like example.net or *.example.net", alias))
 		}
 		d.Names = append(d.Names, name)

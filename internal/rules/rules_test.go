@@ -72,6 +72,14 @@ func TestShipped(t *testing.T) {
 
 // TestReadme loads the rule file that the README shows.
 func TestReadme(t *testing.T) {
+	_, warnings, err := Check(defaults(t, map[string]string{"example.org.toml": readmeFile(t)}))
+	if err != nil || len(warnings) > 0 {
+		t.Error(err, warnings)
+	}
+}
+
+func readmeFile(t *testing.T) string {
+	t.Helper()
 	b, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -81,10 +89,7 @@ func TestReadme(t *testing.T) {
 	if !ok {
 		t.Fatal("no rule file in the README")
 	}
-	_, warnings, err := Check(defaults(t, map[string]string{"example.org.toml": text}))
-	if err != nil || len(warnings) > 0 {
-		t.Error(err, warnings)
-	}
+	return text
 }
 
 // TestBadFiles reads each testdata/*.toml over the shipped default; x.want is the error.

@@ -48,6 +48,19 @@ func TestSchema(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if err := valid([]byte(readmeFile(t))); err != nil {
+		t.Errorf("the file that the README shows: %v", err)
+	}
+	odd, _ := filepath.Glob("testdata/warn/*.toml")
+	for _, name := range odd {
+		b, err := os.ReadFile(name)
+		if err == nil {
+			err = valid(b)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	// What these have wrong is no matter of form.
 	meant := []string{"alias.toml", "calm.toml", "condition.toml", "condition-denied.toml", "condition-long.toml", "exception-twice.toml", "keep.toml", "sweep.toml", "text.toml"}
 	files, _ := filepath.Glob("testdata/*.toml")

@@ -63,6 +63,10 @@ func (d *decoder) value(key string, in any, out reflect.Value, values ...string)
 			d.entries(key, table, out)
 		}
 	case reflect.Slice:
+		if _, table := in.(map[string]any); table && out.Type().Elem().Kind() == reflect.Struct {
+			d.key(key, "%s is a list of tables; write [[%s]]", last(key), key)
+			return
+		}
 		if list, ok := d.is(key, in, out.Kind()).([]any); ok {
 			s := reflect.MakeSlice(out.Type(), len(list), len(list))
 			for i, item := range list {

@@ -25,12 +25,7 @@ const maxDepth = 12
 
 // find fills in d.places. The decoder tells of no place but that of a syntax error.
 func (d *Document) find() error {
-	d.places = places{keys: map[string]span{}, values: map[string]span{}, starts: []int{0}}
-	for i, c := range d.data {
-		if c == '\n' {
-			d.places.starts = append(d.places.starts, i+1)
-		}
-	}
+	d.places.keys, d.places.values = map[string]span{}, map[string]span{}
 	f := finder{d: d, counts: map[string]int{}}
 	f.p.Reset(d.data)
 	table := ""
@@ -159,6 +154,16 @@ func Quote(s string) string {
 		return fmt.Sprintf("%q", s)
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// lines notes where the lines of data begin.
+func (p *places) lines(data []byte) {
+	p.starts = []int{0}
+	for i, c := range data {
+		if c == '\n' {
+			p.starts = append(p.starts, i+1)
+		}
+	}
 }
 
 // position is the line and the column of an offset, in bytes, from 1.

@@ -15,10 +15,12 @@
 package tomlfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -53,9 +55,14 @@ func Read(fsys fs.FS, name string) (*Document, error) {
 
 // Parse reads the file called name from data.
 func Parse(name string, data []byte) (*Document, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff")) // the mark that Windows puts before UTF-8
 	d := &Document{Name: name, data: data}
+	d.places.lines(data)
 	if len(data) > MaxSize {
 		return nil, &Error{File: name, Line: 1, Column: 1, What: fmt.Sprintf("the file is longer than %d bytes; split it", MaxSize)}
+	}
+	if !utf8.Valid(data) {
+		return nil, d.notUTF8()
 	}
 	err := d.find()
 	if err == nil {
@@ -63,13 +70,36 @@ func Parse(name string, data []byte) (*Document, error) {
 	}
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
-		row, col := syntax.Position()
-		return nil, d.at(row, col, 1, strings.TrimPrefix(syntax.Error(), "toml: "))
+		return nil, d.syntax(syntax)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// notUTF8 is the error at the first byte that is not UTF-8.
+func (d *Document) notUTF8() *Error {
+	at := 0
+	for r, n := utf8.DecodeRune(d.data); r != utf8.RuneError || n > 1; r, n = utf8.DecodeRune(d.data[at:]) {
+		at += n
+	}
+	return d.wrong(span{at, 1}, "the file is not in UTF-8; have your editor save it so")
+}
+
+// bare is a value that a word or a number begins, up to a comment.
+var bare = regexp.MustCompile(`^[^=]*=[ \t]*([\pL\d][^#\r\n"']*)`)
+
+// syntax is an error that the decoder tells of.
+func (d *Document) syntax(err *toml.DecodeError) *Error {
+	row, col := err.Position()
+	what := strings.TrimPrefix(err.Error(), "toml: ")
+	if what == "strings must be quoted" || strings.HasSuffix(what, "at start of value") {
+		if m := bare.FindSubmatch(d.places.line(d.data, row)); m != nil {
+			what = fmt.Sprintf("the value stands in no quotes; write %q", strings.TrimSpace(string(m[1])))
+		}
+	}
+	return d.at(row, col, 1, what)
 }
 
 // Decode reads the file called name from data into v, a pointer to a struct.
@@ -171,18 +201,66 @@ func (d *Document) WrongIn(key string, line, column, width int, what string) *Er
 		return d.WrongKey(key, "%s", what)
 	}
 	raw := string(d.data[p.offset : p.offset+p.length])
-	begin := 1 // behind the quote
-	if strings.HasPrefix(raw, "\"\"\"") || strings.HasPrefix(raw, "'''") {
-		begin = 3
-		if rest := strings.TrimPrefix(raw[3:], "\r"); strings.HasPrefix(rest, "\n") { // not part of the string
-			begin = len(raw) - len(rest) + 1
+	begin := walk(raw, inside(raw), line, column)
+	end := walk(raw, begin, 1, 1+width)
+	return d.wrong(span{p.offset + begin, end - begin}, what)
+}
+
+// inside is the offset of the first character of a string in how the file writes it.
+func inside(raw string) int {
+	if !strings.HasPrefix(raw, `"""`) && !strings.HasPrefix(raw, "'''") {
+		return 1
+	}
+	if rest := strings.TrimPrefix(raw[3:], "\r"); strings.HasPrefix(rest, "\n") { // not part of the string
+		return len(raw) - len(rest) + 1
+	}
+	return 3
+}
+
+// walk goes from the offset of the first line and column of a string, in how the file writes it, to
+// that of another.
+func walk(raw string, at, line, column int) int {
+	for l, c := 1, 1; at < len(raw); {
+		r, n := utf8.DecodeRuneInString(raw[at:])
+		if raw[0] == '"' && r == '\\' {
+			r, n = escape(raw[at:])
+		}
+		if r != skip && (l > line || l == line && c >= column) {
+			break
+		}
+		at += n
+		switch r {
+		case '\n':
+			l, c = l+1, 1
+		case skip:
+		default:
+			c++
 		}
 	}
-	row, col := d.places.position(p.offset + begin)
-	if line > 1 {
-		row, col = row+line-1, 1
+	return at
+}
+
+// skip is what an escape makes that makes no character.
+const skip rune = -1
+
+// escape is what the escape that begins s makes, as far as lines and columns go, and its length.
+func escape(s string) (rune, int) {
+	if len(s) < 2 {
+		return skip, len(s)
 	}
-	return d.at(row, col+column-1, width, what)
+	switch s[1] {
+	case 'n':
+		return '\n', 2
+	case 'x':
+		return 'x', min(len(s), 4)
+	case 'u':
+		return 'u', min(len(s), 6)
+	case 'U':
+		return 'U', min(len(s), 10)
+	case ' ', '\t', '\r', '\n': // the end of the line, and what stands before the next text
+		return skip, len(s) - len(strings.TrimLeft(s[1:], " \t\r\n"))
+	}
+	return rune(s[1]), 2
 }
 
 // Line is the line of a key, from 1; 0 where it is not in the file.

@@ -3,6 +3,7 @@ package tomlfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -111,6 +112,13 @@ a.toml:5:9: count is 12; it must be between 1 and 9
 a.toml:3:2: list[1] can not be "grün"; it can be red, green, blue; did you mean green?
     3 |  'grün']
       |  ^^^^^^`},
+		{"span = 10m # ten", `a.toml:1:10: the value stands in no quotes; write "10m"
+    1 | span = 10m # ten
+      |          ^`},
+		{"colour = red\r\n", `a.toml:1:10: the value stands in no quotes; write "red"`},
+		{"list = [red]", "at start of value"},
+		{"[rows]\ncount = 1", `a.toml:1:2: rows is a list of tables; write [[rows]]`},
+		{"yes = true\n# Gr\xfc\xdfe", `a.toml:2:5: the file is not in UTF-8`},
 		{"pair = ['a']", "a.toml:1:1: pair must have 2 values, not 1"},
 		{"pair = ['a', 2]", "a.toml:1:14: pair[1] must be a string, not a whole number"},
 		{"\nwait = \"3 hours\"", `a.toml:2:8: "3 hours" is no time span; write it like 10m, 24h or 30d
@@ -219,4 +227,44 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMarks has marks within strings, whatever way they are written.
+func TestMarks(t *testing.T) {
+	for _, tt := range []struct{ text, want string }{
+		{`name = 'üü here'`, "1:12 4"},
+		{`name = "üü here"`, "1:12 4"},
+		{`name = "\u00fc\\ here"`, "1:18 4"},
+		{`name = "\U000000fc\" h\"re"`, "1:22 5"},
+		{"name = \"\"\"üü \\\n   here\"\"\"", "2:4 4"},
+		{"name = \"\"\"\nüü here\"\"\"", "2:4 4"},
+		{"name = '''\r\nüü here'''", "2:4 4"},
+	} {
+		d, err := Parse("a.toml", []byte(tt.text))
+		if err != nil {
+			t.Fatalf("%s: %v", tt.text, err)
+		}
+		e := d.WrongIn("name", 1, 4, 4, "")
+		if got := fmt.Sprintf("%d:%d %d", e.Line, e.Column, e.Width); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.text, got, tt.want)
+		}
+	}
+	d, err := Parse("a.toml", []byte("name = \"a\\nb\"\nspan = \"\"\"\na\nb\"\"\""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := d.WrongIn("name", 2, 1, 1, ""); e.Line != 1 || e.Column != 12 {
+		t.Errorf("the second line of a string that is written in one: %v", e)
+	}
+	if e := d.WrongIn("span", 2, 1, 1, ""); e.Line != 4 || e.Column != 1 || e.Width != 1 {
+		t.Errorf("the second line: %v", e)
+	}
+}
+
+// TestByteOrderMark reads a file as Windows writes it.
+func TestByteOrderMark(t *testing.T) {
+	var s sample
+	if err := Decode("a.toml", []byte("\ufeffname = \"a\"\r\n"), &s); err != nil || s.Name != "a" {
+		t.Error(s, err)
+	}
 }

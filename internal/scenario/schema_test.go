@@ -1,0 +1,76 @@
+package scenario
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	shipped "breakwater/rules"
+)
+
+// TestSchema holds the schema against tests that Load takes and such that it does not.
+func TestSchema(t *testing.T) {
+	b, err := json.Marshal(Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", doc); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid := func(text []byte) error {
+		var v map[string]any
+		if err := toml.Unmarshal(text, &v); err != nil {
+			return err
+		}
+		return schema.Validate(v)
+	}
+	files, err := fs.Glob(shipped.Files, "tests/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		b, err := shipped.Files.ReadFile(name)
+		if err == nil {
+			err = valid(b)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"good", "wrong"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name+".toml"))
+		if err == nil {
+			err = valid(b)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, bad := range []string{
+		"[[tests]]", "[[test]]\nname = 1", "[[test]]\nname = \"a\"", "[[test]]\nname = \"a\"\n[[test.send]]\ncopies = 0",
+		"[[test]]\nname = \"a\"\n[[test.send]]\nevery = \"1 s\"", "[[test]]\nname = \"a\"\n[[test.send]]\ntotal = { discard = 1 }", "[[test]]\nname = \"a\"\n[[test.send]]\nto = \"a\"",
+	} {
+		if valid([]byte(bad)) == nil {
+			t.Errorf("valid: %q", bad)
+		}
+		if _, err := Load(fstest.MapFS{"a.toml": {Data: []byte(bad)}}); err == nil {
+			t.Errorf("loaded: %q", bad)
+		}
+	}
+}
