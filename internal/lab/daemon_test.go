@@ -45,6 +45,7 @@ type daemon struct {
 	t      testing.TB
 	dir    string
 	listen string
+	web    string   // where it shows its state; "" for nowhere
 	under  []string // a command that runs it
 	env    []string
 	cmd    *exec.Cmd
@@ -131,7 +132,7 @@ func (d *daemon) logged() string {
 // arguments are those of the daemon.
 func (d *daemon) arguments() []string {
 	return []string{"milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:" + d.path("store"),
-		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", "", "--control", d.path("control")}
+		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", d.web, "--control", d.path("control")}
 }
 
 // start runs it and waits until it answers.
