@@ -45,7 +45,7 @@ func bytesText(n int64) string {
 // progress is a bar on a terminal; elsewhere it is silent.
 type progress struct {
 	w          io.Writer // nil: silent
-	n, total   int
+	n, total   int       // total is 0 while nobody knows: there is no bar then
 	begun, was time.Time
 }
 
@@ -63,9 +63,12 @@ func (p *progress) add(n int) {
 	p.n += n
 	if now := time.Now(); p.w != nil && now.Sub(p.was) > 100*time.Millisecond {
 		p.was = now
-		full := min(barWidth, p.n*barWidth/max(p.total, 1))
-		fmt.Fprintf(p.w, "\r  %s%s %3d%%  %s, %s a second ", strings.Repeat("█", full), strings.Repeat("░", barWidth-full),
-			min(100, p.n*100/max(p.total, 1)), thousands(p.n), thousands(int(float64(p.n)/now.Sub(p.begun).Seconds())))
+		bar := ""
+		if p.total > 0 {
+			full := min(barWidth, p.n*barWidth/p.total)
+			bar = fmt.Sprintf("%s%s %3d%%  ", strings.Repeat("█", full), strings.Repeat("░", barWidth-full), min(100, p.n*100/p.total))
+		}
+		fmt.Fprintf(p.w, "\r  %s%s, %s a second ", bar, thousands(p.n), thousands(int(float64(p.n)/now.Sub(p.begun).Seconds())))
 	}
 }
 

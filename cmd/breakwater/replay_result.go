@@ -91,7 +91,7 @@ func count(in map[string]actionCounts, key string, a rules.Action) {
 const tableLines = 15
 
 func (r *replayed) print(w io.Writer, all bool) error {
-	fmt.Fprintf(w, "%s, %s deliveries", number(r.Messages, "message"), thousands(r.Deliveries.sum()))
+	fmt.Fprintf(w, "%s, %s", number(r.Messages, "message"), number(r.Deliveries.sum(), "recipient"))
 	if r.Messages > 0 {
 		fmt.Fprintf(w, ", from %s to %s", r.First.Local().Format("2006-01-02 15:04"), r.Last.Local().Format("2006-01-02 15:04"))
 	}

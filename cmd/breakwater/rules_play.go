@@ -22,6 +22,10 @@ import (
 	"breakwater/internal/tomlfile"
 )
 
+// scratchKey is that of all scratch engines: their stores are thrown away, so it protects nothing. What
+// counts as nearly the same text depends a little on the key, and two rule sets are compared by equal ones.
+var scratchKey = make([]byte, 32)
+
 // scratch is an engine that has seen nothing yet, with its store in memory, or in a folder
 // if one is named. The caller closes the store.
 func scratch(set *rules.Set, folder string) (*engine.Engine, error) {
@@ -29,9 +33,9 @@ func scratch(set *rules.Set, folder string) (*engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring := (&origin.Ring{}).With(newKey(), time.Time{}, time.Time{})
+	ring := (&origin.Ring{}).With(scratchKey, time.Time{}, time.Time{})
 	return &engine.Engine{
-		Store: store, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(newKey()), Ring: func() *origin.Ring { return ring },
+		Store: store, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(scratchKey), Ring: func() *origin.Ring { return ring },
 		Site: engine.Site{SubmitDaemons: config.Default().Site.SubmitDaemons},
 	}, nil
 }
