@@ -100,3 +100,15 @@ func TestHugeFile(t *testing.T) {
 		t.Errorf("%d MiB allocated for a file that is not read", used)
 	}
 }
+
+// TestDeepCondition has conditions whose brackets would take more stack than there is.
+func TestDeepCondition(t *testing.T) {
+	for _, open := range []string{"(", "!", "[", "-"} {
+		for _, n := range []int{maxWhen - 1, 900_000} {
+			fsys := defaults(t, map[string]string{"deep.test.toml": "[[rule]]\nname = \"deep\"\naction = \"absorb\"\nwhen = '''" + strings.Repeat(open, n) + "'''\n"})
+			if _, err := Load(fsys); err == nil || !strings.Contains(err.Error(), "deep.test.toml:4:") {
+				t.Errorf("%d times %s: %v", n, open, err)
+			}
+		}
+	}
+}

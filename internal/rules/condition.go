@@ -26,6 +26,9 @@ import (
 // maxNodes bounds how long a condition may be, in names, values and operators.
 const maxNodes = 200
 
+// maxWhen bounds its text, in bytes: brackets are no nodes, but parsing them takes stack.
+const maxWhen = 16 << 10
+
 // maxText bounds a reply, in bytes: with its codes it must fit a line of RFC 5321 §4.5.3.1.5.
 const maxText = 400
 
@@ -239,6 +242,9 @@ func (cs *conditions) compile(text string) (condition, error) {
 	cs.mu.Unlock()
 	if c != nil {
 		return c, nil
+	}
+	if len(text) > maxWhen {
+		return nil, fmt.Errorf("the condition is longer than %d bytes; make several rules of it", maxWhen)
 	}
 	cfg := configs.Get().(*conf.Config)
 	defer configs.Put(cfg)
