@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
 
@@ -72,6 +74,49 @@ func TestSchema(t *testing.T) {
 		if err := valid(b); (err == nil) != slices.Contains(meant, filepath.Base(name)) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestExample looks in example.org.toml for all that a rule file can say.
+func TestExample(t *testing.T) {
+	b, err := json.Marshal(Schema())
+	if err != nil {
+		t.Fatal(err)
+	}
+	type table struct{ Properties map[string]any }
+	var schema struct {
+		table
+		Definitions map[string]table
+	}
+	if err := json.Unmarshal(b, &schema); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := tomlfile.Read(shipped.Files, "example.org.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, limits := map[string]any{}, map[string]any{}
+	for _, r := range doc.Tree["rule"].([]any) {
+		maps.Copy(rules, r.(map[string]any))
+	}
+	for _, l := range sub(doc.Tree, "limit") {
+		maps.Copy(limits, l.(map[string]any))
+	}
+	shows := func(where string, can table, said map[string]any) {
+		if len(can.Properties) == 0 {
+			t.Errorf("%s: nothing in the schema", where)
+		}
+		for key := range can.Properties {
+			if said[key] == nil {
+				t.Errorf("%s: it does not show %s", where, key)
+			}
+		}
+	}
+	shows("file", schema.table, doc.Tree)
+	shows("rule", schema.Definitions["fileRule"], rules)
+	shows("limit", schema.Definitions["limitValues"], limits)
+	for name, def := range map[string]string{"origin": "Origin", "batv": "BATV", "digest": "Digest", "retention": "fileRetention", "sweep": "Sweep"} {
+		shows(name, schema.Definitions[def], sub(doc.Tree, name))
 	}
 }
 
