@@ -8,8 +8,8 @@ import (
 	"github.com/expr-lang/expr/ast"
 )
 
-// rare is what must stand in a fact for a regular expression to match it: one of some texts. To look for
-// them is far quicker than to match, and of most mail a rule speaks in vain.
+// rare is what must stand in a fact for a regular expression to match it: one of some texts. To
+// look for them is far quicker than to match, and most rules do not match most mail.
 type rare struct {
 	fact  int // its place in AllFacts
 	texts []string
