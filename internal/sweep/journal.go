@@ -145,10 +145,10 @@ func (p *progress) leg(back bool) *leg {
 
 // createJournal begins a journal. Nothing of it counts before the record planned.
 func createJournal(name string, head record) (*journal, error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+	if err := makeFolder(filepath.Dir(name)); err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	f, err := open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
@@ -158,14 +158,6 @@ func createJournal(name string, head record) (*journal, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil
-}
-
-func syncFolder(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // plan writes all batches.
@@ -197,7 +189,7 @@ func openJournal(name string) (*journal, error) {
 
 // readJournal reads a journal, and tells how long it is without a last line that was cut off.
 func readJournal(name string, mode int) (j *journal, whole int64, err error) {
-	f, err := os.OpenFile(name, mode, 0)
+	f, err := open(name, mode)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open journal: %w", err)
 	}

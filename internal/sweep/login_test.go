@@ -130,29 +130,30 @@ func TestTLS(t *testing.T) {
 		return addr
 	}
 	starttls, imaps, never := serve(config, nil), serve(nil, config), serve(nil, nil)
-	for _, tt := range []struct {
-		server, ca string
-		ok         bool
-	}{
-		{"imaps://" + imaps, ca, true},
-		{"imap://" + starttls, ca, true},
-		{"imaps://" + imaps, "", false},                 // unknown authority
-		{"imap://" + starttls, "", false},               // the same
-		{"imap://" + never, ca, false},                  // no STARTTLS: no password in clear
-		{"imaps://localhost" + imaps[9:], ca, false},    // another name
-		{"imap+plain://198.51.100.1:143", "", false},    // not loopback
-		{"imaps://" + imaps + "/?verify=no", ca, false}, // there is no such switch
-		{"imap+plain://u:pw@" + starttls, "", false},    // no password in a URL
+	for _, tt := range []struct{ server, ca, wrong string }{
+		{"imaps://" + imaps, ca, ""},
+		{"imap://" + starttls, ca, ""},
+		{"imaps://" + imaps, "", "set ca_file"},
+		{"imap://" + starttls, "", "set ca_file"},
+		{"imap://" + never, ca, "imaps://"}, // no STARTTLS: no password in clear
+		{"imaps://" + never, ca, "imap://"},
+		{"imaps://localhost" + imaps[9:], ca, "match localhost"},
+		{"imaps://" + imaps, ca + ".away", "no such file"},
+		{"imaps://" + imaps + "/?verify=no", ca, "write imaps://"}, // there is no such switch
+		{"imap+plain://u:pw@" + starttls, "", "write imaps://"},    // no password in a URL
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		s, err := session.Dial(ctx, session.Options{Server: tt.server, CAFile: tt.ca, User: "u", Password: "pw"})
-		cancel()
-		if (err == nil) != tt.ok {
+		s, err := session.Dial(t.Context(), session.Options{Server: tt.server, CAFile: tt.ca, User: "u", Password: "pw"})
+		switch {
+		case err == nil && tt.wrong == "":
+			s.Close()
+		case err == nil || !strings.Contains(err.Error(), tt.wrong) || errors.Is(err, session.ErrLost):
 			t.Errorf("%s: %v", tt.server, err)
 		}
-		if err == nil {
-			s.Close()
-		}
+	}
+	away, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := session.Dial(away, session.Options{Server: "imap+plain://198.51.100.1:143", User: "u", Password: "pw"}); err == nil {
+		t.Error("a password went to another host in clear")
 	}
 }
 

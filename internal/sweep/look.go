@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,13 +78,27 @@ func (s *Sweep) choose(all []session.Folder) ([]session.Folder, error) {
 	for _, name := range s.Folders {
 		i := slices.IndexFunc(all, func(f session.Folder) bool { return session.Canonical(f.Name) == session.Canonical(name) })
 		if i < 0 {
-			return nil, fmt.Errorf("account %s has no folder %q", s.Account, name)
+			return nil, fmt.Errorf("there is no folder %q; there are %s", name, names(all))
 		}
 		if !slices.ContainsFunc(chosen, func(f session.Folder) bool { return f.Name == all[i].Name }) {
 			chosen = append(chosen, all[i])
 		}
 	}
 	return chosen, nil
+}
+
+// names are those of some folders, for a person.
+func names(all []session.Folder) string {
+	const shown = 20
+	var list []string
+	for i, f := range all {
+		if i == shown {
+			list = append(list, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		list = append(list, strconv.Quote(f.Name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // look makes the plan of one folder.

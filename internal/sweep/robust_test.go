@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -346,7 +347,7 @@ func run(t testing.TB, s *Sweep, c *cutter) {
 			t.Fatal(err)
 		}
 		var more bool
-		if more, err = s.Resume(context.Background(), "run1"); err == nil && !more {
+		if more, err = s.Resume(context.Background(), ""); err == nil && !more {
 			err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
 		}
 	}
@@ -585,5 +586,69 @@ func TestTooMuch(t *testing.T) {
 	})
 	if err != nil || got != 1 {
 		t.Errorf("%d messages, %v", got, err)
+	}
+}
+
+// TestNoRoom has no room for the journal: nothing is begun, and nothing is said to have been.
+func TestNoRoom(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	before := b.contents()
+	s := b.sweep("")
+	if err := os.WriteFile(filepath.Join(s.Dir, RunsFolder), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var plan *Plan
+	err := s.Run(t.Context(), "run1", func(p *Plan) (bool, error) {
+		plan = p
+		return true, nil
+	})
+	if err == nil || plan.Run != "" {
+		t.Errorf("run %q, %v", plan.Run, err)
+	}
+	b.same(before)
+}
+
+// TestOwner sweeps as root in a folder of another user: all there is his.
+func TestOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	s := b.sweep("")
+	const uid = 5000
+	home := s.Dir
+	if err := os.Chown(home, uid, uid); err != nil {
+		t.Fatal(err)
+	}
+	s.Dir = filepath.Join(home, "lib", "sweep")
+	applied(t, s, "run1")
+	if _, err := s.Undo(t.Context(), "run1"); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(home, func(name string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		files++
+		info, err := d.Info()
+		if st := info.Sys().(*syscall.Stat_t); err == nil && (st.Uid != uid || st.Gid != uid) {
+			t.Errorf("%s is of %d", name, st.Uid)
+		}
+		return err
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files, %v", files, err)
+	}
+	if err := os.Remove(s.path("lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/nowhere", s.path("lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context(), "run2", nil); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link of his is followed: %v", err)
 	}
 }
