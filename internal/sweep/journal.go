@@ -54,8 +54,7 @@ func (h *hash) UnmarshalText(b []byte) error {
 func entries(list []*candidate) []entry {
 	es := make([]entry, len(list))
 	for i, c := range list {
-		flags := slices.DeleteFunc(slices.Clone(c.flags), func(f string) bool { return f == `\Recent` })
-		es[i] = entry{UID: c.uid, Flags: flags, Size: c.size, Hash: c.hash}
+		es[i] = entry{UID: c.uid, Flags: c.flags, Size: c.size, Hash: c.hash}
 	}
 	return es
 }
@@ -315,16 +314,15 @@ func (l *leg) take(rec record) error {
 
 // write appends records, on disk before it returns, and takes them.
 func (j *journal) write(recs ...record) error {
-	var b []byte
+	w := bufio.NewWriterSize(j.f, 64<<10)
+	lines := json.NewEncoder(w)
 	for i := range recs {
 		recs[i].At = time.Now().UTC()
-		line, err := json.Marshal(&recs[i])
-		if err != nil {
+		if err := lines.Encode(&recs[i]); err != nil {
 			return fmt.Errorf("write journal: %w", err)
 		}
-		b = append(append(b, line...), '\n')
 	}
-	if _, err := j.f.Write(b); err != nil {
+	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	if err := j.f.Sync(); err != nil {

@@ -595,7 +595,7 @@ func TestNoRoom(t *testing.T) {
 	b.fill("INBOX", copies(40))
 	before := b.contents()
 	s := b.sweep("")
-	if err := os.WriteFile(filepath.Join(s.Dir, RunsFolder), nil, 0o600); err != nil {
+	if err := os.MkdirAll(s.nextPath("run1"), 0o700); err != nil { // it is to be a file
 		t.Fatal(err)
 	}
 	var plan *Plan
