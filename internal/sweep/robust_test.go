@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -138,42 +139,56 @@ func records(dir, op string) (n int) {
 // TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills, messages := 3, 3_000
+	lab.Need(t, "dovecot", "cyrus")
+	kills := 3
 	if os.Getenv("BREAKWATER_SOAK") != "" {
-		kills, messages = 10, 3_000
+		kills = 10
 	}
-	h := hitBy(halves, messages, 4)
-	lab.Need(t, "dovecot")
-	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+	messages, mailshots := size(3_000)
+	h := hitBy(halves, messages, mailshots)
+	for name, caps := range map[string]string{"Dovecot": "", "Dovecot without MOVE": withoutMove} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps, Accounts: []lab.Account{{User: "u1@example.test", Password: "pw"}}})
+			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps})
 			maildir(t, srv, "u1@example.test", h.mails)
-			b := real(t, srv)
-			before := b.contents()
-			expected := b.outcome(t, before)
-			for i := range kills {
-				c := child{Options: b.options, Dir: t.TempDir(), Batch: messages / 75}
-				killAt(t, c, "apply", "begin", 1+rand.IntN(30))
+			kill(t, real(t, srv), kills, messages/75)
+		})
+	}
+	t.Run("Cyrus", func(t *testing.T) {
+		t.Parallel()
+		b := servers["Cyrus"](t)
+		b.fill("INBOX", hitBy(halves, 1_000, 4).mails) // it takes them one by one
+		kill(t, b, kills, 1_000/75)
+	})
+}
+
+// kill sweeps a mailbox in batches of a size, and kills it so many times.
+func kill(t *testing.T, b *mailbox, kills, batch int) {
+	before := b.contents()
+	expected := b.outcome(t, before)
+	for i := range kills {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			b := &mailbox{t, b.options}
+			c := child{Options: b.options, Dir: t.TempDir(), Batch: batch}
+			killAt(t, c, "apply", "begin", 1+rand.IntN(30))
+			b.whole(before)
+			if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
+				killAt(t, c, "resume", "begin", 1+rand.IntN(20))
 				b.whole(before)
-				if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
-					killAt(t, c, "resume", "begin", 1+rand.IntN(20))
-					b.whole(before)
-					if err := c.start(t, "resume").Wait(); err != nil {
-						t.Fatal("resume:", err)
-					}
-					b.whole(before)
-					if got := b.contents(); !slices.Equal(got["INBOX"], expected) {
-						t.Errorf("resumed: %d messages in INBOX, not %d", len(got["INBOX"]), len(expected))
-					}
+				if err := c.start(t, "resume").Wait(); err != nil {
+					t.Fatal("resume:", err)
 				}
-				killAt(t, c, "undo", "done", 1+rand.IntN(20))
 				b.whole(before)
-				if err := c.start(t, "undo").Wait(); err != nil {
-					t.Fatal("undo:", err)
+				if got := b.contents(); !slices.Equal(got["INBOX"], expected) {
+					t.Errorf("resumed: %d messages in INBOX, not %d", len(got["INBOX"]), len(expected))
 				}
-				b.same(before)
 			}
+			killAt(t, c, "undo", "done", 1+rand.IntN(20))
+			b.whole(before)
+			if err := c.start(t, "undo").Wait(); err != nil {
+				t.Fatal("undo:", err)
+			}
+			b.same(before)
 		})
 	}
 }
@@ -265,6 +280,13 @@ func newCutter(t testing.TB, to string, cuts int) *cutter {
 	return c
 }
 
+// more lets at least so many cuts be made yet.
+func (c *cutter) more(cuts int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cuts = max(c.cuts, cuts)
+}
+
 func (c *cutter) pass(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", c.to)
@@ -277,10 +299,14 @@ func (c *cutter) pass(client net.Conn) {
 	if c.cuts > 0 {
 		c.cuts--
 		c.made++
-		if c.rng.IntN(2) == 0 {
-			down = 500 + c.rng.Int64N(300_000) // of answers
-		} else {
-			up = 200 + c.rng.Int64N(3_000) // of commands
+		some := func(most float64) int64 { return int64(100 * math.Exp(c.rng.Float64()*math.Log(most/100))) }
+		switch c.rng.IntN(4) {
+		case 0:
+			down = some(300_000) // of messages
+		case 1:
+			down = some(8_000) // of answers
+		default:
+			up = some(8_000) // of commands
 		}
 	}
 	c.mu.Unlock()
@@ -298,6 +324,10 @@ func (c *cutter) pass(client net.Conn) {
 func TestCut(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
+	rounds := 1
+	if os.Getenv("BREAKWATER_SOAK") != "" {
+		rounds = 10
+	}
 	h := hitBy(halves, 1_000, 4)
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -306,40 +336,44 @@ func TestCut(t *testing.T) {
 			b.fill("INBOX", h.mails)
 			before := b.contents()
 			expected := b.outcome(t, before)
-			c := newCutter(t, strings.TrimPrefix(b.options.Server, "imap+plain://"), 25)
-			s := b.sweep("")
-			s.Batch = 30
-			s.Server.Server = "imap+plain://" + c.Addr().String()
-			run(t, s, c)
-			got := b.contents()
-			if !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
-				t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+			for range rounds {
+				cut(t, b, before, expected)
 			}
-			c.mu.Lock()
-			c.cuts = 12
-			c.mu.Unlock()
-			for range 10 {
-				_, err := s.Undo(context.Background(), "run1")
-				if err == nil {
-					break
-				}
-				if !errors.Is(err, session.ErrLost) {
-					t.Fatal(err)
-				}
-			}
-			b.same(before)
-			t.Logf("%d cuts", c.made)
 		})
 	}
+}
+
+// cut sweeps a mailbox and undoes it, with cuts all the time.
+func cut(t *testing.T, b *mailbox, before map[string][]string, expected []string) {
+	c := newCutter(t, strings.TrimPrefix(b.options.Server, "imap+plain://"), 25)
+	s := b.sweep("")
+	s.Batch = 30
+	s.Server.Server = "imap+plain://" + c.Addr().String()
+	run(t, s, c)
+	got := b.contents()
+	if !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
+		t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+	}
+	there := c.made
+	c.more(12)
+	for range 20 {
+		_, err := s.Undo(context.Background(), "run1")
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, session.ErrLost) {
+			t.Fatal(err)
+		}
+	}
+	b.same(before)
+	t.Logf("%d cuts, and %d in the undo", there, c.made-there)
 }
 
 // run applies, and resumes as often as it takes.
 func run(t testing.TB, s *Sweep, c *cutter) {
 	t.Helper()
 	err := s.Run(context.Background(), "run1", func(*Plan) (bool, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.cuts = max(c.cuts, 12) // some are left for the moving
+		c.more(12) // some are left for the moving
 		return true, nil
 	})
 	for try := 0; err != nil && try < 20; try++ {
@@ -393,7 +427,7 @@ func TestQuota(t *testing.T) {
 func TestMeanwhile(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+	for name, caps := range map[string]string{"MOVE": "", "without MOVE": withoutMove} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lab.Need(t, "dovecot")
