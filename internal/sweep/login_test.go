@@ -79,7 +79,7 @@ func TestTokensReal(t *testing.T) {
 	}
 }
 
-// certificate makes one for 127.0.0.1, and writes it to a file as its own authority.
+// certificate makes one for 127.0.0.1, and writes it to a file as its own authority, with its key.
 func certificate(t *testing.T) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -94,11 +94,42 @@ func certificate(t *testing.T) (tls.Certificate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	name := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, name
+}
+
+// TestTLSReal sweeps by both ways that there are to TLS at a real server, and trusts none
+// without its certificate.
+func TestTLSReal(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot")
+	_, pair := certificate(t)
+	_, other := certificate(t)
+	srv := lab.Dovecot(t, lab.Mailboxes{TLS: pair})
+	for i, server := range []string{"imaps://" + srv.IMAPS(), "imap://" + srv.Addr()} {
+		b := &mailbox{t, session.Options{Server: server, CAFile: pair, User: "u1@example.test", Password: "pw"}}
+		folder := fmt.Sprint("Box", i)
+		b.fill(folder, copies(10))
+		s := b.sweep("")
+		s.Folders = []string{folder}
+		if p := applied(t, s, "run1"); p.Move() != 7 {
+			t.Errorf("%s: %+v", server, p.Folders)
+		}
+		for _, ca := range []string{"", other} {
+			s.Server.CAFile = ca
+			if err := s.Run(t.Context(), "run2", nil); err == nil || !strings.Contains(err.Error(), "set ca_file") {
+				t.Errorf("%s, trusting %q: %v", server, ca, err)
+			}
+		}
+	}
 }
 
 // TestTLS connects by both ways there are, and to servers that should not be trusted.

@@ -307,12 +307,6 @@ func Expunged(err error) bool {
 	return errors.As(err, &no) && no.Code == "EXPUNGEISSUED"
 }
 
-// OverQuota reports whether err says that a mailbox is full.
-func OverQuota(err error) bool {
-	var no *imap.Error
-	return errors.As(err, &no) && no.Code == imap.ResponseCodeOverQuota
-}
-
 // counted counts what goes over a connection.
 type counted struct {
 	net.Conn
