@@ -86,7 +86,9 @@ credential = "imap"
 	if out := run(0, "sweep", "--apply"); strings.Count(out, "0 move, 0 get") != 2 {
 		t.Errorf("again:\n%s", out)
 	}
-	run(0, "sweep", "--resume")
+	if out := run(0, "sweep", "--resume"); !strings.Contains(out, "no run was cut off") {
+		t.Errorf("resume:\n%s", out)
+	}
 	run(1, "undo", "nonsense")
 	for user, want := range map[string]int{"u1@example.test": 40, "u2@example.test": 3} {
 		if got := strings.TrimSpace(srv.Exec(t, "doveadm", "search", "-u", user, "mailbox", "INBOX")); strings.Count(got, "\n")+1 != want {
