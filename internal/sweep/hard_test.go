@@ -305,7 +305,7 @@ func TestDigest(t *testing.T) {
 	found := false
 	err := s.FetchFrom(t.Context(), 1, session.Whole, 1<<20, func(m session.Message) error {
 		raw := string(m.Raw)
-		found = found || strings.Contains(raw, "Auto-Submitted: auto-generated") && strings.Contains(raw, "7 messages from INBOX are in Breakwater/Absorbed") && strings.Contains(raw, "breakwater undo run1")
+		found = found || strings.Contains(raw, "Auto-Submitted: auto-generated") && strings.Contains(raw, "Message-ID: <run1.u1%40example.test@breakwater.invalid>") && strings.Contains(raw, "7 messages from INBOX are in Breakwater/Absorbed") && strings.Contains(raw, "breakwater undo run1")
 		return nil
 	})
 	if err != nil || !found {
