@@ -42,7 +42,7 @@ func makeSecret(name string) ([]byte, error) {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
 	_, err = fmt.Fprintln(f, hex.EncodeToString(key))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, sameOwner(f, filepath.Dir(name)), f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("make secret %s: %w", name, err)
 	}
 	return key, nil

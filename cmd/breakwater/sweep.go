@@ -232,15 +232,21 @@ func (f *sweepFlags) sweep(cmd *cobra.Command, names []string) error {
 	}
 	ctx, out := cmd.Context(), cmd.OutOrStdout()
 	if f.resume {
-		return together(list, func(s *sweep.Sweep, writing *sync.Mutex) error {
+		some := false
+		err := together(list, func(s *sweep.Sweep, writing *sync.Mutex) error {
 			done, err := s.Resume(ctx, "")
 			if err == nil && done {
 				writing.Lock()
 				defer writing.Unlock()
+				some = true
 				fmt.Fprintf(out, "%s: finished\n", s.Account)
 			}
 			return err
 		})
+		if err == nil && !some {
+			fmt.Fprintln(out, "no run was cut off")
+		}
+		return err
 	}
 	run := sweep.NewRun(time.Now())
 	return together(list, func(s *sweep.Sweep, writing *sync.Mutex) error {
@@ -273,7 +279,7 @@ func (f *sweepFlags) approve(s *sweep.Sweep, p *sweep.Plan) (bool, error) {
 		share = f.share
 	}
 	if err := p.Guard(share); err != nil {
-		return false, fmt.Errorf("%w; nothing was changed: look at the plan, and if it is right, give --max-share", err)
+		return false, fmt.Errorf("%w; nothing was changed: look at the plan, and if it is right, give --max-share 1", err)
 	}
 	return true, nil
 }

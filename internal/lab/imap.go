@@ -26,13 +26,14 @@ type Mailboxes struct {
 	Below      bool      // Cyrus: all folders are below INBOX
 	Submit     int       // Dovecot: SMTP port for what Sieve scripts send
 	OAuth      string    // Dovecot: the key of tokens, see Token; "" for no OAuth
+	TLS        string    // Dovecot: a file with a certificate and its key, PEM; "" for no TLS
 }
 
 // Dovecot starts an IMAP server of Dovecot, which keeps Maildirs in Dir/mail. "master", with
 // password masterpw, may log in for anyone, as user*master. It ends with the test.
 func Dovecot(t testing.TB, o Mailboxes) *Server {
 	t.Helper()
-	s := &Server{Kind: "dovecot", Dir: Folder(t), Port: Ports(t, 4)}
+	s := &Server{Kind: "dovecot", Dir: Folder(t), Port: Ports(t, 5)}
 	var users strings.Builder
 	for _, a := range o.Accounts {
 		fmt.Fprintf(&users, "%s:{PLAIN}%s::::::", a.User, a.Password)
@@ -57,9 +58,15 @@ func Dovecot(t testing.TB, o Mailboxes) *Server {
 	if o.OAuth != "" {
 		args = append(args, "oauth="+o.OAuth)
 	}
+	if o.TLS != "" {
+		args = append(args, "tls="+o.TLS)
+	}
 	s.start(t, args...)
 	return s
 }
+
+// IMAPS is where a Dovecot with TLS speaks it from the start.
+func (s *Server) IMAPS() string { return fmt.Sprintf("127.0.0.1:%d", s.Port+4) }
 
 // Token is a JSON Web Token (RFC 7519) for a user, signed by a key.
 func Token(key, user string, at time.Time) string {

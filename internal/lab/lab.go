@@ -74,6 +74,8 @@ type Server struct {
 	Kind string // the name of its file in servers, such as postfix
 	Dir  string
 	Port int // of SMTP on loopback; of submission is the next one; or of IMAP
+
+	args []string // of its start
 }
 
 // Addr is where the server takes mail from others.
@@ -187,13 +189,22 @@ func prepare(t testing.TB, kind string) *Server {
 
 func (s *Server) start(t testing.TB, args ...string) {
 	t.Helper()
-	run(t, append([]string{"start", s.Kind, s.Dir, fmt.Sprint(s.Port)}, args...)...)
+	s.args = append([]string{"start", s.Kind, s.Dir, fmt.Sprint(s.Port)}, args...)
+	run(t, s.args...)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of %s:\n%s", s.Kind, s.Log())
 		}
 		run(t, "stop", s.Kind, s.Dir)
 	})
+}
+
+// Restart stops the server, and starts it again after a pause.
+func (s *Server) Restart(t testing.TB, pause time.Duration) {
+	t.Helper()
+	run(t, "stop", s.Kind, s.Dir)
+	time.Sleep(pause)
+	run(t, s.args...)
 }
 
 // given are the ports that Ports has returned, on which nobody may listen yet.

@@ -1,14 +1,18 @@
 package lab
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -82,7 +86,9 @@ credential = "imap"
 	if out := run(0, "sweep", "--apply"); strings.Count(out, "0 move, 0 get") != 2 {
 		t.Errorf("again:\n%s", out)
 	}
-	run(0, "sweep", "--resume")
+	if out := run(0, "sweep", "--resume"); !strings.Contains(out, "no run was cut off") {
+		t.Errorf("resume:\n%s", out)
+	}
 	run(1, "undo", "nonsense")
 	for user, want := range map[string]int{"u1@example.test": 40, "u2@example.test": 3} {
 		if got := strings.TrimSpace(srv.Exec(t, "doveadm", "search", "-u", user, "mailbox", "INBOX")); strings.Count(got, "\n")+1 != want {
@@ -122,4 +128,98 @@ func abs(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// TestSweepTogether sweeps six accounts at once, with no more connections to their server than
+// are set.
+func TestSweepTogether(t *testing.T) {
+	Need(t, "dovecot")
+	name, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Account
+	for i := range 6 {
+		all = append(all, Account{User: fmt.Sprintf("u%d@example.test", i), Password: fmt.Sprint("pw", i)})
+	}
+	srv := Dovecot(t, Mailboxes{Accounts: all})
+	dir := t.TempDir()
+	door := newDoor(t, srv.Addr())
+	var config strings.Builder
+	fmt.Fprintf(&config, "rules = %q\nsecret = %q\ncontrol = \"\"\n[sweep]\nstate = %q\nconnections = 2\n", abs(t, "../../rules"), filepath.Join(dir, "secret"), filepath.Join(dir, "sweep"))
+	for i, a := range all {
+		fillMaildir(t, srv, a.User, 40)
+		pw := filepath.Join(dir, a.User)
+		write(t, pw, a.Password+"\n")
+		if err := os.Chmod(pw, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		secret := fmt.Sprintf("password_file = %q", pw)
+		if i%2 == 1 {
+			secret = fmt.Sprintf("password_command = [\"cat\", %q]", pw)
+		}
+		fmt.Fprintf(&config, "[[sweep.account]]\nserver = \"imap+plain://%s\"\nuser = %q\n%s\n", door.Addr(), a.User, secret)
+	}
+	file := filepath.Join(dir, "breakwater.toml")
+	write(t, file, config.String())
+	out, err := exec.Command(name, "sweep", "--apply", "--max-share", "1", "--config", file).CombinedOutput()
+	if err != nil || strings.Count(string(out), "to take it back") != 6 {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if most := door.most.Load(); most != 2 {
+		t.Errorf("%d connections at once, not 2", most)
+	}
+	for _, a := range all {
+		if got := strings.Fields(srv.Exec(t, "doveadm", "mailbox", "status", "-u", a.User, "messages", "INBOX")); got[len(got)-1] != "messages=3" {
+			t.Errorf("%s: %s", a.User, got)
+		}
+	}
+}
+
+// door is a way to a server that counts who is in.
+type door struct {
+	net.Listener
+	in, most atomic.Int64
+}
+
+func newDoor(t *testing.T, to string) *door {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	d := &door{Listener: ln}
+	go func() {
+		for {
+			client, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			in := d.in.Add(1)
+			d.most.Store(max(d.most.Load(), in)) // only here
+			go d.pass(client, to)
+		}
+	}()
+	return d
+}
+
+// pass lets a client through. He is out when he takes his leave: who comes next does not come sooner.
+func (d *door) pass(client net.Conn, to string) {
+	defer client.Close()
+	server, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go io.Copy(client, server)
+	for r := bufio.NewReader(client); ; {
+		line, err := r.ReadString('\n')
+		if strings.HasSuffix(line, " LOGOUT\r\n") {
+			d.in.Add(-1)
+		}
+		if _, werr := io.WriteString(server, line); err != nil || werr != nil {
+			return
+		}
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 
 	"breakwater/internal/sweep/session"
@@ -24,8 +25,8 @@ func (s *Sweep) digest(ctx context.Context, in *session.Session, j *journal) err
 	field("To", "<"+s.Mailbox+">")
 	field("Subject", "Copies were taken out of your mailbox")
 	field("Date", now.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
-	field("Message-ID", fmt.Sprintf("<%s.%s@breakwater.invalid>", j.head.Run, s.file())) // a second digest of one run is a copy
-	field("Auto-Submitted", "auto-generated")                                            // RFC 3834 §5
+	field("Message-ID", fmt.Sprintf("<%s.%s@breakwater.invalid>", j.head.Run, url.QueryEscape(s.Account))) // a second digest of one run is a copy
+	field("Auto-Submitted", "auto-generated")                                                              // RFC 3834 §5
 	field("MIME-Version", "1.0")
 	field("Content-Type", "text/plain; charset=utf-8")
 	field("Content-Transfer-Encoding", "8bit")

@@ -104,7 +104,7 @@ func TestExchange(t *testing.T) {
 	gone := &rules.Decision{Action: rules.Absorb, Storm: key(1).String()}
 	other := &rules.Decision{Action: rules.Absorb, Storm: key(2).String()}
 	c := func(uid uint32, d *rules.Decision, protected string, keys ...storm.Key) *candidate {
-		return &candidate{uid: uid, at: monday.Add(time.Duration(uid) * time.Minute), keys: keys, decision: d, about: &sample{UID: uid}, protected: protected}
+		return &candidate{uid: uid, at: monday.Add(time.Duration(uid) * time.Minute), keys: keys, decision: d, about: &about{}, protected: protected}
 	}
 	all := []*candidate{
 		c(1, nil, "", key(1)), c(2, nil, "", key(1), key(2)), c(3, nil, "", key(1)),

@@ -223,15 +223,41 @@ func planned(t testing.TB, s *Sweep) *Plan {
 	return plan
 }
 
-// rename gives a folder another name, which no sweep does.
-func (b *mailbox) rename(from, to string) {
+// manage does what no sweep does.
+func (b *mailbox) manage(user, password string, do func(*imapclient.Client) error) {
 	b.t.Helper()
 	c, err := imapclient.DialInsecure(strings.TrimPrefix(b.options.Server, "imap+plain://"), nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	defer c.Close()
-	if err := errors.Join(c.Login(b.options.User, b.options.Password).Wait(), c.Rename(from, to, nil).Wait()); err != nil {
+	if err := errors.Join(c.Login(user, password).Wait(), do(c)); err != nil {
 		b.t.Error(err)
 	}
+}
+
+// rename gives a folder another name.
+func (b *mailbox) rename(from, to string) {
+	b.t.Helper()
+	b.manage(b.options.User, b.options.Password, func(c *imapclient.Client) error { return c.Rename(from, to, nil).Wait() })
+}
+
+// uids are those of the messages in a folder.
+func (b *mailbox) uids(folder string) string {
+	b.t.Helper()
+	s := b.session()
+	defer s.Close()
+	if _, err := s.Select(context.Background(), folder, true); err != nil {
+		b.t.Fatal(err)
+	}
+	var uids []uint32
+	err := s.FetchFrom(context.Background(), 1, session.Nothing, 0, func(m session.Message) error {
+		uids = append(uids, m.UID)
+		return nil
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	slices.Sort(uids)
+	return session.FormatUIDs(uids)
 }

@@ -54,8 +54,7 @@ func (h *hash) UnmarshalText(b []byte) error {
 func entries(list []*candidate) []entry {
 	es := make([]entry, len(list))
 	for i, c := range list {
-		flags := slices.DeleteFunc(slices.Clone(c.flags), func(f string) bool { return f == `\Recent` })
-		es[i] = entry{UID: c.uid, Flags: flags, Size: c.size, Hash: c.hash}
+		es[i] = entry{UID: c.uid, Flags: c.flags, Size: c.size, Hash: c.hash}
 	}
 	return es
 }
@@ -145,10 +144,10 @@ func (p *progress) leg(back bool) *leg {
 
 // createJournal begins a journal. Nothing of it counts before the record planned.
 func createJournal(name string, head record) (*journal, error) {
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+	if err := makeFolder(filepath.Dir(name)); err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	f, err := open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
@@ -158,14 +157,6 @@ func createJournal(name string, head record) (*journal, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil
-}
-
-func syncFolder(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // plan writes all batches.
@@ -197,7 +188,7 @@ func openJournal(name string) (*journal, error) {
 
 // readJournal reads a journal, and tells how long it is without a last line that was cut off.
 func readJournal(name string, mode int) (j *journal, whole int64, err error) {
-	f, err := os.OpenFile(name, mode, 0)
+	f, err := open(name, mode)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open journal: %w", err)
 	}
@@ -323,16 +314,15 @@ func (l *leg) take(rec record) error {
 
 // write appends records, on disk before it returns, and takes them.
 func (j *journal) write(recs ...record) error {
-	var b []byte
+	w := bufio.NewWriterSize(j.f, 64<<10)
+	lines := json.NewEncoder(w)
 	for i := range recs {
 		recs[i].At = time.Now().UTC()
-		line, err := json.Marshal(&recs[i])
-		if err != nil {
+		if err := lines.Encode(&recs[i]); err != nil {
 			return fmt.Errorf("write journal: %w", err)
 		}
-		b = append(append(b, line...), '\n')
 	}
-	if _, err := j.f.Write(b); err != nil {
+	if err := w.Flush(); err != nil {
 		return fmt.Errorf("write journal: %w", err)
 	}
 	if err := j.f.Sync(); err != nil {

@@ -39,7 +39,7 @@ func (l *link) with(ctx context.Context, f func(*session.Session) error) error {
 		if attempt == attempts {
 			return err
 		}
-		l.log.Warn("connection lost", "server", l.options.Server, "user", l.options.User, "err", err, "again in", wait)
+		l.log.Warn("connecting again", "server", l.options.Server, "user", l.options.User, "err", err, "in", wait)
 		select {
 		case <-time.After(wait):
 			wait *= 2

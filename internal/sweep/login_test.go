@@ -79,7 +79,7 @@ func TestTokensReal(t *testing.T) {
 	}
 }
 
-// certificate makes one for 127.0.0.1, and writes it to a file as its own authority.
+// certificate makes one for 127.0.0.1, and writes it to a file as its own authority, with its key.
 func certificate(t *testing.T) (tls.Certificate, string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -94,11 +94,42 @@ func certificate(t *testing.T) (tls.Certificate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
 	name := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})...)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, name
+}
+
+// TestTLSReal sweeps by both ways that there are to TLS at a real server, and trusts none
+// without its certificate.
+func TestTLSReal(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot")
+	_, pair := certificate(t)
+	_, other := certificate(t)
+	srv := lab.Dovecot(t, lab.Mailboxes{TLS: pair})
+	for i, server := range []string{"imaps://" + srv.IMAPS(), "imap://" + srv.Addr()} {
+		b := &mailbox{t, session.Options{Server: server, CAFile: pair, User: "u1@example.test", Password: "pw"}}
+		folder := fmt.Sprint("Box", i)
+		b.fill(folder, copies(10))
+		s := b.sweep("")
+		s.Folders = []string{folder}
+		if p := applied(t, s, "run1"); p.Move() != 7 {
+			t.Errorf("%s: %+v", server, p.Folders)
+		}
+		for _, ca := range []string{"", other} {
+			s.Server.CAFile = ca
+			if err := s.Run(t.Context(), "run2", nil); err == nil || !strings.Contains(err.Error(), "set ca_file") {
+				t.Errorf("%s, trusting %q: %v", server, ca, err)
+			}
+		}
+	}
 }
 
 // TestTLS connects by both ways there are, and to servers that should not be trusted.
@@ -130,29 +161,30 @@ func TestTLS(t *testing.T) {
 		return addr
 	}
 	starttls, imaps, never := serve(config, nil), serve(nil, config), serve(nil, nil)
-	for _, tt := range []struct {
-		server, ca string
-		ok         bool
-	}{
-		{"imaps://" + imaps, ca, true},
-		{"imap://" + starttls, ca, true},
-		{"imaps://" + imaps, "", false},                 // unknown authority
-		{"imap://" + starttls, "", false},               // the same
-		{"imap://" + never, ca, false},                  // no STARTTLS: no password in clear
-		{"imaps://localhost" + imaps[9:], ca, false},    // another name
-		{"imap+plain://198.51.100.1:143", "", false},    // not loopback
-		{"imaps://" + imaps + "/?verify=no", ca, false}, // there is no such switch
-		{"imap+plain://u:pw@" + starttls, "", false},    // no password in a URL
+	for _, tt := range []struct{ server, ca, wrong string }{
+		{"imaps://" + imaps, ca, ""},
+		{"imap://" + starttls, ca, ""},
+		{"imaps://" + imaps, "", "set ca_file"},
+		{"imap://" + starttls, "", "set ca_file"},
+		{"imap://" + never, ca, "imaps://"}, // no STARTTLS: no password in clear
+		{"imaps://" + never, ca, "imap://"},
+		{"imaps://localhost" + imaps[9:], ca, "match localhost"},
+		{"imaps://" + imaps, ca + ".away", "no such file"},
+		{"imaps://" + imaps + "/?verify=no", ca, "write imaps://"}, // there is no such switch
+		{"imap+plain://u:pw@" + starttls, "", "write imaps://"},    // no password in a URL
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		s, err := session.Dial(ctx, session.Options{Server: tt.server, CAFile: tt.ca, User: "u", Password: "pw"})
-		cancel()
-		if (err == nil) != tt.ok {
+		s, err := session.Dial(t.Context(), session.Options{Server: tt.server, CAFile: tt.ca, User: "u", Password: "pw"})
+		switch {
+		case err == nil && tt.wrong == "":
+			s.Close()
+		case err == nil || !strings.Contains(err.Error(), tt.wrong) || errors.Is(err, session.ErrLost):
 			t.Errorf("%s: %v", tt.server, err)
 		}
-		if err == nil {
-			s.Close()
-		}
+	}
+	away, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := session.Dial(away, session.Options{Server: "imap+plain://198.51.100.1:143", User: "u", Password: "pw"}); err == nil {
+		t.Error("a password went to another host in clear")
 	}
 }
 

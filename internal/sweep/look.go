@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,13 +78,27 @@ func (s *Sweep) choose(all []session.Folder) ([]session.Folder, error) {
 	for _, name := range s.Folders {
 		i := slices.IndexFunc(all, func(f session.Folder) bool { return session.Canonical(f.Name) == session.Canonical(name) })
 		if i < 0 {
-			return nil, fmt.Errorf("account %s has no folder %q", s.Account, name)
+			return nil, fmt.Errorf("there is no folder %q; there are %s", name, names(all))
 		}
 		if !slices.ContainsFunc(chosen, func(f session.Folder) bool { return f.Name == all[i].Name }) {
 			chosen = append(chosen, all[i])
 		}
 	}
 	return chosen, nil
+}
+
+// names are those of some folders, for a person.
+func names(all []session.Folder) string {
+	const shown = 20
+	var list []string
+	for i, f := range all {
+		if i == shown {
+			list = append(list, fmt.Sprintf("and %d more", len(all)-i))
+			break
+		}
+		list = append(list, strconv.Quote(f.Name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // look makes the plan of one folder.
@@ -105,7 +120,8 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 	if !s.Full && had.unchanged(now) {
 		return nil
 	}
-	v := &view{Sweep: s, link: l, folder: fp.Folder, state: now, scratch: newScratch(s.Daemon)}
+	v := &view{Sweep: s, link: l, folder: fp.Folder, state: now, scratch: newScratch(s.Daemon),
+		decisions: map[rules.Decision]*rules.Decision{}, abouts: map[about]*about{}, flags: map[string][]string{}}
 	next := &folderState{UIDValidity: now.UIDValidity, Restored: had.Restored, ModSeq: now.HighestModSeq}
 	held, freed, err := v.held(ctx, &had)
 	if err != nil {
@@ -205,7 +221,10 @@ type view struct {
 	observed int
 	latest   time.Time
 
-	decisions map[rules.Decision]*rules.Decision // of all, each once
+	// What candidates have, each once: of a storm most have the same.
+	decisions map[rules.Decision]*rules.Decision
+	abouts    map[about]*about
+	flags     map[string][]string
 }
 
 // meta is a message to be looked at.
@@ -358,31 +377,45 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 }
 
 func (v *view) candidate(f session.Message, m *message.Message, d rules.Decision) *candidate {
+	flags := v.sharedFlags(f.Flags)
 	c := &candidate{
-		uid: f.UID, at: m.At, size: f.Size, flags: f.Flags, hash: beginning(f.Raw),
-		keys: slices.Clone(v.scratch.keys), protected: protected(f.Flags, v.Rules.Keyword),
+		uid: f.UID, at: m.At, size: f.Size, flags: flags, hash: beginning(f.Raw),
+		keys: slices.Clone(v.scratch.keys), protected: protected(flags, v.Rules.Keyword),
 	}
 	if to, keyword := target(d.Action, v.Rules); to != "" || keyword != "" {
-		c.decision = v.shared(d)
-		// What is kept must not hold the whole header, of which the fields are parts.
-		c.about = &sample{UID: f.UID, At: m.At, From: strings.Clone(m.From), Subject: strings.Clone(clip(m.Subject))}
+		c.decision = v.sharedDecision(d)
+		c.about = v.sharedAbout(about{m.From, clip(m.Subject)})
 	} else if d.Wanted != "" && v.wants(d) {
 		v.observed++
 	}
 	return c
 }
 
-// shared returns d without what differs between the messages of a storm, once for all of them.
-func (v *view) shared(d rules.Decision) *rules.Decision {
+// sharedDecision returns d without what differs between the messages of a storm.
+func (v *view) sharedDecision(d rules.Decision) *rules.Decision {
 	d.Recipient = message.Recipient{}
 	d.Reason, _, _ = strings.Cut(d.Reason, ", copy ")
-	if v.decisions == nil {
-		v.decisions = map[rules.Decision]*rules.Decision{}
-	}
 	if v.decisions[d] == nil {
 		v.decisions[d] = &d
 	}
 	return v.decisions[d]
+}
+
+func (v *view) sharedAbout(a about) *about {
+	if v.abouts[a] == nil {
+		a = about{strings.Clone(a.from), strings.Clone(a.subject)} // parts of the header, which would be kept with them
+		v.abouts[a] = &a
+	}
+	return v.abouts[a]
+}
+
+func (v *view) sharedFlags(flags []string) []string {
+	flags = slices.DeleteFunc(slices.Clone(flags), func(f string) bool { return f == `\Recent` })
+	key := strings.Join(flags, " ")
+	if _, known := v.flags[key]; !known {
+		v.flags[key] = flags
+	}
+	return v.flags[key]
 }
 
 // wants reports whether d would take a message away, were the rules enforced.

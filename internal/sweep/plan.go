@@ -17,13 +17,16 @@ type candidate struct {
 	uid       uint32
 	at        time.Time
 	size      int64
-	flags     []string
+	flags     []string // without \Recent; shared, as all that many have alike
 	hash      hash
 	keys      []storm.Key     // identities
 	decision  *rules.Decision // nil: it stays as it is
-	about     *sample         // where there is a decision
+	about     *about          // where there is a decision
 	protected string          // why it is left alone all the same
 }
+
+// about is what a message says of itself.
+type about struct{ from, subject string }
 
 // sample shows a message to a person.
 type sample struct {
@@ -108,7 +111,6 @@ func exchangeIn(kept, going []*candidate, storms map[storm.Key]bool) {
 		}
 		if g := going[next]; covers(g.keys, k.keys, storms) {
 			k.decision, k.about, g.decision = g.decision, g.about, nil
-			k.about = &sample{UID: k.uid, At: k.at, From: g.about.From, Subject: g.about.Subject}
 			next++
 		}
 	}
@@ -216,7 +218,7 @@ func (p *FolderPlan) draw(all []*candidate, r rules.Sweep, size int) {
 			groups[key] = g
 		}
 		if g.Count++; len(g.Samples) < samples {
-			g.Samples = append(g.Samples, *c.about)
+			g.Samples = append(g.Samples, sample{c.uid, c.at, c.about.from, c.about.subject})
 		}
 	}
 	for _, g := range groups {

@@ -7,11 +7,14 @@ import (
 	"breakwater/internal/sweep/session"
 )
 
+// withoutMove is what a Dovecot may say that it can do.
+const withoutMove = "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"
+
 // servers are those that tests with real mail run against.
 var servers = map[string]func(t testing.TB) *mailbox{
 	"Dovecot": func(t testing.TB) *mailbox { return real(t, lab.Dovecot(t, lab.Mailboxes{})) },
 	"Dovecot without MOVE": func(t testing.TB) *mailbox {
-		return real(t, lab.Dovecot(t, lab.Mailboxes{Capability: "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN", Separator: "."}))
+		return real(t, lab.Dovecot(t, lab.Mailboxes{Capability: withoutMove, Separator: "."}))
 	},
 	"Cyrus": func(t testing.TB) *mailbox { return real(t, lab.Cyrus(t, lab.Mailboxes{})) },
 	"Cyrus below INBOX": func(t testing.TB) *mailbox {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -15,8 +16,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
 
 	"breakwater/internal/lab"
 	"breakwater/internal/sweep/session"
@@ -137,42 +142,56 @@ func records(dir, op string) (n int) {
 // TestKilled kills sweeps at random moments of their work, and resumes or undoes them.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	kills, messages := 3, 3_000
+	lab.Need(t, "dovecot", "cyrus")
+	kills := 3
 	if os.Getenv("BREAKWATER_SOAK") != "" {
-		kills, messages = 10, 3_000
+		kills = 10
 	}
-	h := hitBy(halves, messages, 4)
-	lab.Need(t, "dovecot")
-	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+	messages, mailshots := size(3_000)
+	h := hitBy(halves, messages, mailshots)
+	for name, caps := range map[string]string{"Dovecot": "", "Dovecot without MOVE": withoutMove} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps, Accounts: []lab.Account{{User: "u1@example.test", Password: "pw"}}})
+			srv := lab.Dovecot(t, lab.Mailboxes{Capability: caps})
 			maildir(t, srv, "u1@example.test", h.mails)
-			b := real(t, srv)
-			before := b.contents()
-			expected := b.outcome(t, before)
-			for i := range kills {
-				c := child{Options: b.options, Dir: t.TempDir(), Batch: messages / 75}
-				killAt(t, c, "apply", "begin", 1+rand.IntN(30))
+			kill(t, real(t, srv), kills, messages/75)
+		})
+	}
+	t.Run("Cyrus", func(t *testing.T) {
+		t.Parallel()
+		b := servers["Cyrus"](t)
+		b.fill("INBOX", hitBy(halves, 1_000, 4).mails) // it takes them one by one
+		kill(t, b, kills, 1_000/75)
+	})
+}
+
+// kill sweeps a mailbox in batches of a size, and kills it so many times.
+func kill(t *testing.T, b *mailbox, kills, batch int) {
+	before := b.contents()
+	expected := b.outcome(t, before)
+	for i := range kills {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			b := &mailbox{t, b.options}
+			c := child{Options: b.options, Dir: t.TempDir(), Batch: batch}
+			killAt(t, c, "apply", "begin", 1+rand.IntN(30))
+			b.whole(before)
+			if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
+				killAt(t, c, "resume", "begin", 1+rand.IntN(20))
 				b.whole(before)
-				if i%2 == 0 { // go on, to the same end as if nothing had happened; killed once more
-					killAt(t, c, "resume", "begin", 1+rand.IntN(20))
-					b.whole(before)
-					if err := c.start(t, "resume").Wait(); err != nil {
-						t.Fatal("resume:", err)
-					}
-					b.whole(before)
-					if got := b.contents(); !slices.Equal(got["INBOX"], expected) {
-						t.Errorf("resumed: %d messages in INBOX, not %d", len(got["INBOX"]), len(expected))
-					}
+				if err := c.start(t, "resume").Wait(); err != nil {
+					t.Fatal("resume:", err)
 				}
-				killAt(t, c, "undo", "done", 1+rand.IntN(20))
 				b.whole(before)
-				if err := c.start(t, "undo").Wait(); err != nil {
-					t.Fatal("undo:", err)
+				if got := b.contents(); !slices.Equal(got["INBOX"], expected) {
+					t.Errorf("resumed: %d messages in INBOX, not %d", len(got["INBOX"]), len(expected))
 				}
-				b.same(before)
 			}
+			killAt(t, c, "undo", "done", 1+rand.IntN(20))
+			b.whole(before)
+			if err := c.start(t, "undo").Wait(); err != nil {
+				t.Fatal("undo:", err)
+			}
+			b.same(before)
 		})
 	}
 }
@@ -264,6 +283,13 @@ func newCutter(t testing.TB, to string, cuts int) *cutter {
 	return c
 }
 
+// more lets at least so many cuts be made yet.
+func (c *cutter) more(cuts int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cuts = max(c.cuts, cuts)
+}
+
 func (c *cutter) pass(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", c.to)
@@ -276,10 +302,14 @@ func (c *cutter) pass(client net.Conn) {
 	if c.cuts > 0 {
 		c.cuts--
 		c.made++
-		if c.rng.IntN(2) == 0 {
-			down = 500 + c.rng.Int64N(300_000) // of answers
-		} else {
-			up = 200 + c.rng.Int64N(3_000) // of commands
+		some := func(most float64) int64 { return int64(100 * math.Exp(c.rng.Float64()*math.Log(most/100))) }
+		switch c.rng.IntN(4) {
+		case 0:
+			down = some(300_000) // of messages
+		case 1:
+			down = some(8_000) // of answers
+		default:
+			up = some(8_000) // of commands
 		}
 	}
 	c.mu.Unlock()
@@ -297,6 +327,10 @@ func (c *cutter) pass(client net.Conn) {
 func TestCut(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, "dovecot", "cyrus")
+	rounds := 1
+	if os.Getenv("BREAKWATER_SOAK") != "" {
+		rounds = 10
+	}
 	h := hitBy(halves, 1_000, 4)
 	for name, start := range servers {
 		t.Run(name, func(t *testing.T) {
@@ -305,40 +339,44 @@ func TestCut(t *testing.T) {
 			b.fill("INBOX", h.mails)
 			before := b.contents()
 			expected := b.outcome(t, before)
-			c := newCutter(t, strings.TrimPrefix(b.options.Server, "imap+plain://"), 25)
-			s := b.sweep("")
-			s.Batch = 30
-			s.Server.Server = "imap+plain://" + c.Addr().String()
-			run(t, s, c)
-			got := b.contents()
-			if !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
-				t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+			for range rounds {
+				cut(t, b, before, expected)
 			}
-			c.mu.Lock()
-			c.cuts = 12
-			c.mu.Unlock()
-			for range 10 {
-				_, err := s.Undo(context.Background(), "run1")
-				if err == nil {
-					break
-				}
-				if !errors.Is(err, session.ErrLost) {
-					t.Fatal(err)
-				}
-			}
-			b.same(before)
-			t.Logf("%d cuts", c.made)
 		})
 	}
+}
+
+// cut sweeps a mailbox and undoes it, with cuts all the time.
+func cut(t *testing.T, b *mailbox, before map[string][]string, expected []string) {
+	c := newCutter(t, strings.TrimPrefix(b.options.Server, "imap+plain://"), 25)
+	s := b.sweep("")
+	s.Batch = 30
+	s.Server.Server = "imap+plain://" + c.Addr().String()
+	run(t, s, c)
+	got := b.contents()
+	if !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
+		t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+	}
+	there := c.made
+	c.more(12)
+	for range 20 {
+		_, err := s.Undo(context.Background(), "run1")
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, session.ErrLost) {
+			t.Fatal(err)
+		}
+	}
+	b.same(before)
+	t.Logf("%d cuts, and %d in the undo", there, c.made-there)
 }
 
 // run applies, and resumes as often as it takes.
 func run(t testing.TB, s *Sweep, c *cutter) {
 	t.Helper()
 	err := s.Run(context.Background(), "run1", func(*Plan) (bool, error) {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.cuts = max(c.cuts, 12) // some are left for the moving
+		c.more(12) // some are left for the moving
 		return true, nil
 	})
 	for try := 0; err != nil && try < 20; try++ {
@@ -346,7 +384,7 @@ func run(t testing.TB, s *Sweep, c *cutter) {
 			t.Fatal(err)
 		}
 		var more bool
-		if more, err = s.Resume(context.Background(), "run1"); err == nil && !more {
+		if more, err = s.Resume(context.Background(), ""); err == nil && !more {
 			err = s.Run(context.Background(), "run1", func(*Plan) (bool, error) { return true, nil })
 		}
 	}
@@ -377,7 +415,7 @@ func TestQuota(t *testing.T) {
 			switch {
 			case name == "MOVE" && err != nil:
 				t.Error(err) // a move takes no room
-			case name != "MOVE" && (!errors.As(err, &incomplete) || !session.OverQuota(err)):
+			case name != "MOVE" && (!errors.As(err, &incomplete) || !strings.Contains(err.Error(), "OVERQUOTA")):
 				t.Errorf("got %v", err)
 			}
 			if _, err := s.Undo(context.Background(), "run1"); err != nil {
@@ -388,15 +426,78 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// TestQuotaCyrus sweeps a mailbox that is over its quota on a Cyrus, which moves all the same.
+func TestQuotaCyrus(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "cyrus")
+	b := servers["Cyrus"](t)
+	b.fill("INBOX", append(copies(100), plainMail(100)...))
+	before := b.contents()
+	b.manage("cyrus", "cyrus", func(c *imapclient.Client) error {
+		return c.SetQuota("user/u1@example.test", map[imap.QuotaResourceType]int64{imap.QuotaResourceStorage: 10, imap.QuotaResourceMessage: 50}).Wait()
+	})
+	in := b.session()
+	if err := in.Append(t.Context(), "INBOX", []byte(copies(1)[0].raw), monday); !session.Refused(err) {
+		t.Errorf("the mailbox is not full: %v", err)
+	}
+	in.Close()
+	s := b.sweep("")
+	if p := applied(t, s, "run1"); p.Move() != 97 || len(b.contents()["INBOX"]) != 103 {
+		t.Errorf("%+v", p.Folders)
+	}
+	if u, err := s.Undo(t.Context(), "run1"); err != nil || u.Back != 97 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	b.same(before)
+}
+
+// TestRestart has a server that is stopped while a mailbox is looked at, again while messages
+// are moved, and again in the undo: the sweep waits for it, and goes on.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, "dovecot", "cyrus")
+	h := hitBy(halves, 1_000, 4)
+	for name, start := range map[string]func(testing.TB, lab.Mailboxes) *lab.Server{"Dovecot": lab.Dovecot, "Cyrus": lab.Cyrus} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			srv := start(t, lab.Mailboxes{})
+			b := real(t, srv)
+			b.fill("INBOX", h.mails)
+			before := b.contents()
+			expected := b.outcome(t, before)
+			s := b.sweep("")
+			s.Batch, s.Backoff = 100, 200*time.Millisecond
+			restarted := map[string]bool{}
+			s.Progress = func(p Progress) {
+				if p.Done < p.Of && !restarted[p.Stage] {
+					restarted[p.Stage] = true
+					srv.Restart(t, 500*time.Millisecond)
+				}
+			}
+			applied(t, s, "run1")
+			if got := b.contents(); !slices.Equal(got["INBOX"], expected) || count(got) != count(before) {
+				t.Errorf("%d in INBOX, not %d; %d in all, not %d", len(got["INBOX"]), len(expected), count(got), count(before))
+			}
+			if u, err := s.Undo(t.Context(), "run1"); err != nil || u.Missing != 0 {
+				t.Errorf("%+v, %v", u, err)
+			}
+			b.same(before)
+			if len(restarted) != 3 {
+				t.Errorf("restarted in %v", restarted)
+			}
+		})
+	}
+}
+
 // TestMeanwhile has a user at work between the plan and its end.
 func TestMeanwhile(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, caps := range map[string]string{"MOVE": "", "without MOVE": "IMAP4rev1 LITERAL+ UIDPLUS CONDSTORE NAMESPACE SPECIAL-USE AUTH=PLAIN"} {
+	lab.Need(t, "dovecot", "cyrus")
+	for _, name := range []string{"Dovecot", "Dovecot without MOVE", "Cyrus"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lab.Need(t, "dovecot")
-			b := real(t, lab.Dovecot(t, lab.Mailboxes{Capability: caps}))
+			b := servers[name](t)
 			b.fill("INBOX", copies(40))
 			b.fill("Work", copies(40))
 			b.fill("Old", copies(40))
@@ -424,8 +525,8 @@ func TestMeanwhile(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := b.contents()
-			if len(got["INBOX"]) != 4 || len(got["Labour"]) != 40 || len(got["Old"]) != 40 || len(got["Older"]) != 40 || len(got["Breakwater/Absorbed"]) != 35 {
-				t.Errorf("INBOX %d, Labour %d, Old %d, Older %d, absorbed %d", len(got["INBOX"]), len(got["Labour"]), len(got["Old"]), len(got["Older"]), len(got["Breakwater/Absorbed"]))
+			if len(got["INBOX"]) != 4 || len(got["Labour"]) != 40 || len(got["Old"]) != 40 || len(got["Older"]) != 40 || len(got[b.absorbed()]) != 35 {
+				t.Errorf("INBOX %d, Labour %d, Old %d, Older %d, absorbed %d", len(got["INBOX"]), len(got["Labour"]), len(got["Old"]), len(got["Older"]), len(got[b.absorbed()]))
 			}
 			if !strings.Contains(strings.Join(got["INBOX"], "\n"), `\Flagged`) {
 				t.Error("the flagged message went")
@@ -433,8 +534,8 @@ func TestMeanwhile(t *testing.T) {
 			if u, err := s.Undo(ctx, "run1"); err != nil || u.Back != 35 {
 				t.Errorf("%+v, %v", u, err)
 			}
-			if got := b.contents(); len(got["INBOX"]) != 39 || len(got["Breakwater/Absorbed"]) != 0 {
-				t.Errorf("undone: INBOX %d, absorbed %d", len(got["INBOX"]), len(got["Breakwater/Absorbed"]))
+			if got := b.contents(); len(got["INBOX"]) != 39 || len(got[b.absorbed()]) != 0 {
+				t.Errorf("undone: INBOX %d, absorbed %d", len(got["INBOX"]), len(got[b.absorbed()]))
 			}
 		})
 	}
@@ -585,5 +686,69 @@ func TestTooMuch(t *testing.T) {
 	})
 	if err != nil || got != 1 {
 		t.Errorf("%d messages, %v", got, err)
+	}
+}
+
+// TestNoRoom has no room for the journal: nothing is begun, and nothing is said to have been.
+func TestNoRoom(t *testing.T) {
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	before := b.contents()
+	s := b.sweep("")
+	if err := os.MkdirAll(s.nextPath("run1"), 0o700); err != nil { // it is to be a file
+		t.Fatal(err)
+	}
+	var plan *Plan
+	err := s.Run(t.Context(), "run1", func(p *Plan) (bool, error) {
+		plan = p
+		return true, nil
+	})
+	if err == nil || plan.Run != "" {
+		t.Errorf("run %q, %v", plan.Run, err)
+	}
+	b.same(before)
+}
+
+// TestOwner sweeps as root in a folder of another user: all there is his.
+func TestOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	s := b.sweep("")
+	const uid = 5000
+	home := s.Dir
+	if err := os.Chown(home, uid, uid); err != nil {
+		t.Fatal(err)
+	}
+	s.Dir = filepath.Join(home, "lib", "sweep")
+	applied(t, s, "run1")
+	if _, err := s.Undo(t.Context(), "run1"); err != nil {
+		t.Fatal(err)
+	}
+	files := 0
+	err := filepath.WalkDir(home, func(name string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		files++
+		info, err := d.Info()
+		if st := info.Sys().(*syscall.Stat_t); err == nil && (st.Uid != uid || st.Gid != uid) {
+			t.Errorf("%s is of %d", name, st.Uid)
+		}
+		return err
+	})
+	if err != nil || files < 8 {
+		t.Errorf("%d files, %v", files, err)
+	}
+	if err := os.Remove(s.path("lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/nowhere", s.path("lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Run(t.Context(), "run2", nil); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link of his is followed: %v", err)
 	}
 }

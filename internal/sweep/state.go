@@ -51,7 +51,7 @@ func (s state) write(name string) error {
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+	if err := makeFolder(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
@@ -60,7 +60,7 @@ func (s state) write(name string) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, give(f), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	if err := os.Rename(f.Name(), name); err != nil {

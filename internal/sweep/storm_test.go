@@ -244,32 +244,41 @@ func sweepStorm(t *testing.T, b *mailbox, h *hit) {
 // of each mailshot something stays.
 func TestOtherStorms(t *testing.T) {
 	t.Parallel()
+	lab.Need(t, "dovecot")
 	messages, mailshots := size(1_000)
 	for name, o := range others {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := hitBy(o, messages, mailshots)
-			b := memory(t, withMove)
-			b.fill("INBOX", h.mails)
-			before := b.contents()
-			s := b.sweep("")
-			applied(t, s, "run1")
-			after := b.contents()
-			stay, groups := h.kinds(t, after["INBOX"])
-			gone, _ := h.kinds(t, after["Breakwater/Absorbed"])
-			t.Logf("of %d copies %d go, of %d bounces %d, of %d auto-replies %d", stay[stormgen.Copy]+gone[stormgen.Copy], gone[stormgen.Copy],
-				stay[stormgen.Bounce]+gone[stormgen.Bounce], gone[stormgen.Bounce], stay[stormgen.AutoReply]+gone[stormgen.AutoReply], gone[stormgen.AutoReply])
-			if gone[stormgen.Ordinary] > 0 {
-				t.Errorf("%d ordinary messages went", gone[stormgen.Ordinary])
-			}
-			for _, it := range h.items {
-				if it.Kind == stormgen.Original && groups[it.Group] == 0 {
-					t.Errorf("nothing stays of %s", it.Group)
-				}
-			}
-			if count(after) != count(before) {
-				t.Errorf("%d messages became %d", count(before), count(after))
-			}
+			s := lab.Dovecot(t, lab.Mailboxes{})
+			maildir(t, s, "u1@example.test", h.mails)
+			sweepOther(t, real(t, s), h)
 		})
 	}
+}
+
+func sweepOther(t *testing.T, b *mailbox, h *hit) {
+	before := b.contents()
+	s := b.sweep("")
+	applied(t, s, "run1")
+	after := b.contents()
+	stay, groups := h.kinds(t, after["INBOX"])
+	gone, _ := h.kinds(t, after[b.absorbed()])
+	t.Logf("of %d copies %d go, of %d bounces %d, of %d auto-replies %d", stay[stormgen.Copy]+gone[stormgen.Copy], gone[stormgen.Copy],
+		stay[stormgen.Bounce]+gone[stormgen.Bounce], gone[stormgen.Bounce], stay[stormgen.AutoReply]+gone[stormgen.AutoReply], gone[stormgen.AutoReply])
+	if gone[stormgen.Ordinary] > 0 {
+		t.Errorf("%d ordinary messages went", gone[stormgen.Ordinary])
+	}
+	for _, it := range h.items {
+		if it.Kind == stormgen.Original && groups[it.Group] == 0 {
+			t.Errorf("nothing stays of %s", it.Group)
+		}
+	}
+	if count(after) != count(before) {
+		t.Errorf("%d messages became %d", count(before), count(after))
+	}
+	if u, err := s.Undo(t.Context(), "run1"); err != nil || u.Missing != 0 {
+		t.Errorf("undo: %+v, %v", u, err)
+	}
+	b.same(before)
 }

@@ -54,15 +54,15 @@ type Progress struct {
 
 // ErrUnfinished is a run at an account that was cut off, or whose undo was.
 type ErrUnfinished struct {
-	Run, Account string
-	Undo         bool
+	Run  string
+	Undo bool
 }
 
 func (e *ErrUnfinished) Error() string {
 	if e.Undo {
-		return fmt.Sprintf("the undo of run %s at %s was cut off: run `breakwater undo %s` again", e.Run, e.Account, e.Run)
+		return fmt.Sprintf("the undo of run %s was cut off: run `breakwater undo %s` again", e.Run, e.Run)
 	}
-	return fmt.Sprintf("run %s at %s was cut off: finish it with `breakwater sweep --resume`, or take it back with `breakwater undo %s`", e.Run, e.Account, e.Run)
+	return fmt.Sprintf("run %s was cut off: finish it with `breakwater sweep --resume`, or take it back with `breakwater undo %s`", e.Run, e.Run)
 }
 
 // ErrIncomplete is a run that could not do all.
@@ -155,7 +155,6 @@ func (s *Sweep) apply(ctx context.Context, l *link, plan *Plan, run string) erro
 	if plan.Move()+plan.Mark() == 0 {
 		return next.write(s.statePath())
 	}
-	plan.Run = run
 	if err := next.write(s.nextPath(run)); err != nil {
 		return err
 	}
@@ -167,6 +166,7 @@ func (s *Sweep) apply(ctx context.Context, l *link, plan *Plan, run string) erro
 	if err := j.plan(plan); err != nil {
 		return err
 	}
+	plan.Run = run
 	return s.carryOut(ctx, l, j)
 }
 
@@ -197,7 +197,7 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 		return false, fmt.Errorf("run %s was at %s as %s, and is not resumed elsewhere; `breakwater undo %s` takes it back", run, j.head.Server, j.head.User, run)
 	}
 	if j.undoing() {
-		return false, &ErrUnfinished{run, s.Account, true}
+		return false, &ErrUnfinished{run, true}
 	}
 	if j.applied || j.undone {
 		return false, nil
@@ -213,7 +213,10 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 // forsake ends a journal whose plan was never whole.
 func (s *Sweep) forsake(j *journal) error {
 	s.Log.Info("the run was cut off before it began: sweep again", "run", j.head.Run)
-	return j.write(record{Op: opUndone})
+	if err := j.write(record{Op: opUndone}); err != nil {
+		return err
+	}
+	return remove(s.nextPath(j.head.Run))
 }
 
 // carryOut carries out what of a journal is not done.
@@ -228,7 +231,7 @@ func (s *Sweep) carryOut(ctx context.Context, l *link, j *journal) error {
 		}
 	}
 	if err := s.advance(j); err != nil {
-		return err
+		return &ErrIncomplete{j.head.Run, err}
 	}
 	return j.write(record{Op: opApplied})
 }
@@ -268,10 +271,7 @@ func (s *Sweep) advance(j *journal) error {
 	if err := next.write(s.statePath()); err != nil {
 		return err
 	}
-	if err := os.Remove(name); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return nil
+	return remove(name)
 }
 
 // each carries all batches, and returns what hindered it.
@@ -332,27 +332,27 @@ func (s *Sweep) isOpen(run string) (*ErrUnfinished, error) {
 	defer j.Close()
 	switch {
 	case j.undoing():
-		return &ErrUnfinished{run, s.Account, true}, nil
+		return &ErrUnfinished{run, true}, nil
 	case j.applied || j.undone:
 		return nil, nil
 	case !j.planned:
 		return nil, s.forsake(j)
 	}
-	return &ErrUnfinished{run, s.Account, false}, nil
+	return &ErrUnfinished{run, false}, nil
 }
 
 // lock keeps two sweeps of one account apart.
 func (s *Sweep) lock() (unlock func(), err error) {
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("folder for journals: %w", err)
+	if err := makeFolder(s.Dir); err != nil {
+		return nil, fmt.Errorf("folder for journals, which the configuration or --state names: %w", err)
 	}
-	f, err := os.OpenFile(s.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := open(s.path("lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("lock account: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("account %s is being swept by another process", s.Account)
+		return nil, errors.New("it is being swept by another process: wait for that one")
 	}
 	return func() {
 		// A process that is just being started may have the file, too, for a moment.

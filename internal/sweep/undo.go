@@ -80,7 +80,7 @@ func (s *Sweep) remember(j *journal) error {
 			return err
 		}
 	}
-	if err := os.Remove(s.nextPath(j.head.Run)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := remove(s.nextPath(j.head.Run)); err != nil {
 		return err
 	}
 	return st.write(s.statePath())
@@ -153,7 +153,8 @@ func Journals(folder string) ([]Journal, error) {
 		if err != nil {
 			return nil, err
 		}
-		v := Journal{Run: j.head.Run, Account: j.head.Account, At: j.head.At, State: "cut off"}
+		run := filepath.Base(filepath.Dir(name)) // a full disk may have left nothing in it
+		v := Journal{Run: run, Account: j.head.Account, At: j.head.At, State: "cut off"}
 		if j.undoing() {
 			v.State = "undo cut off"
 		} else if j.undone {

@@ -74,14 +74,13 @@ type Change int
 const (
 	Add Change = iota
 	Remove
-	Set
 )
 
 // Store changes flags of messages in the selected folder. With since, messages that were
 // changed after that modification sequence are left alone (RFC 7162). Who wants to know which
 // were looks at the flags afterwards.
 func (s *Session) Store(ctx context.Context, uids []uint32, what Change, since uint64, flags ...string) error {
-	op := map[Change]imap.StoreFlagsOp{Add: imap.StoreFlagsAdd, Remove: imap.StoreFlagsDel, Set: imap.StoreFlagsSet}[what]
+	op := map[Change]imap.StoreFlagsOp{Add: imap.StoreFlagsAdd, Remove: imap.StoreFlagsDel}[what]
 	f := &imap.StoreFlags{Op: op, Silent: true}
 	for _, flag := range flags {
 		f.Flags = append(f.Flags, imap.Flag(flag))

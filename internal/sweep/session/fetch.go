@@ -31,7 +31,6 @@ type Part int
 // Parts.
 const (
 	Nothing Part = iota
-	Header
 	Whole
 )
 
@@ -58,15 +57,8 @@ func (s *Session) FetchFrom(ctx context.Context, first uint32, part Part, limit 
 
 func (s *Session) fetch(ctx context.Context, uids imap.UIDSet, part Part, limit int64, f func(Message) error) error {
 	o := &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true}
-	section := &imap.FetchItemBodySection{Peek: true}
-	switch part {
-	case Header:
-		section.Specifier = imap.PartSpecifierHeader
-	case Whole:
-		section.Partial = &imap.SectionPartial{Size: limit + 1}
-	}
-	if part != Nothing {
-		o.BodySection = []*imap.FetchItemBodySection{section}
+	if part == Whole {
+		o.BodySection = []*imap.FetchItemBodySection{{Peek: true, Partial: &imap.SectionPartial{Size: limit + 1}}}
 	}
 	var failed error // f's: the answer is read to its end all the same
 	err := s.watch(ctx, func(alive func()) error {
@@ -121,25 +113,6 @@ func read(d *imapclient.FetchMessageData, limit int64) (Message, error) {
 		}
 	}
 	return m, nil
-}
-
-// UIDs lists the messages of the selected folder from a UID on.
-func (s *Session) UIDs(ctx context.Context, first uint32) ([]uint32, error) {
-	var uids []uint32
-	err := s.do(ctx, func() error {
-		d, err := s.c.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{{{Start: imap.UID(max(first, 1)), Stop: 0}}}}, nil).Wait()
-		if err != nil {
-			return err
-		}
-		for _, uid := range d.AllUIDs() {
-			if uint32(uid) >= first {
-				uids = append(uids, uint32(uid))
-			}
-		}
-		return nil
-	})
-	slices.Sort(uids)
-	return uids, wrap("search", err)
 }
 
 // lineBytes is how many bytes of UIDs there may be in one command. All servers read lines of

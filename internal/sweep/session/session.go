@@ -58,13 +58,13 @@ type Session struct {
 // errTimeout is what ends a command whose server is silent.
 var errTimeout = errors.New("the server does not answer")
 
-// ErrLost means that the connection is gone: a new one may work.
-var ErrLost = errors.New("connection lost")
+// ErrLost means that there is no connection, or none any more: a new one may work.
+var ErrLost = errors.New("no connection")
 
 // ErrLogin means that the server does not let us in: trying again would not help.
 var ErrLogin = errors.New("login refused")
 
-// Dial connects and logs in.
+// Dial connects and logs in. The error is no ErrLost where it would be the same again.
 func Dial(ctx context.Context, o Options) (*Session, error) {
 	if o.Timeout <= 0 {
 		o.Timeout = DefaultTimeout
@@ -73,11 +73,19 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 		o.Traffic = &Traffic{}
 	}
 	s := &Session{timeout: o.Timeout, traffic: o.Traffic}
+	u, err := ParseServer(o.Server)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := trusted(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-	conn, startTLS, err := dial(ctx, o)
+	conn, startTLS, err := dial(ctx, u, roots, o.Traffic)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrLost, err)
+		return nil, unreached(o.Server, err)
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
@@ -89,7 +97,7 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	}
 	if err != nil {
 		conn.Close()
-		return nil, fmt.Errorf("%w: connect to %s: %w", ErrLost, o.Server, err)
+		return nil, unreached(o.Server, err)
 	}
 	if err := s.login(ctx, o); err != nil {
 		s.Close()
@@ -98,29 +106,46 @@ func Dial(ctx context.Context, o Options) (*Session, error) {
 	return s, nil
 }
 
+// unreached says why a server is not reached, and what can be done about it. All but what is
+// known to be for good may be better the next time.
+func unreached(server string, err error) error {
+	var authority x509.UnknownAuthorityError
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var no *imap.Error
+	var name *net.DNSError
+	hint := ""
+	switch {
+	case errors.As(err, &authority):
+		hint = "; set ca_file if it is an authority of your own"
+	case errors.As(err, &certificate), errors.Is(err, errClear), errors.As(err, &name) && name.IsNotFound:
+	case errors.As(err, &record):
+		hint = "; imap:// is for ports where TLS begins with STARTTLS"
+	case errors.As(err, &no) && no.Type != imap.StatusResponseTypeBye: // to STARTTLS
+		hint = "; imaps:// is for ports where TLS is there from the start"
+	default:
+		return fmt.Errorf("%w to %s: %w", ErrLost, server, err)
+	}
+	return fmt.Errorf("connect to %s: %w%s", server, err, hint)
+}
+
+var errClear = errors.New("it is not loopback: imap+plain would show the password to the network")
+
 // dial opens the connection. Where TLS is still to be begun by STARTTLS, its configuration is
 // returned; without TLS only loopback is dialled.
-func dial(ctx context.Context, o Options) (net.Conn, *tls.Config, error) {
-	u, err := ParseServer(o.Server)
-	if err != nil {
-		return nil, nil, err
-	}
-	roots, err := trusted(o.CAFile)
-	if err != nil {
-		return nil, nil, err
-	}
+func dial(ctx context.Context, u *url.URL, roots *x509.CertPool, traffic *Traffic) (net.Conn, *tls.Config, error) {
 	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn := &counted{raw, o.Traffic}
+	conn := &counted{raw, traffic}
 	config := &tls.Config{ServerName: u.Hostname(), RootCAs: roots, NextProtos: []string{"imap"}}
 	switch u.Scheme {
 	case "imaps":
 		t := tls.Client(conn, config)
 		if err := t.HandshakeContext(ctx); err != nil {
 			conn.Close()
-			return nil, nil, fmt.Errorf("%w; for a certificate of your own authority set ca_file", err)
+			return nil, nil, err
 		}
 		return t, nil, nil
 	case "imap":
@@ -128,7 +153,7 @@ func dial(ctx context.Context, o Options) (net.Conn, *tls.Config, error) {
 	}
 	if tcp, ok := raw.RemoteAddr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
 		conn.Close()
-		return nil, nil, fmt.Errorf("%s is not loopback: imap+plain would show the password to the network", u.Host)
+		return nil, nil, errClear
 	}
 	return conn, nil, nil
 }
@@ -280,12 +305,6 @@ func Refused(err error) bool {
 func Expunged(err error) bool {
 	var no *imap.Error
 	return errors.As(err, &no) && no.Code == "EXPUNGEISSUED"
-}
-
-// OverQuota reports whether err says that a mailbox is full.
-func OverQuota(err error) bool {
-	var no *imap.Error
-	return errors.As(err, &no) && no.Code == imap.ResponseCodeOverQuota
 }
 
 // counted counts what goes over a connection.
