@@ -119,6 +119,7 @@ type content struct {
 	exact string   // all of it; "" of a message that is not whole
 	rest  string   // what is no text for a reader
 	said  []string // rest, and the words of the text; or else exact
+	words string   // how many the text has; "" if they are not told
 	least []uint64 // of the text, if there are enough: see digest
 }
 
@@ -147,7 +148,7 @@ func (h *Hasher) content(m *message.Message) content {
 		c.said = []string{c.exact}
 		return c
 	}
-	c.said, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, d.least
+	c.said, c.words, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, strconv.Itoa(d.words), d.least
 	return c
 }
 

@@ -23,7 +23,7 @@ import (
 //   - the texts and subjects say the same, to the number, however they are laid out and encoded,
 //     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts and subjects say the same, and the sender is the same, or with signs of a storm
+//   - the texts and subjects say the same, as often, and the sender is the same, or with signs of a storm
 //     all addressees, and a storm of the text is under way from the same server. Without one this
 //     would hold for an alert that comes again; so that none is silent, it holds within an hour.
 //
@@ -53,6 +53,7 @@ type Near struct {
 	m      *message.Message
 	said   []string // text and attachments, whole
 	rest   string   // attachments
+	words  string   // how many
 	trace  string
 	date   string
 	to     []string
@@ -73,7 +74,7 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, words: c.words, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
 	if n.trace != "" {
@@ -284,9 +285,9 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	if stormy {
-		same("sender and server in a storm", n.m.From, n.m.Header.Get("Reply-To"), hour(n.m.At))
+		same("sender and server in a storm", n.m.From, n.m.Header.Get("Reply-To"), n.words, hour(n.m.At))
 		if signs != 0 && len(n.to) > 1 {
-			same("addressees and server in a storm", slices.Concat(n.to, []string{hour(n.m.At)})...)
+			same("addressees and server in a storm", slices.Concat(n.to, []string{n.words, hour(n.m.At)})...)
 		}
 	}
 	return prints
@@ -294,20 +295,21 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 
 // Trace is the oldest Received field of m that no other mail has, because it carries a queue
 // ID: the stamp of the first server that handled the mail. It is "" where there is none. IDs
-// such as 15.20.7958.16 are versions, and those in comments are of anything.
+// such as 15.20.7958.16 are versions, and those in comments are of anything. Those of James ("ID") and mox ("via tcp")
+// tell sessions: all mail that is handed in at once has the same.
 func Trace(m *message.Message) string {
 	for _, field := range slices.Backward(m.Received) {
 		words, depth := strings.Fields(field), 0
 		i := slices.IndexFunc(words, func(w string) bool {
 			depth += strings.Count(w, "(") - strings.Count(w, ")")
-			return depth <= 0 && strings.EqualFold(w, "id")
+			return depth <= 0 && w == "id"
 		})
 		if i < 0 || i+1 == len(words) || !strings.Contains(field, ";") {
 			continue
 		}
-		id := strings.Trim(words[i+1], ";<>()")
-		if len(id) >= 5 && (strings.Trim(id, "0123456789.") != "" || !strings.Contains(id, ".")) {
-			return strings.Join(words, " ")
+		stamp, id := strings.Join(words, " "), strings.Trim(words[i+1], ";<>()")
+		if len(id) >= 5 && (strings.Trim(id, "0123456789.") != "" || !strings.Contains(id, ".")) && !strings.Contains(stamp, " via tcp ") {
+			return stamp
 		}
 	}
 	return ""
