@@ -60,10 +60,12 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	}
 	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
 	date := date(m, trace)
-	c := h.content(m)
+	compared := v.Class == classify.Personal || v.Class == classify.Bulk
+	identified := m.MessageID != "" && date != ""
+	c := h.content(m, compared || identified && trace == "")
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
-	if m.MessageID != "" && date != "" {
+	if identified {
 		what := c.said
 		if trace != "" {
 			what = append([]string{trace}, to...) // a mail service makes many of what it is handed once
@@ -100,16 +102,15 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	case classify.DSN, classify.AutoReply, classify.Challenge:
 		add(storm.Class, string(v.Class))
 	}
-	var near *Near
-	switch v.Class {
-	case classify.Personal, classify.Bulk:
-		near = h.near(m, c, trace, date, to)
-		if near == nil && trace != "" && date != "" && !m.Truncated {
-			// There is too little text to compare. But it was handed in once, and all else agrees.
-			const evidence = "first hop, sender, subject and Date"
-			fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
-			prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
-		}
+	if !compared {
+		return prints, nil
+	}
+	near := h.near(m, c, trace, date, to)
+	if near == nil && trace != "" && date != "" && !m.Truncated {
+		// There is too little text to compare. But it was handed in once, and all else agrees.
+		const evidence = "first hop, sender, subject and Date"
+		fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
+		prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
 	}
 	return prints, near
 }
@@ -123,7 +124,8 @@ type content struct {
 	least []uint64 // of the text, if there are enough: see digest
 }
 
-func (h *Hasher) content(m *message.Message) content {
+// content tells what m contains; its words, if they are wanted.
+func (h *Hasher) content(m *message.Message, words bool) content {
 	if m.Truncated {
 		return content{}
 	}
@@ -131,7 +133,7 @@ func (h *Hasher) content(m *message.Message) content {
 	texts := m.WriteContents(all, rest)
 	var read []string
 	for _, p := range m.Parts() {
-		if p.IsText() {
+		if words && p.IsText() {
 			text, links := p.Read()
 			read = append(read, text, links)
 			texts--
@@ -142,6 +144,9 @@ func (h *Hasher) content(m *message.Message) content {
 		}
 	}
 	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
+	if !words {
+		return c
+	}
 	d := h.seed.digest(read)
 	// Where MIME is broken the two may not have the same idea of it.
 	if texts != 0 || d.words == 0 || d.cut {
