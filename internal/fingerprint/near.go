@@ -185,16 +185,17 @@ func (n *Near) Counts(cluster [8]byte) []storm.Count {
 // Counted takes the tallies of what Counts returned: others may have come first meanwhile, and
 // what Cluster and Prints say may change.
 func (n *Near) Counted(tallies []storm.Tally) {
-	for _, t := range tallies {
-		if t.Seen == 1 {
-			continue // by m alone
-		}
-		for _, of := range [][]storm.Tally{n.known, n.first} {
-			for i := range of {
-				if of[i].Key == t.Key {
-					of[i].Link, of[i].Seen = t.Link, t.Seen
-				}
+	take := func(of []storm.Tally, t storm.Tally) {
+		for i := range of {
+			if of[i].Key == t.Key {
+				of[i].Link, of[i].Seen = t.Link, t.Seen
 			}
+		}
+	}
+	for _, t := range tallies {
+		take(n.first, t) // of two that come at once, each may be the first of some
+		if t.Seen > 1 {  // not by m alone
+			take(n.known, t)
 		}
 	}
 }

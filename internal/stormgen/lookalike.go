@@ -17,7 +17,7 @@ func Lookalikes(seed uint64) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		for n, s := range series {
-			s.Rand, s.begin = r, time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).Add(time.Duration(n)*13*time.Hour)
+			s.Rand, s.begin = r, time.Date(2026, 3, 2, 8, 1, 0, 0, time.UTC).Add(time.Duration(n)*13*time.Hour)
 			s.text = languages[0].sentences(r, 6)
 			s.client = netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + r.IntN(200))})
 			for i := range 12 {
