@@ -99,7 +99,7 @@ func TestAbsurd(t *testing.T) {
 		if len(d.least) >= compared && !d.cut {
 			t.Errorf("%s: %d shingles", name, len(d.least))
 		}
-		if took := time.Since(begun); took > 2*time.Second {
+		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}
