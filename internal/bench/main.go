@@ -108,6 +108,9 @@ func bench(ctx context.Context) (err error) {
 			}
 		}
 	}
+	if err := tellNear(ctx, ours, &round); err != nil {
+		return err
+	}
 	if err := tellMemory("after these rounds", ours); err != nil {
 		return err
 	}
@@ -157,6 +160,34 @@ func compare(ctx context.Context, p profile, network string, nothing, ours *targ
 	fmt.Printf("  messages/s: %.2f of the null milter's, %.2f to %.2f by round (aim: at least 0.7)\n", median(ratio, same), slices.Min(ratio), slices.Max(ratio))
 	fmt.Printf("  CPU: %.0f µs a message more (aim: at most 250)\n", median(more, same))
 	fmt.Printf("  p99: %.2f ms (aim: under 20)\n\n", median(b, func(f figures) float64 { return us(f.p99) / 1000 }))
+	return nil
+}
+
+// tellNear tells what near-duplicates cost in the whole: it plays letters, and in turn letters
+// that differ in nothing but that a machine answers with them, which are not compared.
+func tellNear(ctx context.Context, ours *target, round *int) error {
+	var with, without, more []float64
+	for range *rounds {
+		var cpu [2]float64
+		for i := range cpu {
+			*round++
+			items := letters(*round, *number)
+			for j := range items {
+				if i == 1 {
+					items[j].Raw = append([]byte("Auto-Submitted: auto-replied\r\n"), items[j].Raw...)
+				}
+			}
+			f, err := play(ctx, ours, "unix", items)
+			if err != nil {
+				return fmt.Errorf("play letters: %w", err)
+			}
+			cpu[i] = us(f.cpu)
+		}
+		with, without, more = append(with, cpu[0]), append(without, cpu[1]), append(more, 100*(cpu[0]-cpu[1])/cpu[1])
+	}
+	same := func(f float64) float64 { return f }
+	fmt.Printf("near-duplicates: %.0f µs CPU a letter, %.0f for one that is not compared; %.0f%% more, %.0f to %.0f by round\n\n",
+		median(with, same), median(without, same), median(more, same), slices.Min(more), slices.Max(more))
 	return nil
 }
 

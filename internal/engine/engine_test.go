@@ -12,7 +12,6 @@ import (
 	"testing/fstest"
 	"time"
 
-	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
@@ -288,49 +287,4 @@ func letter(n int) *message.Message {
 	}
 	env := message.Envelope{QueueID: "Q", Client: netip.MustParseAddr("192.0.2.1"), ReversePath: "ann@example.net", Recipients: []message.Recipient{{Addr: "u1@example.test"}}}
 	return message.Parse(env, start, []byte(b.String()))
-}
-
-// BenchmarkKin makes the fingerprint of a text of 1.3 KB, looks up what is known of it and
-// counts it: of one in memory, of new ones, and of ones that have to be read from disk.
-func BenchmarkKin(b *testing.B) {
-	e := newEngine(b, nil)
-	s, err := badgerdb.Open(b.TempDir(), badgerdb.Options{MemoryEntries: 1000})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.Close() })
-	const texts = 20_000
-	run := func(b *testing.B, m *message.Message) {
-		b.StartTimer()
-		k, err := e.kin(b.Context(), m, classify.Verdict{Class: classify.Personal})
-		if err != nil || k.near == nil {
-			b.Fatal("no near key", err)
-		}
-		b.StopTimer()
-	}
-	b.Run("memory", func(b *testing.B) {
-		b.StopTimer()
-		m := letter(1)
-		for range b.N {
-			run(b, m)
-		}
-	})
-	e.Store = s
-	b.Run("new", func(b *testing.B) {
-		b.StopTimer()
-		for i := range b.N {
-			run(b, letter(texts+i))
-		}
-	})
-	for n := range texts {
-		if _, err := e.kin(b.Context(), letter(n), classify.Verdict{Class: classify.Personal}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.Run("disk", func(b *testing.B) {
-		b.StopTimer()
-		for i := range b.N {
-			run(b, letter(i*7919%texts))
-		}
-	})
 }

@@ -33,19 +33,23 @@ type kin struct {
 	stormy  bool              // the server that sent the message takes part in them
 }
 
-// kin looks up what is known of messages that are near to m, and counts its text. For short
-// texts there is nothing to look up; most longer ones are near to none, and take one call, and
-// one that counts.
-func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (k kin, err error) {
+// kin is what m shares with others.
+func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (kin, error) {
+	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts)}
 	k.prints, k.near = e.Hasher.Prints(m, v)
-	k.signs = fingerprint.Signs(m, e.Site.Hosts)
 	if k.near == nil {
 		return k, nil
 	}
+	return k, e.meet(ctx, m, &k)
+}
+
+// meet looks up what is known of messages that are near to m, and counts its text. Most texts
+// are near to none, and take one call, and one that counts.
+func (e *Engine) meet(ctx context.Context, m *message.Message, k *kin) error {
 	for keys := k.near.Ask(); len(keys) > 0; keys = k.near.Ask() {
 		tallies, err := e.Store.Lookup(ctx, m.At, keys)
 		if err != nil {
-			return k, err
+			return err
 		}
 		k.near.Tell(tallies)
 	}
@@ -53,20 +57,20 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 	if k.cluster, known = k.near.Cluster(); known {
 		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}, m.At), e.outbreakOf(k.cluster, m.Client, m.At)})
 		if err != nil {
-			return k, err
+			return err
 		}
 		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen >= partaking
 	}
 	if counts := k.near.Counts(k.cluster); len(counts) > 0 && !e.DryRun {
 		tallies, err := e.Store.Observe(ctx, storm.Sighting{At: m.At, Counts: counts})
 		if err != nil {
-			return k, err
+			return err
 		}
 		k.near.Counted(tallies)
 		k.cluster, _ = k.near.Cluster()
 	}
 	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
-	return k, nil
+	return nil
 }
 
 // at returns the tallies at those places that were counted, and what agrees in each.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,17 +106,47 @@ func TestRing(t *testing.T) {
 
 // TestLookalikes plays mail that is nearly the same and wanted: all of it is delivered.
 func TestLookalikes(t *testing.T) {
-	engines := map[string]*Engine{}
+	e := newEngine(t, nil)
 	for it := range stormgen.Lookalikes(1) {
-		if engines[it.Group] == nil {
-			engines[it.Group] = newEngine(t, nil)
+		wanted(t, e, it)
+	}
+}
+
+// TestLookalikesInStorm plays the same while the first of a series comes again and again from
+// the same server, to several mailboxes.
+func TestLookalikesInStorm(t *testing.T) {
+	e := newEngine(t, nil)
+	series := ""
+	for it := range stormgen.Lookalikes(1) {
+		if strings.HasPrefix(it.Group, "an alarm that comes again") || strings.HasPrefix(it.Group, "the same from") {
+			continue // no more than a new Date or sender, which a storm may have, too
 		}
-		ds, err := engines[it.Group].Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
-		if err != nil {
-			t.Fatal(err)
+		if it.Group == series {
+			wanted(t, e, it)
+			continue
 		}
-		if ds[0].Action != rules.Deliver {
-			t.Errorf("%s: %s", it.Group, ds[0].Reason)
+		series = it.Group
+		for n := range 2 * partaking {
+			m := message.Parse(it.Envelope, it.At, append(fmt.Appendf(nil, "Received: from sbs by mx with ESMTP id 4XkT%05d; x\r\n", n), it.Raw...))
+			if m.Recipients = m.Recipients[:1]; n >= 10 {
+				m.Recipients = []message.Recipient{{Addr: fmt.Sprintf("box%d@example.test", n/10)}}
+			}
+			if got := actions(t, e, m); n%10 == 0 && got != "deliver" || n%10 > 2 && got != "absorb" {
+				t.Errorf("%s: copy %d of the first: %s", series, n%10+1, got)
+			}
+		}
+	}
+}
+
+func wanted(t *testing.T, e *Engine, it stormgen.Item) {
+	t.Helper()
+	ds, err := e.Judge(t.Context(), message.Parse(it.Envelope, it.At, it.Raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range ds {
+		if d.Action != rules.Deliver {
+			t.Errorf("%s: %s", it.Group, d.Reason)
 		}
 	}
 }

@@ -27,14 +27,14 @@ import (
 
 // Hasher makes fingerprints with one secret. It is safe for concurrent use.
 type Hasher struct {
-	macs sync.Pool // of hash.Hash, keyed: half of the work of a short HMAC is its key
+	macs sync.Pool // of *keyed
 	seed seed
 }
 
 // New returns a Hasher. All hosts that share a store need the same secret, of at least 16 bytes.
 func New(secret []byte) *Hasher {
 	secret = slices.Clone(secret)
-	h := &Hasher{macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+	h := &Hasher{macs: sync.Pool{New: func() any { return &keyed{mac: hmac.New(sha256.New, secret)} }}}
 	var points [4]uint64
 	for i := range points {
 		sum := h.hash(storm.Shingle, []string{"seed", strconv.Itoa(i)})
@@ -60,10 +60,12 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	}
 	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
 	date := date(m, trace)
-	c := h.content(m)
+	compared := v.Class == classify.Personal || v.Class == classify.Bulk
+	identified := m.MessageID != "" && date != ""
+	c := h.content(m, compared || identified && trace == "")
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
-	if m.MessageID != "" && date != "" {
+	if identified {
 		what := c.said
 		if trace != "" {
 			what = append([]string{trace}, to...) // a mail service makes many of what it is handed once
@@ -100,16 +102,15 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	case classify.DSN, classify.AutoReply, classify.Challenge:
 		add(storm.Class, string(v.Class))
 	}
-	var near *Near
-	switch v.Class {
-	case classify.Personal, classify.Bulk:
-		near = h.near(m, c, trace, date, to)
-		if near == nil && trace != "" && date != "" && !m.Truncated {
-			// There is too little text to compare. But it was handed in once, and all else agrees.
-			const evidence = "first hop, sender, subject and Date"
-			fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
-			prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
-		}
+	if !compared {
+		return prints, nil
+	}
+	near := h.near(m, c, trace, date, to)
+	if near == nil && trace != "" && date != "" && !m.Truncated {
+		// There is too little text to compare. But it was handed in once, and all else agrees.
+		const evidence = "first hop, sender, subject and Date"
+		fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
+		prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
 	}
 	return prints, near
 }
@@ -119,10 +120,12 @@ type content struct {
 	exact string   // all of it; "" of a message that is not whole
 	rest  string   // what is no text for a reader
 	said  []string // rest, and the words of the text; or else exact
+	words string   // how many the text has; "" if they are not told
 	least []uint64 // of the text, if there are enough: see digest
 }
 
-func (h *Hasher) content(m *message.Message) content {
+// content tells what m contains; its words, if they are wanted.
+func (h *Hasher) content(m *message.Message, words bool) content {
 	if m.Truncated {
 		return content{}
 	}
@@ -130,7 +133,7 @@ func (h *Hasher) content(m *message.Message) content {
 	texts := m.WriteContents(all, rest)
 	var read []string
 	for _, p := range m.Parts() {
-		if p.IsText() {
+		if words && p.IsText() {
 			text, links := p.Read()
 			read = append(read, text, links)
 			texts--
@@ -141,13 +144,16 @@ func (h *Hasher) content(m *message.Message) content {
 		}
 	}
 	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
+	if !words {
+		return c
+	}
 	d := h.seed.digest(read)
 	// Where MIME is broken the two may not have the same idea of it.
 	if texts != 0 || d.words == 0 || d.cut {
 		c.said = []string{c.exact}
 		return c
 	}
-	c.said, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, d.least
+	c.said, c.words, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, strconv.Itoa(d.words), d.least
 	return c
 }
 
@@ -340,16 +346,24 @@ func hour(at time.Time) string { return strconv.FormatInt(at.Unix()/3600, 10) }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }
 
+// keyed is an HMAC with its key, which is half of the work of a short one, and room for what it
+// is of.
+type keyed struct {
+	mac hash.Hash
+	buf []byte
+}
+
 // hash is HMAC-SHA-256 over the kind and the fields, each with its length.
 func (h *Hasher) hash(k storm.Kind, fields []string) (sum [8]byte) {
-	mac := h.macs.Get().(hash.Hash)
-	defer h.macs.Put(mac)
-	mac.Reset()
-	buf := []byte{byte(k)}
+	m := h.macs.Get().(*keyed)
+	defer h.macs.Put(m)
+	m.buf = append(m.buf[:0], byte(k))
 	for _, f := range fields {
-		buf = append(binary.AppendUvarint(buf, uint64(len(f))), f...)
+		m.buf = append(binary.AppendUvarint(m.buf, uint64(len(f))), f...)
 	}
-	mac.Write(buf)
-	copy(sum[:], mac.Sum(nil))
+	m.mac.Reset()
+	m.mac.Write(m.buf)
+	m.buf = m.mac.Sum(m.buf[:0])
+	copy(sum[:], m.buf)
 	return sum
 }

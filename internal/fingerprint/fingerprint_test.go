@@ -278,3 +278,45 @@ func TestSkeleton(t *testing.T) {
 		}
 	}
 }
+
+// TestHandedAtOnce: of two copies that come at once each is the first for some of what the store
+// keeps of the first one. They have a print in common all the same.
+func TestHandedAtOnce(t *testing.T) {
+	text := strings.Repeat("the harbour office will be closed because the quay is being repaired and nobody can reach the door. ", 2)
+	copies := func(more string) *Near {
+		raw := strings.ReplaceAll(strings.Replace(mail, "Good day, here is the offer.\n", text+more, 1), "\n", "\r\n")
+		_, n := hasher.Prints(message.Parse(message.Envelope{}, at, []byte(raw)), classify.Verdict{Class: classify.Personal})
+		return n
+	}
+	for first := range 4 { // keys that a has counted when b looks
+		kept := map[storm.Key]storm.Tally{}
+		look := func(n *Near) {
+			for keys := n.Ask(); len(keys) > 0; keys = n.Ask() {
+				tallies := make([]storm.Tally, len(keys))
+				for i, k := range keys {
+					tallies[i] = kept[k]
+				}
+				n.Tell(tallies)
+			}
+		}
+		count := func(cs []storm.Count) (tallies []storm.Tally) {
+			for _, c := range cs {
+				kept[c.Key] = storm.Add(kept[c.Key], storm.Sighting{At: at}, c)
+				tallies = append(tallies, kept[c.Key])
+			}
+			return tallies
+		}
+		a, b := copies(""), copies("-- this mail is for its reader alone and was looked at by our gateway")
+		look(a)
+		cluster, _ := a.Cluster()
+		counts := a.Counts(cluster)
+		tallies := count(counts[:first])
+		look(b)
+		cluster, _ = b.Cluster()
+		b.Counted(count(b.Counts(cluster)))
+		a.Counted(append(tallies, count(counts[first:])...))
+		if !slices.ContainsFunc(a.Prints(0, false), func(p Print) bool { return slices.Contains(b.Prints(0, false), p) }) {
+			t.Errorf("%d keys counted: %v, %v", first, a.Prints(0, false), b.Prints(0, false))
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ import (
 //   - the texts and subjects say the same, to the number, however they are laid out and encoded,
 //     and Date and sender are the same; with signs of a storm (see Signs), Date and all
 //     addressees, or Date and the message that the header names as its original;
-//   - the texts and subjects say the same, and the sender is the same, or with signs of a storm
+//   - the texts and subjects say the same, as often, and the sender is the same, or with signs of a storm
 //     all addressees, and a storm of the text is under way from the same server. Without one this
 //     would hold for an alert that comes again; so that none is silent, it holds within an hour.
 //
@@ -53,6 +52,7 @@ type Near struct {
 	m      *message.Message
 	said   []string // text and attachments, whole
 	rest   string   // attachments
+	words  string   // how many
 	trace  string
 	date   string
 	to     []string
@@ -62,8 +62,8 @@ type Near struct {
 	least  []uint64
 	left   []uint64 // of least, not asked for yet
 	asked  []storm.Key
-	known  []storm.Tally // of all that was asked for
-	kept   []storm.Tally // of shingles that are compared; those never seen have no Link
+	known  []storm.Tally // of all that was asked for; those never seen have no Link
+	kept   []int         // in known: of shingles that are compared
 	first  []storm.Tally // of the first text that came with the trace
 	counts []storm.Count
 }
@@ -73,7 +73,7 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 	if len(c.least) < compared {
 		return nil
 	}
-	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
+	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, words: c.words, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
 	n.own = h.hash(storm.Shingle, c.said)
 	if n.trace != "" {
@@ -86,10 +86,12 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 // Ask returns the next keys to look up; none when all is known.
 func (n *Near) Ask() []storm.Key {
 	next := min(len(n.left), compared-len(n.kept))
-	n.asked = nil
+	n.asked = make([]storm.Key, 0, next+sketched/packed)
 	if n.trace != "" && n.first == nil {
+		k := storm.Key{Kind: storm.Handed, Hash: n.hasher.hash(storm.Handed, []string{n.trace})}
 		for i := range sketched / packed {
-			n.asked = append(n.asked, storm.Key{Kind: storm.Handed, Hash: n.hasher.hash(storm.Handed, []string{strconv.Itoa(i), n.trace})})
+			k.Owner[0] = byte(i)
+			n.asked = append(n.asked, k)
 		}
 	}
 	for _, x := range n.left[:next] {
@@ -103,6 +105,8 @@ func (n *Near) Ask() []storm.Key {
 
 // Tell takes the tallies of the keys that Ask returned.
 func (n *Near) Tell(tallies []storm.Tally) {
+	n.known = slices.Grow(n.known, len(tallies))
+	n.counts = slices.Grow(n.counts, len(tallies))
 	for i, t := range tallies {
 		t.Key = n.asked[i]
 		fresh := t.Seen > 0 && n.m.At.Sub(t.Last) <= refresh
@@ -113,11 +117,11 @@ func (n *Near) Tell(tallies []storm.Tally) {
 			}
 			continue
 		}
-		n.known = append(n.known, t)
 		boilerplate := bits.OnesCount64(t.Marks|n.mark) > subjects
 		if !boilerplate {
-			n.kept = append(n.kept, t)
+			n.kept = append(n.kept, len(n.known))
 		}
+		n.known = append(n.known, t)
 		if !fresh || t.Marks&n.mark == 0 && !boilerplate {
 			n.count(t.Key)
 		}
@@ -131,30 +135,36 @@ func (n *Near) count(k storm.Key) {
 // Cluster is the text to which m is near, and whether one was known. Where all of m is
 // boilerplate it is a text of which that is.
 func (n *Near) Cluster() (id [8]byte, known bool) {
-	among := n.kept
-	if len(among) < agreeing {
-		among = n.known
+	links := make([][8]byte, 0, len(n.known))
+	for _, i := range n.kept {
+		links = append(links, n.known[i].Link)
 	}
-	votes, most := map[[8]byte]int{}, agreeing-1
-	for _, t := range among {
-		if t.Link == [8]byte{} {
-			continue
-		}
-		if votes[t.Link]++; votes[t.Link] > most {
-			id, most, known = t.Link, votes[t.Link], true
+	if len(links) < agreeing {
+		links = links[:0]
+		for _, t := range n.known {
+			links = append(links, t.Link)
 		}
 	}
-	if !known {
-		id = n.own
+	id, most := n.own, agreeing-1
+	for i, link := range links {
+		votes := 0
+		for _, l := range links[i:] {
+			if l == link {
+				votes++
+			}
+		}
+		if votes > most && link != [8]byte{} {
+			id, most, known = link, votes, true
+		}
 	}
 	return id, known
 }
 
 // Compared is the shingles by which m is compared.
 func (n *Near) Compared() []storm.Key {
-	var keys []storm.Key
-	for _, t := range n.kept {
-		keys = append(keys, t.Key)
+	keys := make([]storm.Key, len(n.kept))
+	for i, at := range n.kept {
+		keys[i] = n.known[at].Key
 	}
 	return keys
 }
@@ -175,16 +185,17 @@ func (n *Near) Counts(cluster [8]byte) []storm.Count {
 // Counted takes the tallies of what Counts returned: others may have come first meanwhile, and
 // what Cluster and Prints say may change.
 func (n *Near) Counted(tallies []storm.Tally) {
-	for _, t := range tallies {
-		if t.Seen == 1 {
-			continue // by m alone
-		}
-		for _, of := range [][]storm.Tally{n.known, n.kept, n.first} {
-			for i := range of {
-				if of[i].Key == t.Key {
-					of[i].Link, of[i].Seen = t.Link, t.Seen
-				}
+	take := func(of []storm.Tally, t storm.Tally) {
+		for i := range of {
+			if of[i].Key == t.Key {
+				of[i].Link, of[i].Seen = t.Link, t.Seen
 			}
+		}
+	}
+	for _, t := range tallies {
+		take(n.first, t) // of two that come at once, each may be the first of some
+		if t.Seen > 1 {  // not by m alone
+			take(n.known, t)
 		}
 	}
 }
@@ -203,10 +214,11 @@ func (n *Near) sketch() (links [sketched / packed][8]byte) {
 			i++
 		}
 	}
-	var have []uint64
-	for _, t := range n.kept {
-		have = append(have, binary.BigEndian.Uint64(t.Key.Hash[:]))
-		put(have[len(have)-1])
+	have := make([]uint64, 0, compared)
+	for _, at := range n.kept {
+		hash := binary.BigEndian.Uint64(n.known[at].Key.Hash[:])
+		have = append(have, hash)
+		put(hash)
 	}
 	for _, hash := range n.least {
 		if !slices.Contains(have, hash) {
@@ -220,18 +232,17 @@ func (n *Near) sketch() (links [sketched / packed][8]byte) {
 // trace, if m is near to that, or else its own. Copies may have more in common than is left
 // when boilerplate is taken out: mailings share paragraphs, and so do their copies. So most of
 // the sketch will do, too, boilerplate or not.
-func (n *Near) handed() []string {
-	var own []string
+func (n *Near) handed() string {
+	var own, first []byte
 	for _, link := range n.sketch() {
-		own = append(own, string(link[:]))
+		own = append(own, link[:]...)
 	}
-	var was []uint16
-	var first []string
+	was := make([]uint16, 0, sketched)
 	for _, t := range n.first {
 		if t.Seen == 0 {
-			return own
+			return string(own)
 		}
-		first = append(first, string(t.Link[:]))
+		first = append(first, t.Link[:]...)
 		for i := range packed {
 			was = append(was, binary.BigEndian.Uint16(t.Link[i*2:]))
 		}
@@ -242,32 +253,33 @@ func (n *Near) handed() []string {
 			all++
 		}
 	}
-	for _, t := range n.kept {
-		if slices.Contains(was, binary.BigEndian.Uint16(t.Key.Hash[6:])) {
+	for _, at := range n.kept {
+		if slices.Contains(was, binary.BigEndian.Uint16(n.known[at].Key.Hash[6:])) {
 			near++
 		}
 	}
 	if near >= agreeing || all >= most {
-		return first
+		return string(first)
 	}
-	return own
+	return string(own)
 }
 
 // Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
 // stormy says that a storm of its text is under way from the server that sent it.
 func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
-	var prints []Print
+	prints := make([]Print, 0, 2)
 	list := n.m.Header.Get("List-Id")
 	add := func(evidence string, fields ...string) {
 		fields = append(fields, evidence, list)
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
 	if n.trace != "" {
-		add("text and first hop", slices.Concat(n.to, n.handed(), []string{n.rest, n.trace})...)
+		add("text and first hop", slices.Concat(n.to, []string{n.handed(), n.rest, n.trace})...)
 	}
 	subject := skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {
-		add("words, subject, "+evidence, append(append(fields, subject), n.said...)...)
+		all := make([]string, 0, len(fields)+len(n.said)+3)
+		add("words, subject, "+evidence, append(append(append(all, fields...), subject), n.said...)...)
 	}
 	if n.date != "" {
 		same("sender and Date", n.m.From, n.m.Header.Get("Reply-To"), n.date)
@@ -284,9 +296,9 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		}
 	}
 	if stormy {
-		same("sender and server in a storm", n.m.From, n.m.Header.Get("Reply-To"), hour(n.m.At))
+		same("sender and server in a storm", n.m.From, n.m.Header.Get("Reply-To"), n.words, hour(n.m.At))
 		if signs != 0 && len(n.to) > 1 {
-			same("addressees and server in a storm", slices.Concat(n.to, []string{hour(n.m.At)})...)
+			same("addressees and server in a storm", slices.Concat(n.to, []string{n.words, hour(n.m.At)})...)
 		}
 	}
 	return prints
@@ -294,20 +306,21 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 
 // Trace is the oldest Received field of m that no other mail has, because it carries a queue
 // ID: the stamp of the first server that handled the mail. It is "" where there is none. IDs
-// such as 15.20.7958.16 are versions, and those in comments are of anything.
+// such as 15.20.7958.16 are versions, and those in comments are of anything. Those of James ("ID") and mox ("via tcp")
+// tell sessions: all mail that is handed in at once has the same.
 func Trace(m *message.Message) string {
 	for _, field := range slices.Backward(m.Received) {
 		words, depth := strings.Fields(field), 0
 		i := slices.IndexFunc(words, func(w string) bool {
 			depth += strings.Count(w, "(") - strings.Count(w, ")")
-			return depth <= 0 && strings.EqualFold(w, "id")
+			return depth <= 0 && w == "id"
 		})
 		if i < 0 || i+1 == len(words) || !strings.Contains(field, ";") {
 			continue
 		}
-		id := strings.Trim(words[i+1], ";<>()")
-		if len(id) >= 5 && (strings.Trim(id, "0123456789.") != "" || !strings.Contains(id, ".")) {
-			return strings.Join(words, " ")
+		stamp, id := strings.Join(words, " "), strings.Trim(words[i+1], ";<>()")
+		if len(id) >= 5 && (strings.Trim(id, "0123456789.") != "" || !strings.Contains(id, ".")) && !strings.Contains(stamp, " via tcp ") {
+			return stamp
 		}
 	}
 	return ""

@@ -41,19 +41,21 @@ func TestSigns(t *testing.T) {
 
 func TestTrace(t *testing.T) {
 	for field, unique := range map[string]bool{
-		"from pc17.lan by mail.example.org (Postfix) with ESMTPSA id 4XkT2c9WzQ; Mon":   true,
-		"by mail-wm1.example.com with SMTP id a640c23so456.1 for <x@example.net>; Mon":  true,
-		"from a by b (8.12.8/8.12.8) with ESMTP id g2G8xY012345 for <x@example.net>; M": true,
-		"from a by b (Domino) with ESMTP id 2026030208000012-345; Mon":                  true,
-		"from a by b with mapi id 15.20.7958.016; Mon":                                  false, // a version
-		"from a by b with SMTP id 15.0.1.2 id 77777777; Mon":                            false,
-		"from pc (customer id 12345678) by b with HTTP; Mon":                            false,
-		"from pc (HELO pc) (1.2.3.4) by b (b (b)) id 4XkT2c9WzQ; Mon":                   true,
-		"from a by b with Microsoft SMTPSVC(6.0.3790.1830); Mon":                        false,
-		"(qmail 1234 invoked by uid 89); Mon":                                           false,
-		"from a by b id 1; Mon":                                                         false,
-		"from a by b id":                                                                false,
-		"from a by b id 4XkT2c9WzQ":                                                     false, // no time
+		"from pc17.lan by mail.example.org (Postfix) with ESMTPSA id 4XkT2c9WzQ; Mon":        true,
+		"by mail-wm1.example.com with SMTP id a640c23so456.1 for <x@example.net>; Mon":       true,
+		"from a by b (8.12.8/8.12.8) with ESMTP id g2G8xY012345 for <x@example.net>; M":      true,
+		"from a by b (Domino) with ESMTP id 2026030208000012-345; Mon":                       true,
+		"from a by b with mapi id 15.20.7958.016; Mon":                                       false, // a version
+		"from a by b with SMTP id 15.0.1.2 id 77777777; Mon":                                 false,
+		"from pc (customer id 12345678) by b with HTTP; Mon":                                 false,
+		"from pc (HELO pc) (1.2.3.4) by b (b (b)) id 4XkT2c9WzQ; Mon":                        true,
+		"from a by b with Microsoft SMTPSVC(6.0.3790.1830); Mon":                             false,
+		"(qmail 1234 invoked by uid 89); Mon":                                                false,
+		"from a by b via\r\n\ttcp with ESMTPS id dJ0zq1vLfT3mCk (TLS1.3) for <x@a.org>; Mon": false, // a session, of mox
+		"from a by b (JAMES SMTP Server ) with ESMTPA ID 3f6a90c2 for <x@a.org>; Mon":        false, // of James
+		"from a by b id 1; Mon":     false,
+		"from a by b id":            false,
+		"from a by b id 4XkT2c9WzQ": false, // no time
 	} {
 		m := message.Parse(message.Envelope{}, at, []byte("Received: by newest with SMTP id 15.1.2.3; x\r\nReceived: "+field+"\r\n\r\n"))
 		if got := Trace(m); (got != "") != unique {

@@ -23,14 +23,23 @@ func TestSaying(t *testing.T) {
 		{"lines", text, strings.ReplaceAll(text, " ", "\r\n  "), true},
 		{"quoted", text, "> > " + strings.ReplaceAll(text, " ", "\n> > "), true},
 		{"no-break spaces", text, strings.ReplaceAll(text, " ", "\u00a0"), true},
-		{"charset lost", text, strings.NewReplacer("ü", "?", "ß", "?", "ö", "?", "é", "?", "“", "?", "”", "?", "–", "?").Replace(text), true},
-		{"read as another charset", text, strings.NewReplacer("ü", "Ã¼", "ß", "ÃŸ", "ö", "Ã¶", "é", "Ã©", "“", "â€œ", "”", "â€", "–", "â€“").Replace(text), true},
+		{"charset lost", text, strings.NewReplacer("ü", "?", "ß", "?", "ö", "?", "é", "?", "“", "?", "”", "?", "–", "?").Replace(text), false},
+		{"typographic signs lost", text, strings.NewReplacer("“", "?", "”", "?", "–", "?").Replace(text), true},
+		{"read as another charset", text, strings.NewReplacer("ü", "Ã¼", "ß", "ÃŸ", "ö", "Ã¶", "é", "Ã©", "“", "â€œ", "”", "â€", "–", "â€“").Replace(text), false},
+		{"accent", text, strings.ReplaceAll(text, "Grüße", "Größe"), false},
+		{"accent on the second of two names", "call Hùng now, call Hưng now", "call Hùng now, call Hằng now", false},
+		{"accents in upper case", "Müller, Æsop, Łódź", "MÜLLER, ÆSOP, ŁÓDŹ", true},
+		{"signs before numbers", "a fee of € 5 is due", "a fee of £ 5 is due", false},
+		{"signs at the end", "flour, one cup and ½", "flour, one cup and ¼", false},
+		{"Roman numbers", "part Ⅳ", "part Ⅵ", false},
 		{"typographic apostrophe", text, strings.ReplaceAll(text, "'", "’"), true},
 		{"number", text, strings.ReplaceAll(text, "47", "48"), false},
 		{"word", text, strings.ReplaceAll(text, "May", "June"), false},
 		{"order", "the library is up the harbour is down", "the harbour is up the library is down", false},
 		{"a word more", text, text + " No.", false},
 		{"sign", "up by 5 degrees", "up by -5 degrees", false},
+		{"sign of a mark", "the mark is A-.", "the mark is A.", false},
+		{"hyphen", "a well-known town", "a well known town", true},
 		{"dash", "the plan - or none", "the plan, or none", true},
 		{"unit", "up by 5% today", "up by 5 today", false},
 		{"tick and cross", "library ✅ harbour ❌", "library ❌ harbour ✅", false},
@@ -90,7 +99,7 @@ func TestAbsurd(t *testing.T) {
 		if len(d.least) >= compared && !d.cut {
 			t.Errorf("%s: %d shingles", name, len(d.least))
 		}
-		if took := time.Since(begun); took > 2*time.Second {
+		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("%s: took %v", name, took)
 		}
 	}

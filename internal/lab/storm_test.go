@@ -173,6 +173,7 @@ func check(t testing.TB, all []*sent, arrived, absorbed map[place]int) {
 	for _, k := range slices.Sorted(maps.Keys(kinds)) {
 		t.Logf("%-22s %6d", k, kinds[k])
 	}
+	t.Logf("%d mailboxes got one copy more", over)
 }
 
 // renamed reports whether copies have other Message-IDs than their originals.

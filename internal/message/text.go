@@ -34,7 +34,8 @@ func (m *Message) Text(limit int) string {
 }
 
 // Read returns the text of a text part as UTF-8. Of HTML it is what a reader sees, with the
-// lines that it has, and apart from it where its links and forms lead and its pictures are, a line each.
+// lines that it has, and apart from it, a line each, where its links and forms lead, which
+// pictures it shows and what stands in their place, and what is in the fields of its forms.
 func (p Part) Read() (text, links string) { return p.read(len(p.Content)) }
 
 func (p Part) read(limit int) (text, links string) {
@@ -45,8 +46,7 @@ func (p Part) read(limit int) (text, links string) {
 	return text, ""
 }
 
-// textOf returns the text between the tags of HTML, and where its links and forms lead and its
-// pictures are, if they are no parts of the message.
+// textOf returns the text between the tags of HTML, and what its tags say to a reader.
 func textOf(s string) (text, links string) {
 	var b, to strings.Builder
 	unseen := false
@@ -60,14 +60,17 @@ func textOf(s string) (text, links string) {
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, attrs := z.TagName()
-			switch string(name) {
-			case "a", "img", "form":
-				for attrs {
-					var key, value []byte
-					if key, value, attrs = z.TagAttr(); leads(key) && !bytes.HasPrefix(value, []byte("cid:")) {
+			for attrs {
+				var key, value []byte
+				key, value, attrs = z.TagAttr()
+				switch string(key) {
+				case "href", "src", "action", "background", "alt", "value":
+					if !bytes.HasPrefix(value, []byte("cid:")) { // what is attached has a name that is often new
 						to.Write(append(value, '\n'))
 					}
 				}
+			}
+			switch string(name) {
 			case "style", "script":
 				unseen = true
 			case "br":
@@ -82,15 +85,6 @@ func textOf(s string) (text, links string) {
 			}
 		}
 	}
-}
-
-// leads reports whether an attribute of a link, picture or form says where that is.
-func leads(attr []byte) bool {
-	switch string(attr) {
-	case "href", "src", "action":
-		return true
-	}
-	return false
 }
 
 // endsLine reports whether a line ends with an element.

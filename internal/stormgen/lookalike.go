@@ -11,13 +11,13 @@ import (
 	"breakwater/internal/message"
 )
 
-// Lookalikes yields series of messages to one mailbox that look much alike, and of which each
+// Lookalikes yields series of messages to three mailboxes that look much alike, and of which each
 // is wanted: what an upright filter must not take for copies. Group is the series.
 func Lookalikes(seed uint64) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		r := rand.New(rand.NewPCG(seed, 5))
-		for _, s := range series {
-			s.Rand = r
+		for n, s := range series {
+			s.Rand, s.begin = r, time.Date(2026, 3, 2, 8, 1, 0, 0, time.UTC).Add(time.Duration(n)*13*time.Hour)
 			s.text = languages[0].sentences(r, 6)
 			s.client = netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + r.IntN(200))})
 			for i := range 12 {
@@ -31,30 +31,36 @@ func Lookalikes(seed uint64) iter.Seq[Item] {
 
 // alike is a series, and how its messages are written.
 type alike struct {
-	name   string
-	from   string
-	write  func(s *alike, i int) (subject string, parts []part)
-	gap    time.Duration // between two of them, and between their Dates
-	oneID  bool          // all have one Message-ID
-	direct bool          // from a program that is no relay: there is no Received field
-	stale  bool          // the stamps of servers tell nothing apart
-	field  string        // another one
+	name    string
+	from    string
+	write   func(s *alike, i int) (subject string, parts []part)
+	gap     time.Duration // between two of them, and between their Dates
+	oneID   bool          // all have one Message-ID
+	direct  bool          // from a program that is no relay: there is no Received field
+	stale   bool          // the stamps of servers tell nothing apart
+	session string        // of the server that took them all: its stamp tells sessions, not messages
+	field   string        // another one
 
 	*rand.Rand
+	begin  time.Time
 	text   string
 	client netip.Addr
 }
 
 func (s *alike) item(i int) Item {
-	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC).Add(time.Duration(i) * s.gap)
+	at := s.begin.Add(time.Duration(i) * s.gap)
 	subject, parts := s.write(s, i)
 	d := &draft{}
 	if !s.direct {
-		id := queueID(s.Rand, 12)
+		last, first := "with ESMTP id "+queueID(s.Rand, 12), "with ESMTP id "+queueID(s.Rand, 12)
 		if s.stale {
-			id = "15.20.7958.16"
+			last, first = "with SMTP", "with ESMTP id 15.20.7958.16"
 		}
-		d.field("Received", "from app.shop.example.org by mail.shop.example.org with ESMTP id %s; %s", id, stamp(at))
+		if s.session != "" {
+			first = s.session
+		}
+		d.field("Received", "from mail.shop.example.org by out.shop.example.org %s; %s", last, stamp(at.Add(time.Duration(i)*time.Second)))
+		d.field("Received", "from app.shop.example.org by mail.shop.example.org %s; %s", first, stamp(at))
 	}
 	d.field("From", "%s", strings.ReplaceAll(s.from, "%", fmt.Sprint(i)))
 	d.field("To", "u1@example.test, u2@example.test, u3@example.test")
@@ -74,7 +80,7 @@ func (s *alike) item(i int) Item {
 		d.multipart("multipart/mixed", "b"+queueID(s.Rand, 12), parts...)
 	}
 	env := message.Envelope{Client: s.client, Helo: "mail.shop.example.org", ReversePath: "bounce@shop.example.org"}
-	return Item{Kind: Ordinary, Group: s.name, At: at, Envelope: arrived(s.Rand, env, "u1@example.test"), Raw: d.b}
+	return Item{Kind: Ordinary, Group: s.name, At: at, Envelope: arrived(s.Rand, env, "u1@example.test", "u2@example.test", "u3@example.test"), Raw: d.b}
 }
 
 func plain(format string, args ...any) []part {
@@ -150,7 +156,7 @@ var series = func() []alike {
 		parent    = "References: <plan@shop.example.org>\nIn-Reply-To: <plan@shop.example.org>"
 		connector = "X-Original-To: u1@example.test\nReturn-Path: <mspop3connector.office@shop.example.org>"
 	)
-	return []alike{
+	all := []alike{
 		{name: "orders", from: shop, write: order, gap: time.Minute},
 		{name: "orders in one second", from: shop, write: order},
 		{name: "orders in one second by an old program", from: shop, write: order, direct: true},
@@ -189,4 +195,8 @@ var series = func() []alike {
 		{name: "invitations of a series", from: shop, write: invitation, gap: time.Minute},
 		{name: "invitations of a series in one second", from: shop, write: invitation, stale: true, oneID: true},
 	}
+	for _, f := range families {
+		all = append(all, paces(f)...)
+	}
+	return all
 }()
