@@ -132,12 +132,12 @@ func BenchmarkClassify(b *testing.B) {
 func TestTables(t *testing.T) {
 	tables := map[string][]string{
 		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges,
+		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings,
 	}
 	for name, table := range tables {
 		seen := map[string]bool{}
 		for _, p := range table {
-			if len(p) < 3 || seen[p] || strings.TrimSpace(plain(p)) != strings.TrimSpace(p) {
+			if len(p) < 3 || seen[p] || strings.TrimSpace(message.Plain(p)) != strings.TrimSpace(p) {
 				t.Errorf("%s: %q is too short, there twice, or not in lower case", name, p)
 			}
 			seen[p] = true

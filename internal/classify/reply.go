@@ -23,6 +23,8 @@ var (
 	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
 	receipt = message.NewPhrases(receipts)
 
+	heading = message.NewPhrases(headings)
+
 	mailing = message.NewPhrases(mailers)
 
 	challenger = message.NewPhrases(challengers)
@@ -134,7 +136,7 @@ func taken(s string) string {
 
 // form says by what a program sent m that handles forms.
 func (f facts) form() string {
-	if mailer := mailing.Begins(plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
+	if mailer := mailing.Begins(message.Plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
 		return "X-Mailer: " + mailer
 	}
 	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
@@ -181,7 +183,7 @@ func (f facts) newsletter() bool {
 
 // subject is the subject without what lists and filters put before it.
 func (f facts) subject() string {
-	s := plain(f.m.Subject)
+	s := message.Plain(f.m.Subject)
 	for range 3 {
 		tag, rest, ok := strings.Cut(s, "] ")
 		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
@@ -194,28 +196,37 @@ func (f facts) subject() string {
 
 // text is the beginning of the text of m, but for what it quotes.
 func (f facts) text(limit int) string {
+	text := f.m.Text(limit)
 	var b strings.Builder
-	for line := range strings.Lines(f.m.Text(limit)) {
+	b.Grow(len(text) + 1)
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, ">"):
 			continue
-		case b.Len() > 0 && mayQuote(line) && quoting.MatchString(line):
-			return plain(b.String())
+		case b.Len() > 0 && quotes(line):
+			return message.Plain(b.String())
 		}
-		b.WriteString(line + "\n")
+		b.WriteString(line)
+		b.WriteByte('\n')
 	}
-	return plain(b.String())
+	return message.Plain(b.String())
 }
 
-// mayQuote spares most lines the slow search for what quotes.
-func mayQuote(line string) bool {
-	return strings.HasPrefix(line, "-") || strings.HasSuffix(line, ":") || strings.IndexByte(line[:min(len(line), 20)], ':') > 0
-}
-
-// plain is a text in lower case, with single blanks and straight apostrophes.
-func plain(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(s), "’", "'")), " ")
+// quotes reports whether what is behind a line is what a person answers.
+func quotes(line string) bool {
+	if title := strings.TrimLeft(line, "-"); len(line)-len(title) >= 3 {
+		return heading.Begins(message.Plain(title)) != ""
+	}
+	if name, _, ok := strings.Cut(line, ":"); ok && len(name) < 20 && slices.Contains(froms, message.Plain(name)) {
+		return true
+	}
+	before, ok := strings.CutSuffix(line, ":")
+	if !ok {
+		return false
+	}
+	before = strings.ToLower(strings.TrimSuffix(before, " "))
+	return slices.ContainsFunc(wrote, func(w string) bool { return strings.HasSuffix(before, w) })
 }
 
 // ending is the suffix with which a subject ends.
@@ -233,7 +244,7 @@ func challenge(f facts) string {
 	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
 		return "From: " + c
 	}
-	subject := plain(f.m.Subject)
+	subject := message.Plain(f.m.Subject)
 	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
 		return "Subject: " + c
 	}
@@ -242,7 +253,7 @@ func challenge(f facts) string {
 
 // complaint holds for a complaint that carries no feedback-report part.
 func complaint(f facts) string {
-	if s := plain(f.m.Subject); complained.MatchString(s) {
+	if s := message.Plain(f.m.Subject); complained.MatchString(s) {
 		return "Subject: " + s
 	}
 	return ""

@@ -24,7 +24,7 @@ func sender(m *message.Message) (string, standing) {
 		return who, is
 	}
 	from := m.Header.Get("From")
-	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
+	if n := senders.First(message.Plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
 		return "From: " + n, caller
 	}
 	switch {
