@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"breakwater/internal/message"
 )
@@ -49,7 +51,7 @@ func away(f facts) string {
 		return ""
 	}
 	if about == "" && away == "" {
-		return f.silent()
+		return cmp.Or(f.telling(subject), f.silent())
 	}
 	if sign := f.sign(); sign != "" {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
@@ -57,11 +59,33 @@ func away(f facts) string {
 	if p := sure.Begins(subject); p != "" {
 		return "Subject: " + p
 	}
-	if about == "" {
+	if about == "" || announces(strings.TrimPrefix(subject, about)) {
 		return ""
 	}
 	if n := note.First(f.text(maxNote)); n != "" {
 		return "Subject: " + about + ", text: " + n
+	}
+	return ""
+}
+
+// announces reports whether a subject goes on with a day or a date, as that of a person does
+// who will be away. A program puts the subject there that it answers.
+func announces(rest string) bool {
+	words := strings.FieldsFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.ContainsFunc(words[:min(len(words), 2)], func(w string) bool {
+		return '0' <= w[0] && w[0] <= '9' || slices.ContainsFunc(days, func(d string) bool { return w == d || d[0] >= utf8.RuneSelf && strings.HasPrefix(w, d) })
+	})
+}
+
+// telling holds for a subject that says in own words, before the one that is answered, why
+// nobody does: "I am on vacation Re: Minutes".
+func (f facts) telling(subject string) string {
+	before, _, ok := strings.Cut(subject, " re: ")
+	if !ok {
+		return ""
+	}
+	if n, sign := note.First(before), f.program(); n != "" && sign != "" {
+		return "Subject: " + n + ", " + sign
 	}
 	return ""
 }
