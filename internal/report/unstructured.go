@@ -125,6 +125,7 @@ var (
 	subjects  = message.NewPhrases(failures, delays, notices)
 	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries, arrivals, relays)
 	senders   = message.NewPhrases(callings)
+	marked    = message.NewPhrases(marks)
 	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
 	elsewhere = message.NewPhrases(others)
