@@ -86,6 +86,10 @@ func machine(m *message.Message) string {
 			return name + ": " + mark
 		}
 	}
+	// A list server that refuses a post, which has no number in the list.
+	if m.Header.Get("X-MLServer") != "" && m.Header.Get("X-ML-Count") == "" {
+		return "X-MLServer"
+	}
 	return ""
 }
 
