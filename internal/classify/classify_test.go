@@ -132,12 +132,12 @@ func BenchmarkClassify(b *testing.B) {
 func TestTables(t *testing.T) {
 	tables := map[string][]string{
 		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges,
+		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings,
 	}
 	for name, table := range tables {
 		seen := map[string]bool{}
 		for _, p := range table {
-			if len(p) < 3 || seen[p] || strings.TrimSpace(plain(p)) != strings.TrimSpace(p) {
+			if len(p) < 3 || seen[p] || strings.TrimSpace(message.Plain(p)) != strings.TrimSpace(p) {
 				t.Errorf("%s: %q is too short, there twice, or not in lower case", name, p)
 			}
 			seen[p] = true
@@ -158,6 +158,7 @@ func TestSubjects(t *testing.T) {
 	}{
 		{"Automatic reply: Minutes", "", AutoReply}, {"Re: Automatic reply: Minutes", "", Personal}, {"Automatic reply", "", Personal},
 		{"Vacation: August", "", Personal}, {"Vacation: August", "Return-Path: <>\n", AutoReply}, {"Vacation: August", "Return-Path: <>\nAuto-Submitted: no\n", Personal},
+		{"I am on vacation Re: Minutes", "Precedence: bulk\n", AutoReply}, {"I am on vacation Re: Minutes", "", Personal}, {"Minutes Re: Holidays", "Precedence: bulk\n", Bulk},
 		{"Bob is out of the office", "In-Reply-To: <x@example.net>\n", AutoReply}, {"Out of office tomorrow", "", Personal},
 		{"[Hikers] Auto-reply: x", "List-Id: <l.example.org>\n", AutoReply}, {"Automatic reply: tips", "List-Unsubscribe: <x>\n", Bulk},
 		{"Minutes (auto-reply)", "X-Auto-Response-Suppress: All\n", AutoReply}, {"AW: Abwesenheitsnotiz: x", "", Personal},
@@ -172,6 +173,18 @@ func TestSubjects(t *testing.T) {
 		}
 		if v := Classify(message.Parse(env, time.Time{}, []byte(raw))); v.Class != tt.class {
 			t.Errorf("%q %q: %+v, want %s", tt.subject, tt.fields, v, tt.class)
+		}
+	}
+}
+
+// TestAnnounces tells subjects that programs answer from those of people who will be away.
+func TestAnnounces(t *testing.T) {
+	for rest, want := range map[string]bool{
+		" Thursday afternoon": true, " 12-14 May": true, " ab Montag": true, " next week": true, "：明天": true, "： 明日の会議": true, " с понедельника": true,
+		" Minutes": false, " Re: Minutes": false, " invoice of May": false, " your mail 5": false, "": false, "：议事录": false,
+	} {
+		if got := announces(message.Plain(rest)); got != want {
+			t.Errorf("%q: %v", rest, got)
 		}
 	}
 }

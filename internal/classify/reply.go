@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"breakwater/internal/message"
 )
@@ -22,6 +24,8 @@ var (
 	auto    = message.NewPhrases(automatic)
 	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
 	receipt = message.NewPhrases(receipts)
+
+	heading = message.NewPhrases(headings)
 
 	mailing = message.NewPhrases(mailers)
 
@@ -47,7 +51,7 @@ func away(f facts) string {
 		return ""
 	}
 	if about == "" && away == "" {
-		return f.silent()
+		return cmp.Or(f.telling(subject), f.silent())
 	}
 	if sign := f.sign(); sign != "" {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
@@ -55,11 +59,33 @@ func away(f facts) string {
 	if p := sure.Begins(subject); p != "" {
 		return "Subject: " + p
 	}
-	if about == "" {
+	if about == "" || announces(strings.TrimPrefix(subject, about)) {
 		return ""
 	}
 	if n := note.First(f.text(maxNote)); n != "" {
 		return "Subject: " + about + ", text: " + n
+	}
+	return ""
+}
+
+// announces reports whether a subject goes on with a day or a date, as that of a person does
+// who will be away. A program puts the subject there that it answers.
+func announces(rest string) bool {
+	words := strings.FieldsFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	return slices.ContainsFunc(words[:min(len(words), 2)], func(w string) bool {
+		return '0' <= w[0] && w[0] <= '9' || slices.ContainsFunc(days, func(d string) bool { return w == d || d[0] >= utf8.RuneSelf && strings.HasPrefix(w, d) })
+	})
+}
+
+// telling holds for a subject that says in own words, before the one that is answered, why
+// nobody does: "I am on vacation Re: Minutes".
+func (f facts) telling(subject string) string {
+	before, _, ok := strings.Cut(subject, " re: ")
+	if !ok {
+		return ""
+	}
+	if n, sign := note.First(before), f.program(); n != "" && sign != "" {
+		return "Subject: " + n + ", " + sign
 	}
 	return ""
 }
@@ -134,7 +160,7 @@ func taken(s string) string {
 
 // form says by what a program sent m that handles forms.
 func (f facts) form() string {
-	if mailer := mailing.Begins(plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
+	if mailer := mailing.Begins(message.Plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
 		return "X-Mailer: " + mailer
 	}
 	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
@@ -181,7 +207,7 @@ func (f facts) newsletter() bool {
 
 // subject is the subject without what lists and filters put before it.
 func (f facts) subject() string {
-	s := plain(f.m.Subject)
+	s := message.Plain(f.m.Subject)
 	for range 3 {
 		tag, rest, ok := strings.Cut(s, "] ")
 		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
@@ -194,28 +220,37 @@ func (f facts) subject() string {
 
 // text is the beginning of the text of m, but for what it quotes.
 func (f facts) text(limit int) string {
+	text := f.m.Text(limit)
 	var b strings.Builder
-	for line := range strings.Lines(f.m.Text(limit)) {
+	b.Grow(len(text) + 1)
+	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(line, ">"):
 			continue
-		case b.Len() > 0 && mayQuote(line) && quoting.MatchString(line):
-			return plain(b.String())
+		case b.Len() > 0 && quotes(line):
+			return message.Plain(b.String())
 		}
-		b.WriteString(line + "\n")
+		b.WriteString(line)
+		b.WriteByte('\n')
 	}
-	return plain(b.String())
+	return message.Plain(b.String())
 }
 
-// mayQuote spares most lines the slow search for what quotes.
-func mayQuote(line string) bool {
-	return strings.HasPrefix(line, "-") || strings.HasSuffix(line, ":") || strings.IndexByte(line[:min(len(line), 20)], ':') > 0
-}
-
-// plain is a text in lower case, with single blanks and straight apostrophes.
-func plain(s string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(s), "’", "'")), " ")
+// quotes reports whether what is behind a line is what a person answers.
+func quotes(line string) bool {
+	if title := strings.TrimLeft(line, "-"); len(line)-len(title) >= 3 {
+		return heading.Begins(message.Plain(title)) != ""
+	}
+	if name, _, ok := strings.Cut(line, ":"); ok && len(name) < 20 && slices.Contains(froms, message.Plain(name)) {
+		return true
+	}
+	before, ok := strings.CutSuffix(line, ":")
+	if !ok {
+		return false
+	}
+	before = strings.ToLower(strings.TrimSuffix(before, " "))
+	return slices.ContainsFunc(wrote, func(w string) bool { return strings.HasSuffix(before, w) })
 }
 
 // ending is the suffix with which a subject ends.
@@ -233,7 +268,7 @@ func challenge(f facts) string {
 	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
 		return "From: " + c
 	}
-	subject := plain(f.m.Subject)
+	subject := message.Plain(f.m.Subject)
 	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
 		return "Subject: " + c
 	}
@@ -242,7 +277,7 @@ func challenge(f facts) string {
 
 // complaint holds for a complaint that carries no feedback-report part.
 func complaint(f facts) string {
-	if s := plain(f.m.Subject); complained.MatchString(s) {
+	if s := message.Plain(f.m.Subject); complained.MatchString(s) {
 		return "Subject: " + s
 	}
 	return ""

@@ -9,7 +9,7 @@ import "regexp"
 // such a subject begins with "Re:".
 var prefixes = []string{
 	"automatic reply:", "automatic reply from", "auto reply:", "auto-reply:", "autoreply:", "auto reply to", "auto-reply to", "auto reply from",
-	"auto-reply from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
+	"auto-reply from", "auto-response from", "auto response from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
 	"automated response:", "autorespond:", "auto:", "[auto-reply]", "[auto reply]", "[autoreply]", "[auto response]", "[automatic reply]",
 	"(auto reply)", "(auto-reply)", "out of office:", "out of office autoreply", "out of office reply", "out of office auto reply", "out-of-office:",
 	"out of office message", "out of office notification", "vacation reply", "yahoo! auto response", "autoreply from", "autoreply re:",
@@ -17,17 +17,17 @@ var prefixes = []string{
 	"automatische rückantwort", "automatische nachricht", "automatische e-mail-antwort", "abwesenheitsassistent", "out of office (automatische",
 	"autom. antwort", "réponse automatique", "reponse automatique", "réponse d'absence", "réponse auto", "absence du bureau", "absent du bureau",
 	"absent(e) du bureau", "message d'absence", "notification d'absence", "avis d'absence", "message automatique d'absence", "respuesta automática",
-	"respuesta automatica", "fuera de la oficina", "autorrespuesta", "contestación automática", "mensaje de ausencia", "aviso de ausencia",
+	"respuesta automatica", "fuera de la oficina", "autorrespuesta", "autorespuesta", "contestador automático", "erantzun automatikoa", "contestación automática", "mensaje de ausencia", "aviso de ausencia",
 	"resposta automática", "resposta automatica", "aviso de ausência", "risposta automatica", "assenza dall'ufficio", "assente dall'ufficio",
 	"messaggio di assenza", "avviso di assenza", "risponditore automatico", "resposta automàtica", "automatisch antwoord", "automatische reactie",
-	"automatische beantwoording", "afwezigheidsassistent", "afwezigheidsbericht", "afwezigheidsmelding", "odpowiedź automatyczna",
+	"automatische beantwoording", "automatische reply", "afwezigheidsassistent", "afwezigheidsbericht", "afwezigheidsmelding", "odpowiedź automatyczna",
 	"automatyczna odpowiedź", "[automatyczna odpowiedź", "autoodpowiedź", "autoresponder:", "автоматический ответ", "автоматическое уведомление",
-	"автоответ", "отсутствие на рабочем месте", "автоматична відповідь", "automatická odpověď", "automatická odpoveď", "automatski odgovor",
+	"автоответ", "автовідповідь", "отсутствие на рабочем месте", "автоматична відповідь", "automatická odpověď", "automatická odpoveď", "automatski odgovor",
 	"automatický e-mail", "samodejni odgovor", "автоматичен отговор", "аутоматски одговор", "autosvar", "automatiskt svar", "automatisk svar",
 	"automatisk besked", "fraværsassistent", "automaattinen vastaus", "automaattivastaus", "poissaoloilmoitus", "sjálfvirkt svar", "ārpus biroja",
 	"arpus biroja", "automātiska atbilde", "automatiska atbilde", "automatinis atsakymas", "automaatvastus", "automaatne vastus", "automatikus válasz",
 	"răspuns automat", "raspuns automat", "otomatik yanıt", "otomatik cevap", "αυτόματη απάντηση", "自动答复", "自动回复", "自動回覆", "自動回復", "自動答覆", "外出自动回复",
-	"休假自动", "yahoo! 来信自动回复", "来信自动回复", "自動応答", "自動返信", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "자동 회신", "자동회신",
+	"休假自动", "yahoo! 来信自动回复", "来信自动回复", "自動応答", "自動返信", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "【自動応答】", "【自動配信】", "自動配信", "不在通知", "자동 회신", "자동회신", "부재중 자동응답",
 	"자동 응답", "자동응답", "tự động trả lời", "trả lời tự động", "balasan otomatis", "jawapan automatik", "ตอบกลับอัตโนมัติ", "รายการตอบรับอัตโนมัติ",
 	"رد تلقائي", "תשובה אוטומטית", "מענה אוטומטי",
 	"[자동응답]", "[자동 응답]", "[자동회신]", "【自动回复】", "[自动回复]", "【自動回覆】", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]",
@@ -39,13 +39,13 @@ var prefixes = []string{
 
 // absences are such words that people put before their subjects as well.
 var absences = []string{
-	"ooo:", "ooto:", "vacation:", "vacation re:", "vacation message", "vacation notice", "away:", "away from my mail", "away from mail", "abwesend:",
+	"ooo:", "ooo re:", "oof:", "oof re:", "ooto:", "vacation:", "vacation re:", "vacation message", "vacation notice", "away:", "away from my mail", "away from mail", "abwesend:",
 	"abwesenheit:", "urlaubsnotiz", "urlaubsbenachrichtigung", "absence:", "absence :", "absent:", "absent :", "ausencia:", "ausencia de la oficina",
 	"ausente de la oficina", "ausência temporária", "fuera de oficina", "fora da empresa", "fora do escritorio", "fora do escritório",
 	"ausente do escritório", "ausência do escritório", "fuori sede", "fuori ufficio", "afwezig:", "afwezigheid:", "niet aanwezig:", "niet op kantoor",
 	"buiten kantoor", "poza biurem", "nieobecność w biurze", "nieobecny w biurze", "nieobecność:", "отсутствует на рабочем месте", "вне офиса",
 	"нет на работе", "поза офісом", "mimo kancelář", "mimo kanceláriu", "nepřítomnost:", "neprítomnosť", "odsutan", "odsotnost", "fravær:",
-	"fraværende", "ikke til stede", "ikke på kontoret", "frånvaro", "frånvarande", "ej på plats", "poissa:", "poissa toimistosta", "lomailmoitus",
+	"fraværende", "ikke til stede", "ikke på kontoret", "frånvaro", "frånvarande", "ej på plats", "poissa:", "poissaoloviesti", "poissa toimistosta", "lomailmoitus",
 	"fjarverandi", "semester:", "atvaļinājum", "nesu biure", "kontorist väljas", "házon kívül", "irodán kívül", "în afara biroului", "ofis dışında",
 	"ofis dışı", "εκτός γραφείου", "απουσία από το γραφείο", "不在办公室", "不在辦公室", "外出:", "不在のお知らせ", "不在連絡", "休暇のお知らせ", "外出中", "부재 중", "부재중", "خارج المكتب",
 	"מחוץ למשרד", "out of the office:", "out of office re:", "on vacation", "out of the office",
@@ -66,6 +66,8 @@ var unmistakable = []string{
 	"automatiskt svar:", "automatisk svar:", "automaattinen vastaus:", "automatikus válasz:", "răspuns automat:", "otomatik yanıt:",
 	"αυτόματη απάντηση:", "automatinis atsakymas:", "automātiska atbilde:", "automaatvastus:", "自动答复:", "自动答复：", "自动回复:", "自动回复：", "自動回覆:", "自動回覆：",
 	"自動応答:", "自動応答：", "自動返信:", "自動返信：", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "자동 회신:", "자동 회신：", "yahoo! 来信自动回复",
+	"resposta automàtica:", "erantzun automatikoa:", "samodejni odgovor:", "automatski odgovor:", "аутоматски одговор:", "автоматичен отговор:", "автовідповідь:",
+	"ตอบกลับอัตโนมัติ:", "trả lời tự động:", "balasan otomatis:", "תשובה אוטומטית:", "رد تلقائي:",
 }
 
 // suffixes stand at the end of a subject that a program answers.
@@ -217,11 +219,31 @@ var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?�
 // mailers are programs that send what forms on web pages are filled with.
 var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}
 
+// days are what somebody puts into a subject who announces an absence.
+var days = []string{
+	"today", "tomorrow", "this", "next", "monday", "tuesday", "wednesday", "thursday", "friday", "january", "february", "march", "april", "may", "june", "july",
+	"august", "september", "october", "november", "december", "heute", "morgen", "nächste", "montag", "dienstag", "mittwoch", "donnerstag", "freitag", "januar",
+	"februar", "märz", "mai", "juni", "juli", "oktober", "dezember", "aujourd", "demain", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "janvier", "février", "mars",
+	"avril", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre", "hoy", "mañana", "lunes", "martes", "miércoles", "jueves", "viernes", "enero",
+	"febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre", "oggi", "domani", "lunedì", "martedì",
+	"mercoledì", "giovedì", "venerdì", "gennaio", "febbraio", "aprile", "maggio", "giugno", "luglio", "settembre", "ottobre", "dicembre", "hoje", "amanhã", "segunda",
+	"terça", "quarta", "quinta", "sexta", "janeiro", "fevereiro", "março", "maio", "junho", "julho", "setembro", "outubro", "novembro", "dezembro", "vandaag", "maandag",
+	"dinsdag", "woensdag", "donderdag", "vrijdag", "januari", "februari", "maart", "augustus", "dziś", "dzisiaj", "jutro", "poniedziałek", "wtorek", "środa", "środę",
+	"czwartek", "piątek", "сегодня", "завтра", "понедельник", "вторник", "сред", "четверг", "пятниц", "明天", "今天", "下周", "明日", "本日", "今日", "来週", "周一", "月曜", "내일", "오늘",
+}
+
 // replied are subjects of Lotus Notes, which has the person's name in front.
 var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
-// quoting is a line behind which a person's mail program has what he answers.
-var quoting = regexp.MustCompile(`(?i)^-{3,} ?(original|ursprüngliche|message d'origine|mensaje original|messaggio originale|mensagem original|oorspronkelijk|forwarded)|^(from|von|van|od|от|发件人|寄件者|差出人)\s?:|(wrote|schrieb|a écrit|escribió|ha scritto|escreveu|schreef|написал|写道) ?:$`)
+// Behind a line of these a person's mail program has what he answers: dashes and the first, a
+// name of From and a colon, or one of wrote and a colon at its end.
+var (
+	headings = []string{
+		"original", "ursprüngliche", "message d'origine", "mensaje original", "messaggio originale", "mensagem original", "oorspronkelijk", "forwarded",
+	}
+	froms = []string{"from", "von", "van", "od", "от", "发件人", "寄件者", "差出人"}
+	wrote = []string{"wrote", "schrieb", "a écrit", "escribió", "ha scritto", "escreveu", "schreef", "написал", "写道"}
+)
 
 // answer is a subject that a person's mail program wrote.
 var answer = regexp.MustCompile(`^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i|回复|答复|回覆|转发|轉寄|返信)\s*(\[\d+\])?\s*[:：]`)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // CountType counts how often a media type, or the beginning of one up to its slash, is named
@@ -85,6 +87,58 @@ func (p *Phrases) Begins(text string) string {
 		}
 	}
 	return ""
+}
+
+// MayBegin tells cheaply of most texts, whatever their case, that they begin with no phrase.
+func (p *Phrases) MayBegin(text string) bool {
+	if len(text) < 3 {
+		return false
+	}
+	var begin [3]byte
+	for i := range begin {
+		begin[i] = text[i]
+		switch c := text[i]; {
+		case c >= utf8.RuneSelf:
+			return true
+		case 'A' <= c && c <= 'Z':
+			begin[i] += 'a' - 'A'
+		}
+	}
+	return slices.ContainsFunc(p.by[string(begin[:])], func(e entry) bool {
+		n := min(8, len(text), len(e.phrase))
+		return strings.EqualFold(text[:n], e.phrase[:n])
+	})
+}
+
+// Plain is a text as phrases are written: in lower case, with single blanks and straight
+// apostrophes.
+func Plain(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	blank := false // one is to come before the next letter
+	for _, r := range s {
+		switch {
+		case r == ' ' || '\t' <= r && r <= '\r' || r >= utf8.RuneSelf && unicode.IsSpace(r):
+			blank = b.Len() > 0
+			continue
+		case 'A' <= r && r <= 'Z':
+			r += 'a' - 'A'
+		case r == '’':
+			r = '\''
+		case r >= utf8.RuneSelf:
+			r = unicode.ToLower(r)
+		}
+		if blank {
+			b.WriteByte(' ')
+			blank = false
+		}
+		if r < utf8.RuneSelf {
+			b.WriteByte(byte(r))
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 func hash3(s string) uint32 {

@@ -29,3 +29,25 @@ func TestPhrases(t *testing.T) {
 		}
 	}
 }
+
+func TestMayBegin(t *testing.T) {
+	p := NewPhrases([]string{"received:", "--- original", "ursprüngliche kopfzeilen", "元の"})
+	for text, want := range map[string]bool{
+		"Received: from x": true, "RECEIVED:": true, "--- Original message": true, "URSPRÜNGLICHE": true, "元の": true, "Über alles": true,
+		"receipt": false, "a received: b": false, "--": false, "": false, "-- original": false,
+	} {
+		if got := p.MayBegin(text); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[string]string{
+		"  Grüße \t aus\r\n\nKÖLN ": "grüße aus köln", "isn’t": "isn't", "a\u00a0b\u3000c": "a b c", "ПРИВЕТ": "привет", "\xff": "\uFFFD", "": "", " ": "",
+	} {
+		if got := Plain(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -35,7 +35,10 @@ func TestDecodeWords(t *testing.T) {
 		{"plain", "plain"}, {"Gr\xfc\xdfe", "Grüße"}, {"Grüße", "Grüße"},
 		{"=?utf-8?B?w7w=?= =?utf-8?B?w7w=?=", "üü"}, {"=?big5?B?pKSk5Q==?=", "中文"}, {"=?nope?Q?=FC?=", "ü"},
 		{"=?utf-8?Q?a=0D=0Ab?=", "ab"}, {"=?utf-8?Q?broken", "=?utf-8?Q?broken"}, {"\x00\x1b[31m", "[31m"},
-		{"\xcf\xb5\xcd\xb3\xcd\xcb\xd0\xc5", "系统退信"}, {"\xc4\xd6 \xdc", "ÄÖ Ü"}, {"\xe3\xe4\xe5\xe6\xe7\xe8", "ãäåæçè"}, // GB 2312 or not
+		{"\xcf\xb5\xcd\xb3\xcd\xcb\xd0\xc5", "系统退信"}, {"\xc4\xd6 \xdc", "ÄÖ Ü"}, {"\xe3\xe4 \xe5\xe6 \xe7\xe8", "ãä åæ çè"}, // GB 2312 or not
+		{"\xc0\xe2\xf2\xee\xee\xf2\xe2\xe5\xf2", "Автоответ"}, {"\xe1\xd7\xd4\xcf\xcf\xd4\xd7\xc5\xd4", "Автоответ"}, // windows-1251, KOI8-R
+		{"LIQUIDA\xc7\xc3O DA A\xc7\xc3O E INSCRI\xc7\xc3O", "LIQUIDAÇÃO DA AÇÃO E INSCRIÇÃO"}, {"LIQUIDAÇÃO DA AÇÃO E INSCRIÇÃO", "LIQUIDAÇÃO DA AÇÃO E INSCRIÇÃO"},
+		{"Yahoo! À´ÐÅ×Ô¶¯»Ø¸´", "Yahoo! 来信自动回复"}, {"Àâòîîòâåò", "Автоответ"}, {"Größe, Größe, Größe", "Größe, Größe, Größe"}, // taken for Latin-1
 		{"folded\twith a tab", "folded with a tab"}, {"=?utf-8?Q?a?=\t=?utf-8?Q?b?=", "ab"}, {"a =?utf-8?Q?b?= c", "a b c"},
 		{"=?utf-8?Q?one_?= =?utf-8?Q?two?=", "one two"}, {"=?utf-8?Q?a?= - =?utf-8?Q?b?=", "a - b"}, {"=?utf-8?Q?a?=b", "ab"},
 		// One character in two words, no padding, too much of it, a language, no content.

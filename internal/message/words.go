@@ -11,9 +11,9 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 )
 
-// DecodeWords decodes the encoded words (RFC 2047) of an unfolded field. Bare 8-bit bytes
-// are UTF-8 if they can be, else GB 2312 if they look like it, else windows-1252. The result is valid UTF-8 without control
-// characters.
+// DecodeWords decodes the encoded words (RFC 2047) of an unfolded field. Bare 8-bit bytes are
+// UTF-8 if they can be, else Russian or Chinese if they look like it, else windows-1252. The
+// result is valid UTF-8 without control characters.
 func DecodeWords(s string) string {
 	s = bounded(s)
 	if !strings.Contains(s, "=?") {
@@ -96,13 +96,34 @@ func printable(s string) string {
 	}, guess(s))
 }
 
-// guess is s as UTF-8: as it is if it can be, else from GB 2312 if it looks like it, else from
-// windows-1252, in which no bytes are wrong.
+// guess is s as UTF-8: as it is if it can be, else in the charset that it looks like. What
+// somebody took for Latin-1 and wrote as UTF-8, as list archives do, is taken back.
 func guess(s string) string {
-	if utf8.ValidString(s) {
-		return s
+	if !utf8.ValidString(s) {
+		return toUTF8([]byte(s), "")
 	}
-	return toUTF8([]byte(s), "")
+	if b := latin1(s); b != nil {
+		if e := looksLike(b); e != charmap.Windows1252 {
+			return decode(b, e)
+		}
+	}
+	return s
+}
+
+// latin1 is s in ISO 8859-1; nil where s is ASCII or can not be written so.
+func latin1(s string) []byte {
+	ascii := strings.IndexFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	if ascii < 0 {
+		return nil
+	}
+	b := append(make([]byte, 0, len(s)), s[:ascii]...)
+	for _, r := range s[ascii:] {
+		if r > 0xff {
+			return nil
+		}
+		b = append(b, byte(r))
+	}
+	return b
 }
 
 // toUTF8 decodes b. A charset that is unknown or "" is guessed.
@@ -115,10 +136,12 @@ func toUTF8(b []byte, charset string) string {
 		if utf8.Valid(b) {
 			return string(b)
 		}
-		if e = charmap.Windows1252; looksChinese(b) {
-			e = simplifiedchinese.GB18030
-		}
+		e = looksLike(b)
 	}
+	return decode(b, e)
+}
+
+func decode(b []byte, e encoding.Encoding) string {
 	out, err := e.NewDecoder().Bytes(b)
 	if err != nil {
 		out = b
@@ -126,21 +149,44 @@ func toUTF8(b []byte, charset string) string {
 	return strings.ToValidUTF8(string(out), "\uFFFD")
 }
 
-// looksChinese reports whether b is GB 2312, which old Chinese systems send without saying so:
-// all bytes above ASCII come in pairs, some at least, and most of them are common characters.
-func looksChinese(b []byte) bool {
-	pairs, common := 0, 0
-	for i := 0; i < len(b); i++ {
-		if b[i] < 0x80 {
+// looksLike guesses the encoding of 8-bit bytes that nobody has named, as old systems send
+// them. No language of Western Europe has four accented letters in a row.
+func looksLike(b []byte) encoding.Encoding {
+	run, longest, letters, lower, upper := 0, 0, true, 0, 0
+	pairs, common, paired := 0, 0, true
+	for i, c := range b {
+		if c < 0x80 {
+			paired = paired && run%2 == 0
+			run = 0
 			continue
 		}
-		if i+1 == len(b) || b[i] < 0xa1 || b[i] > 0xf7 || b[i+1] < 0xa1 || b[i+1] > 0xfe {
-			return false
+		run++
+		longest = max(longest, run)
+		switch {
+		case c >= 0xe0:
+			lower++
+		case c >= 0xc0:
+			upper++
+		case c != 0xa8 && c != 0xb8 && c != 0xa3 && c != 0xb3: // ё, in windows-1251 and in KOI8-R
+			letters = false
 		}
-		if pairs++; 0xb0 <= b[i] && b[i] <= 0xd7 {
+		if run%2 == 1 {
+			continue
+		}
+		first := b[i-1]
+		paired = paired && first >= 0xa1 && first <= 0xf7 && c >= 0xa1 && c != 0xff
+		if pairs++; 0xb0 <= first && first <= 0xd7 { // the common characters of GB 2312
 			common++
 		}
-		i++
 	}
-	return pairs >= 3 && 2*common > pairs
+	switch {
+	case longest < 4:
+	case letters && lower >= upper:
+		return charmap.Windows1251
+	case letters:
+		return charmap.KOI8R
+	case paired && run%2 == 0 && pairs >= 3 && 2*common > pairs:
+		return simplifiedchinese.GB18030
+	}
+	return charmap.Windows1252
 }

@@ -59,12 +59,26 @@ func (f *failed) find(told string) {
 
 // line takes the addresses and the code of a line.
 func (f *failed) line(line string) {
-	low := lower(line)
-	code, coded := codeOf(line)
-	switch {
-	case strings.HasPrefix(low, "final-recipient:") || strings.HasPrefix(low, "original-recipient:") || strings.HasPrefix(low, "x-actual-recipient:"):
-		f.add(address(line[strings.IndexByte(line, ':')+1:]), confirmed)
+	if name, value, ok := strings.Cut(line, ":"); ok && slices.ContainsFunc(stating, func(s string) bool { return strings.EqualFold(s, name) }) {
+		f.add(address(value), confirmed)
 		return
+	}
+	code, coded := codeOf(line)
+	if strings.IndexByte(line, '@') >= 0 && f.addresses(line, coded) {
+		return
+	}
+	if coded {
+		f.reason(code, line)
+	}
+}
+
+// stating are the fields of a status part that name a recipient, as some show them in their text.
+var stating = []string{"Final-Recipient", "Original-Recipient", "X-Actual-Recipient"}
+
+// addresses takes those of a line, and reports whether it only says whence one came.
+func (f *failed) addresses(line string, coded bool) bool {
+	low := lower(line)
+	switch {
 	case parents.Begins(low) != "":
 		switch a := anAddress.FindString(line); {
 		case a == "":
@@ -73,16 +87,13 @@ func (f *failed) line(line string) {
 		default: // whose address is not disclosed
 			f.add(address(a), confirmed)
 		}
-		return
-	case strings.IndexByte(line, '@') < 0 || elsewhere.Begins(low) != "":
-	default:
+		return true
+	case elsewhere.Begins(low) == "":
 		for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
 			f.add(address(line[at[0]:at[1]]), rankOf(low, at[0], at[1], coded))
 		}
 	}
-	if coded {
-		f.reason(code, line)
-	}
+	return false
 }
 
 // rankOf ranks the address between begin and end of a line.

@@ -142,7 +142,8 @@ func divide(text string) (told string, h message.Header) {
 }
 
 func beginsOriginal(line string) bool {
-	return ending.Begins(lower(strings.TrimLeft(line[:min(len(line), 200)], " \t>|*"))) != ""
+	line = strings.TrimLeft(line[:min(len(line), 200)], " \t>|*")
+	return ending.MayBegin(line) && ending.Begins(lower(line)) != ""
 }
 
 // mentioned are the fields of the original that the reporter names here and there.
@@ -160,9 +161,6 @@ func mentioned(told string) message.Header {
 
 // lower is a text in lower case, with straight apostrophes.
 func lower(s string) string { return strings.ReplaceAll(strings.ToLower(s), "’", "'") }
-
-// plain is lower with single blanks.
-func plain(s string) string { return strings.Join(strings.Fields(lower(s)), " ") }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' }
 

@@ -18,7 +18,7 @@ var (
 // m is none. It takes a subject as they write it, and what only they say: a sentence of
 // theirs, or that a message was read, and two fields of that message.
 func receipt(m *message.Message) *Report {
-	subject := plain(m.Subject)
+	subject := message.Plain(m.Subject)
 	about := opened.Begins(subject)
 	if about == "" || m.Header.Get("List-Unsubscribe") != "" {
 		return nil
@@ -31,7 +31,7 @@ func receipt(m *message.Message) *Report {
 	if full(h) {
 		return nil // who writes has a message before him, and more to say than that
 	}
-	found, fields := seen.Find(plain(told)), mentioned(told)
+	found, fields := seen.Find(message.Plain(told)), mentioned(told)
 	r := &Report{Kind: MDN, Evidence: []string{"Subject: " + about}, Guessed: true, Disposition: "displayed"}
 	switch {
 	case found[0] != "":

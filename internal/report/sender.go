@@ -18,19 +18,22 @@ const (
 )
 
 // sender says by what m comes from a mail system, by its address, its name, or because it
-// has no address to answer to.
+// has no address to answer to. Shops have such addresses, too, but return no mail.
 func sender(m *message.Message) (string, standing) {
 	if who, is := system(m); is != nobody {
 		return who, is
 	}
 	from := m.Header.Get("From")
-	if n := senders.First(plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
+	if n := senders.First(message.Plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
 		return "From: " + n, caller
+	}
+	if mark := machine(m); mark != "" {
+		return mark, caller
 	}
 	switch {
 	case m.From == "":
 		return "From without an address", caller
-	case mute(m.From) && m.Header.Get("List-Unsubscribe") == "":
+	case mute(m.From) && m.Header.Get("List-Unsubscribe") == "" && returned(m) != nil:
 		return "From: " + m.From, caller
 	case m.NullPath():
 		return "null reverse-path", caller
@@ -74,6 +77,24 @@ func standingOf(addr string) standing {
 	}
 	return nobody
 }
+
+// machine is the mark of a mail server or a gateway in a field that a person's program fills
+// otherwise; "" if there is none.
+func machine(m *message.Message) string {
+	for _, name := range []string{"X-Mailer", "Content-Type"} {
+		if mark := marked.First(lower(m.Header.Get(name))); mark != "" {
+			return name + ": " + mark
+		}
+	}
+	// A list server that refuses a post, which has no number in the list.
+	if m.Header.Get("X-MLServer") != "" && m.Header.Get("X-ML-Count") == "" {
+		return "X-MLServer"
+	}
+	return ""
+}
+
+// marks are those that only they write.
+var marks = []string{"<smtp32 v", "surfcontrol e-mail filter", "m-filter", "mailmarshal", "mailsweeper", "interscan_nt_mime_boundary"}
 
 // mute reports whether an address says that nobody reads what is sent to it.
 func mute(addr string) bool {

@@ -110,7 +110,7 @@ func (r *Report) somebody(action Action) Recipient {
 // Notice says by what m is a mail system's notice to its own postmaster, which is about the
 // system's work and no report to a sender; "" if it is none.
 func Notice(m *message.Message) string {
-	n := subjects.Find(plain(m.Subject))[2]
+	n := subjects.Find(message.Plain(m.Subject))[2]
 	if n == "" {
 		return ""
 	}
@@ -125,6 +125,7 @@ var (
 	subjects  = message.NewPhrases(failures, delays, notices)
 	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries, arrivals, relays)
 	senders   = message.NewPhrases(callings)
+	marked    = message.NewPhrases(marks)
 	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
 	elsewhere = message.NewPhrases(others)
@@ -139,9 +140,9 @@ func look(m *message.Message) *bounce {
 	if h := returned(m); h != nil {
 		b.header = h
 	}
-	found := subjects.Find(plain(m.Subject))
+	found := subjects.Find(message.Plain(m.Subject))
 	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
-	found = texts.Find(plain(b.told[:min(len(b.told), maxTold)]))
+	found = texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
 	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
 	if found[3] != "" {
 		b.gate = found[4]

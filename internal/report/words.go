@@ -204,7 +204,7 @@ var formulas = []string{
 	"transmission of your message", "we were unable to deliver", "we are unable to deliver", "sorry, unable to deliver",
 	"your mail to the following recipients", "your message to the following recipients",
 	"the message you sent to", "the message that you sent", "the email that you sent", "the mail you sent", "the email you sent", "mail you sent",
-	"your message was rejected", "your mail was rejected", "your email was rejected", "your message has been rejected", "your message was refused",
+	"not a member of this mailing list", "your message was rejected", "your mail was rejected", "your email was rejected", "your message has been rejected", "your message was refused",
 	"address not found", "address couldn't be found", "message blocked", "message not sent", "invalid final delivery userid", "you sent mail to",
 	"your mail message to", "your message to <", "session transcript", "original message attached",
 	// gateways and filters
