@@ -278,8 +278,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 	}
 	subject := skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {
-		all := make([]string, 0, len(fields)+len(n.said)+3)
-		add("words, subject, "+evidence, append(append(append(all, fields...), subject), n.said...)...)
+		add("words, subject, "+evidence, slices.Concat(fields, []string{subject}, n.said)...)
 	}
 	if n.date != "" {
 		same("sender and Date", n.m.From, n.m.Header.Get("Reply-To"), n.date)
