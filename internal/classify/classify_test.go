@@ -36,6 +36,10 @@ func TestFields(t *testing.T) {
 		{"X-Autoreply: yes\nList-Id: <l.example.org>\n", AutoReply, "X-Autoreply: yes"}, // which the list passes on
 		{"X-Autorespond: our holidays\n", AutoReply, "X-Autorespond: our holidays"},
 		{"X-Precedence: auto_reply\n", AutoReply, "X-Precedence: auto_reply"},
+		{"Precedence: auto-reply\n", AutoReply, "Precedence: auto-reply"},
+		{"X-Mailer: Example AutoResponder 2.1\n", AutoReply, "X-Mailer: autorespon"},
+		{"X-Spamarrest-NoAuth: 1\n", Challenge, "X-Spamarrest-Noauth"},
+		{"Message-ID: <5-tmda-confirm>\n", Challenge, "Message-ID: 5-tmda-confirm"},
 		{"X-Mailer: PHPMailer 6.5.0\n", Personal, "nothing says otherwise"},
 		{"Precedence: bulk\n", Bulk, "Precedence: bulk"},
 		{"Precedence: first-class\n", Personal, "nothing says otherwise"},
@@ -132,7 +136,7 @@ func BenchmarkClassify(b *testing.B) {
 func TestTables(t *testing.T) {
 	tables := map[string][]string{
 		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings,
+		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings, "responders": responders, "challengePaths": challengePaths,
 	}
 	for name, table := range tables {
 		seen := map[string]bool{}

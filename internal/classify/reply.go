@@ -25,13 +25,23 @@ var (
 	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
 	receipt = message.NewPhrases(receipts)
 
-	heading = message.NewPhrases(headings)
+	heading   = message.NewPhrases(headings)
+	responder = message.NewPhrases(responders)
 
 	mailing = message.NewPhrases(mailers)
 
-	challenger = message.NewPhrases(challengers)
-	challenged = message.NewPhrases(challenges)
+	challenger    = message.NewPhrases(challengers)
+	challengePath = message.NewPhrases(challengePaths)
+	challenged    = message.NewPhrases(challenges)
 )
+
+// responds holds for what a program sent that does nothing but answer.
+func responds(f facts) string {
+	if p := responder.First(message.Plain(f.m.Header.Get("X-Mailer"))); p != "" {
+		return "X-Mailer: " + p
+	}
+	return ""
+}
 
 // away holds for an automatic reply that only its words tell: a subject as programs write it,
 // and a second sign, since a person may write such a subject as well.
@@ -267,6 +277,15 @@ func ending(subject string) string {
 func challenge(f facts) string {
 	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
 		return "From: " + c
+	}
+	if c := challengePath.Begins(strings.ToLower(f.m.ReversePath)); c != "" {
+		return "reverse-path: " + c
+	}
+	if name := present(challengeFields...)(f); name != "" {
+		return name
+	}
+	if strings.HasSuffix(f.m.MessageID, "-tmda-confirm") {
+		return "Message-ID: " + f.m.MessageID
 	}
 	subject := message.Plain(f.m.Subject)
 	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {

@@ -41,8 +41,9 @@ var table = []row{
 	{Bulk, func(f facts) string { return report.Notice(f.m) }},
 	{AutoReply, field("Auto-Submitted", "auto-replied")}, // RFC 3834 §5
 	{AutoReply, answering(answers...)},
-	{AutoReply, field("Precedence", "auto_reply")},
-	{AutoReply, field("X-Precedence", "auto_reply")},
+	{AutoReply, field("Precedence", "auto_reply", "auto-reply", "autoreply")},
+	{AutoReply, field("X-Precedence", "auto_reply", "auto-reply", "autoreply")},
+	{AutoReply, responds},
 	{AutoReply, away},
 	{AutoReply, says},
 	{AutoReply, acknowledges},

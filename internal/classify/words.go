@@ -9,7 +9,7 @@ import "regexp"
 // such a subject begins with "Re:".
 var prefixes = []string{
 	"automatic reply:", "automatic reply from", "auto reply:", "auto-reply:", "autoreply:", "auto reply to", "auto-reply to", "auto reply from",
-	"auto-reply from", "auto-response from", "auto response from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
+	"auto-reply from", "auto-response from", "auto response from", "auto-respond e-mail from", "automatically generated response from", "automated reply:", "automatic response:", "automatic response to", "auto response:", "auto-response:", "autoresponse:",
 	"automated response:", "autorespond:", "auto:", "[auto-reply]", "[auto reply]", "[autoreply]", "[auto response]", "[automatic reply]",
 	"(auto reply)", "(auto-reply)", "out of office:", "out of office autoreply", "out of office reply", "out of office auto reply", "out-of-office:",
 	"out of office message", "out of office notification", "vacation reply", "yahoo! auto response", "autoreply from", "autoreply re:",
@@ -72,7 +72,7 @@ var unmistakable = []string{
 
 // suffixes stand at the end of a subject that a program answers.
 var suffixes = []string{
-	"(automatic response)", "(automatic reply)", "(auto response)", "(auto reply)", "(auto-reply)", "(autoreply)", "(out of office)", "[auto reply]",
+	"(automatic response)", "(automatic reply)", "(auto response)", "(auto reply)", "(auto-reply)", "(autoreply)", "(out of office)", "(away from the office)", "[auto reply]",
 	"[auto-reply]", "(automated response)", "- auto reply", "- autoreply", "(automatische antwort)", "(réponse automatique)", "(respuesta automática)",
 	"(risposta automatica)", "(resposta automática)", "(automatisch antwoord)", "(автоответ)", "(自動返信)", "（自動返信）", "【自動返信】", "[自動返信]", "（自動返信メール）",
 	"(自動返信メール)", "（自動配信）", "（自動送信）", "(自动回复)", "（自动回复）", "自动回复", "自動回覆", "auto response", "auto-response", "autoresponse", "autoreply", "auto-reply",
@@ -232,6 +232,9 @@ var days = []string{
 	"czwartek", "piątek", "сегодня", "завтра", "понедельник", "вторник", "сред", "четверг", "пятниц", "明天", "今天", "下周", "明日", "本日", "今日", "来週", "周一", "月曜", "내일", "오늘",
 }
 
+// responders are programs in X-Mailer that only answer.
+var responders = []string{"autorespon", "auto-respon", "auto respon", "autoreply", "auto-reply", "vacation/", "vacation.pl", "vacation program"}
+
 // replied are subjects of Lotus Notes, which has the person's name in front.
 var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
@@ -248,10 +251,15 @@ var (
 // answer is a subject that a person's mail program wrote.
 var answer = regexp.MustCompile(`^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i|回复|答复|回覆|转发|轉寄|返信)\s*(\[\d+\])?\s*[:：]`)
 
-// challengers stand in the From, and challenges in the subject, of systems that ask a sender
-// to prove that he is one.
+// challengers stand in the From, challengePaths begin the reverse-path, challenges stand in the
+// subject and challengeFields in the header of what systems send that ask a sender to prove
+// that he is one.
 var (
-	challengers = []string{"@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
+	challengePaths  = []string{"spamblocker-challenge@", "spambush@", "spamhippo@", "devnull-quarantine@", "apd.sspam@"}
+	challengeFields = []string{
+		"X-Spamarrest-Noauth", "X-Askversion", "X-Choicemail-Registration-Request", "X-Boxtrapper", "X-Bluebottle-Request", "X-Spamazoid-Md", "Spamlion", "X-Exispam",
+	}
+	challengers = []string{"@spamguard.vanquish.com", "@si20.com", "@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
 	challenges  = []string{
 		"requires verification verify#", "please confirm your message", "(verifying)", "[qurb ", "antispam uol", "confirm (rsvp)", "(conf#", "sender verification required",
 		"sender authentication required", "[spam arrest]", "please confirm that you are not a spammer", "your message requires verification", "your email requires verification",

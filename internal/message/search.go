@@ -113,33 +113,48 @@ func (p *Phrases) MayBegin(text string) bool {
 // Plain is a text as phrases are written: in lower case, with single blanks and straight
 // apostrophes.
 func Plain(s string) string {
-	var b strings.Builder
-	b.Grow(len(s))
+	b := make([]byte, 0, len(s))
 	blank := false // one is to come before the next letter
-	for _, r := range s {
-		switch {
-		case r == ' ' || '\t' <= r && r <= '\r' || r >= utf8.RuneSelf && unicode.IsSpace(r):
-			blank = b.Len() > 0
+	for i := 0; i < len(s); {
+		if c := s[i]; c < utf8.RuneSelf {
+			i++
+			if c = plains[c]; c == ' ' {
+				blank = len(b) > 0
+				continue
+			}
+			if blank {
+				b, blank = append(b, ' '), false
+			}
+			b = append(b, c)
 			continue
-		case 'A' <= r && r <= 'Z':
-			r += 'a' - 'A'
-		case r == '’':
-			r = '\''
-		case r >= utf8.RuneSelf:
-			r = unicode.ToLower(r)
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		if unicode.IsSpace(r) {
+			blank = len(b) > 0
+			continue
 		}
 		if blank {
-			b.WriteByte(' ')
-			blank = false
+			b, blank = append(b, ' '), false
 		}
-		if r < utf8.RuneSelf {
-			b.WriteByte(byte(r))
-		} else {
-			b.WriteRune(r)
+		if r == '’' {
+			r = '\''
+		}
+		b = utf8.AppendRune(b, unicode.ToLower(r))
+	}
+	return string(b)
+}
+
+// plains is what Plain makes of each character of ASCII.
+var plains = func() (t [utf8.RuneSelf]byte) {
+	for c := range t {
+		t[c] = byte(unicode.ToLower(rune(c)))
+		if unicode.IsSpace(rune(c)) {
+			t[c] = ' '
 		}
 	}
-	return b.String()
-}
+	return t
+}()
 
 func hash3(s string) uint32 {
 	_ = s[2]

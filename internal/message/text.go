@@ -23,6 +23,7 @@ func (m *Message) Text(limit int) string {
 			left *= markup
 		}
 		s, _ := p.read(left)
+		b.Grow(len(s) + 1)
 		b.WriteString(s)
 		b.WriteByte('\n')
 	}

@@ -70,7 +70,7 @@ func standingOf(addr string) standing {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
 	local, _, _ = strings.Cut(local, "+")
 	switch {
-	case slices.Contains(programs, local) || strings.HasPrefix(local, "mailer-daemon") || strings.HasPrefix(local, "microsoftexchange"):
+	case slices.Contains(programs, local) || strings.HasPrefix(local, "mail") && strings.HasSuffix(local, "daemon") || strings.HasPrefix(local, "microsoftexchange"):
 		return program
 	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
 		return master
@@ -116,7 +116,7 @@ var programs = []string{
 var masters = []string{
 	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
 	"bounce", "bounces", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
-	"amavisd", "interscan", "scanmail",
+	"amavisd", "interscan", "scanmail", "daemon", "surfcontrol", "mailgateway", "mail-gateway", "smtpgateway", "smtp-gateway", "smtp.gateway",
 }
 
 // callings are what mail systems call themselves in From, whatever the address.

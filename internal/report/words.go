@@ -8,7 +8,7 @@ package report
 // failures stand in the subject of a bounce.
 var failures = []string{
 	// English
-	"undeliver", "could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "not delivered", "nondeliver", "non-deliver", "non deliver",
+	"undeliver", "addressing error", "no valid recipient", "could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "not delivered", "nondeliver", "non-deliver", "non deliver",
 	"delivery fail", "delivery warning", "failed delivery", "delivery has failed", "delivery error", "delivery problem", "delivery status", "delivery report", "delivery notification",
 	"failure delivery", "failed to deliver", "unable to deliver", "failure notice", "mail failure", "mail failed", "message failure", "failed mail",
 	"mail error", "mail system error",
@@ -18,7 +18,8 @@ var failures = []string{
 	"mailbox full", "mailbox is full", "over quota", "message rejected", "mail rejected", "email rejected", "rejected:", "message refused",
 	"message status - ", "message not accepted", "ndn:",
 	"host unknown", "unknown host", "message blocked", "mail blocked", "email blocked", "was blocked", "been blocked", "blocked by",
-	"virus", "infected", "banned content", "banned file", "banned contents", "attachment type not allowed", "prohibited attachment",
+	"virus", "infected", "banned content", "banned file", "banned contents", "attachment type not allowed", "prohibited attachment", "disallowed attachment", "attachment type found", "file type forbidden", "groupshield alert", "report to sender",
+	"possible spam in your message",
 	"content violation", "policy violation", "sensitive content", "action taken", "to sender,", "message you sent",
 	// German
 	"unzustellbar", "nicht zustellbar", "nicht zugestellt", "zustellung fehlgeschlagen", "zustellung nicht möglich", "zustellungsfehler",
@@ -29,7 +30,7 @@ var failures = []string{
 	// French
 	"échec de la remise", "échec de remise", "echec de remise", "échec de livraison", "échec de la livraison", "échec de distribution",
 	"échec de la distribution", "échec d'envoi", "échec de l'envoi", "non remis", "non distribu",
-	"non délivr", "n'a pas pu être", "n'a pas été", "retour de courrier", "retour à l'expéditeur", "message rejeté", "état de remise",
+	"non délivr", "n'a pas pu être", "n'a pas été", "retour de courrier", "retour à l'expéditeur", "message rejeté", "état de remise", "état de la distribution",
 	"impossible de remettre", "erreur de distribution", "non livré",
 	// Spanish
 	"no se puede entregar", "no se pudo entregar", "no se ha podido entregar", "no entregado", "no entregable", "error de entrega",
