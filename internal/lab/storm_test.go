@@ -259,7 +259,7 @@ func ordinary(n int, from string, rcpts ...string) *sent {
 	for _, r := range rcpts {
 		m.Envelope.Recipients = append(m.Envelope.Recipients, message.Recipient{Addr: r})
 	}
-	m.Raw = fmt.Appendf(nil, "Received: from a.example.net by b.example.net id %d; Mon, 2 Mar 2026 08:00:00 +0000\r\nFrom: <ann@example.net>\r\nTo: <u1@example.test>\r\n"+
+	m.Raw = fmt.Appendf(nil, "Received: from a.example.net by b.example.net id A%06d; Mon, 2 Mar 2026 08:00:00 +0000\r\nFrom: <ann@example.net>\r\nTo: <u1@example.test>\r\n"+
 		"Subject: message %d\r\nDate: Mon, 2 Mar 2026 07:59:00 +0000\r\nMessage-ID: <%d@example.net>\r\n%s%d\r\n\r\n.dot\r\nmessage %d\r\n", n, n, n, numbered, n, n)
 	return m
 }
