@@ -16,16 +16,14 @@ import (
 // TestStorms plays storms whose copies no longer look alike: of each mailshot a mailbox gets
 // the first copy and at most three, and ordinary mail all arrives.
 func TestStorms(t *testing.T) {
-	for seed := range uint64(2) {
-		for _, o := range []stormgen.Options{
-			{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
-			{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
-			// So many mailshots that each of their paragraphs is boilerplate in the end.
-			{MessageID: stormgen.Change, Body: stormgen.Change, Gateways: true, Mailshots: 40, Seed: 22},
-		} {
-			o.Seed, o.Messages, o.Ordinary = o.Seed+seed, 2000, 250
-			t.Run(fmt.Sprintf("seed %d, %d %d %v %d", o.Seed, o.MessageID, o.Body, o.Gateways, o.Mailshots), func(t *testing.T) { stormOf(t, o) })
-		}
+	for i, o := range []stormgen.Options{
+		{}, {MessageID: stormgen.Mixed, Body: stormgen.Mixed}, {MessageID: stormgen.Change, Body: stormgen.Change},
+		{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true},
+		// So many mailshots that each of their paragraphs is boilerplate in the end.
+		{MessageID: stormgen.Change, Body: stormgen.Change, Gateways: true, Mailshots: 40, Seed: 22},
+	} {
+		o.Seed, o.Messages, o.Ordinary = o.Seed+uint64(i%2), 2000, 250
+		t.Run(fmt.Sprintf("seed %d, %d %d %v %d", o.Seed, o.MessageID, o.Body, o.Gateways, o.Mailshots), func(t *testing.T) { stormOf(t, o) })
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ func TestTwoAtOnce(t *testing.T) {
 			before := b.contents()
 			both := []*Sweep{b.sweep(""), b.sweep("")}
 			var planned, ended sync.WaitGroup
+			var hindered atomic.Bool
 			planned.Add(2)
 			for i, s := range both {
 				s.Batch = 10 + 3*i
@@ -85,7 +87,11 @@ func TestTwoAtOnce(t *testing.T) {
 						planned.Wait()
 						return true, nil
 					})
-					if err != nil {
+					// Without MOVE one may take the other's copies for its own; then that one stops.
+					var part *ErrIncomplete
+					if errors.As(err, &part) && (name == "UIDPLUS" || name == "Dovecot without MOVE") {
+						hindered.Store(true)
+					} else if err != nil {
 						t.Error(err)
 					}
 				})
@@ -93,7 +99,7 @@ func TestTwoAtOnce(t *testing.T) {
 			ended.Wait()
 			b.whole(before)
 			got := b.contents()
-			if len(got["INBOX"]) != 3 {
+			if n := len(got["INBOX"]); n < 3 || n > 3 && !hindered.Load() {
 				t.Errorf("%d in INBOX", len(got["INBOX"]))
 			}
 			t.Logf("%d are absorbed", len(got[b.absorbed()]))
