@@ -175,6 +175,9 @@ func acknowledges(f facts) string {
 		if a := auto.First(head); a != "" && !deals(head, a) {
 			return "words: " + about + ", text: " + a
 		}
+		if words := taken(head); words != "" && !deals(head, words) && f.filled() {
+			return "words: " + about + ", " + words + ", a form with the address of the reader"
+		}
 	}
 	return ""
 }
@@ -204,6 +207,28 @@ func (f facts) copied(text string) string {
 		return words
 	}
 	return ""
+}
+
+// filled reports whether the text shows what the reader filled into a form: a label, and his
+// address behind or below it.
+func (f facts) filled() bool {
+	to := message.Addresses(strings.ToLower(f.m.Header.Get("To")))
+	above := ""
+	for line := range strings.Lines(strings.ToLower(f.m.Text(maxNote))) {
+		line = strings.TrimSpace(line)
+		for _, addr := range to {
+			if label, ok := strings.CutSuffix(line, addr); ok && labelled(cmp.Or(strings.TrimSpace(label), above)) {
+				return true
+			}
+		}
+		above = line
+	}
+	return false
+}
+
+// labelled reports whether s ends as what stands before a field of a form.
+func labelled(s string) bool {
+	return slices.ContainsFunc([]string{":", "：", "】", "]"}, func(end string) bool { return strings.HasSuffix(s, end) })
 }
 
 // names reports whether an address stands in the text.

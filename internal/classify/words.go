@@ -256,7 +256,7 @@ var dealings = []string{
 }
 
 // japanese are words with which Japanese forms confirm an inquiry; where to inquire says other mail, too.
-var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?込み?|ご応募|ご予約|資料請求|お見積)(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され|[^先窓].{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され))|自動(返信|的に返信)`)
+var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?込み?|ご応募|ご予約|資料請求|お見積)(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完|のお知らせ|のご連絡|のご案内|通知)|受け付け|受けいたし|承り|完了|送信され|[^先窓].{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され))|自動(返信|的に返信)`)
 
 // mailers are programs that send what forms on web pages are filled with.
 var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}
