@@ -136,7 +136,7 @@ func BenchmarkClassify(b *testing.B) {
 func TestTables(t *testing.T) {
 	tables := map[string][]string{
 		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings, "responders": responders, "challengePaths": challengePaths,
+		"thanks": thanks, "receipts": receipts, "passed": passed, "dealings": dealings, "titles": titles, "confirming": confirming, "selves": selves, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings, "responders": responders, "challengePaths": challengePaths,
 	}
 	for name, table := range tables {
 		seen := map[string]bool{}
@@ -189,6 +189,25 @@ func TestAnnounces(t *testing.T) {
 	} {
 		if got := announces(message.Plain(rest)); got != want {
 			t.Errorf("%q: %v", rest, got)
+		}
+	}
+}
+
+// TestPasses tells what a form sends to those who run it from what it sends to who filled it in.
+func TestPasses(t *testing.T) {
+	const form = "X-Mailer: PHPMailer 6\nSubject: x\n"
+	const text = "\nThank you for your message. From: ann@example.org\n"
+	for fields, want := range map[string]Class{
+		"From: web@shop.example\nTo: ann@example.org\n":                                                     AutoReply,
+		"From: web@shop.example\nTo: info@shop.example\n":                                                   Personal,
+		"From: web@www.shop.example\nTo: info@shop.example\n":                                               Personal,
+		"From: web@shop.example\nTo: info@ashop.example\n":                                                  AutoReply,
+		"From: web@host.example\nTo: info@shop.example\nReply-To: ann@example.org\n":                        Personal,
+		"From: web@host.example\nTo: ann@example.org\nReply-To: info@shop.example\n":                        AutoReply,
+		"From: list@example.net\nTo: list@example.net\nReply-To: ann@example.org\nList-Id: <example.net>\n": AutoReply,
+	} {
+		if v := classified(fields + form + text); v.Class != want {
+			t.Errorf("%q: %+v, want %s", fields, v, want)
 		}
 	}
 }

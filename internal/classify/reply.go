@@ -13,17 +13,24 @@ import (
 const (
 	maxHead = 600     // bytes of a text in which an automatic reply says what it is
 	maxNote = 8 << 10 // bytes of a text in which it says why
+	before  = 40      // bytes before words that say that something was taken, and
+	behind  = 60      // bytes behind them, in which it says what
 )
 
 // The tables of words.go, made ready to be found.
 var (
 	begin   = message.NewPhrases(prefixes)
 	absent  = message.NewPhrases(absences)
+	oneself = message.NewPhrases(selves)
 	sure    = message.NewPhrases(unmistakable)
 	note    = message.NewPhrases(notes)
 	auto    = message.NewPhrases(automatic)
 	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
 	receipt = message.NewPhrases(receipts)
+	passing = message.NewPhrases(passed)
+	titled  = message.NewPhrases(titles)
+	confirm = message.NewPhrases(confirming)
+	dealing = message.NewPhrases(dealings)
 
 	heading   = message.NewPhrases(headings)
 	responder = message.NewPhrases(responders)
@@ -63,7 +70,7 @@ func away(f facts) string {
 	if about == "" && away == "" {
 		return cmp.Or(f.telling(subject), f.silent())
 	}
-	if sign := f.sign(); sign != "" {
+	if sign := f.sign(); sign != "" && (about != "" || f.own()) {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
 	}
 	if p := sure.Begins(subject); p != "" {
@@ -76,6 +83,12 @@ func away(f facts) string {
 		return "Subject: " + about + ", text: " + n
 	}
 	return ""
+}
+
+// own reports whether m is of the one who is away. Those who keep the calendar of others send
+// such subjects, too, with the fields of programs, but answer nothing.
+func (f facts) own() bool {
+	return f.m.NullPath() || f.get("In-Reply-To") != "" || oneself.First(f.text(maxHead)) != ""
 }
 
 // announces reports whether a subject goes on with a day or a date, as that of a person does
@@ -116,10 +129,19 @@ func says(f facts) string {
 	if f.newsletter() || f.get("Auto-Submitted") == "no" {
 		return ""
 	}
-	if a := auto.First(f.text(maxHead)); a != "" {
-		return "text: " + a
+	text := f.text(maxHead)
+	a := auto.First(text)
+	if a == "" && confirm.First(text) != "" {
+		a = receipt.First(text)
 	}
-	return ""
+	if a == "" || deals(text, a) {
+		return ""
+	}
+	s := f.subject()
+	if dealing.First(s) != "" && !answer.MatchString(s) && begin.Begins(s) == "" && oneself.First(text) == "" {
+		return "" // the subject is its own, not that of a message which it answers
+	}
+	return "text: " + a
 }
 
 // acknowledges holds for what a form or a ticket system says when it has taken a request. The
@@ -130,8 +152,8 @@ func acknowledges(f facts) string {
 	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
 		return ""
 	}
-	form, sign, about := f.form(), f.program(), taken(subject)
-	if form == "" && sign == "" && about == "" {
+	form, sign, about := f.form(), f.program(), cmp.Or(taken(subject), titled.First(subject))
+	if form == "" && sign == "" && about == "" || dealing.First(subject) != "" || form != "" && f.passes() {
 		return ""
 	}
 	text := f.text(maxNote)
@@ -140,18 +162,21 @@ func acknowledges(f facts) string {
 	case form != "" && about != "":
 		return "words: " + about + ", " + form
 	case form != "":
-		if words := taken(text); words != "" {
+		if words := cmp.Or(taken(text), f.copied(text)); words != "" && !deals(text, words) {
 			return "words: " + words + ", " + form
 		}
 	case sign != "" && about != "":
 		return "words: " + about + ", " + sign
 	case sign != "":
-		if words := receipt.First(head); words != "" {
+		if words := receipt.First(head); words != "" && !deals(head, words) {
 			return "words: " + words + ", " + sign
 		}
 	default:
-		if a := auto.First(head); a != "" {
+		if a := auto.First(head); a != "" && !deals(head, a) {
 			return "words: " + about + ", text: " + a
+		}
+		if words := taken(head); words != "" && !deals(head, words) && f.filled() {
+			return "words: " + about + ", " + words + ", a form with the address of the reader"
 		}
 	}
 	return ""
@@ -166,6 +191,68 @@ func taken(s string) string {
 		return ""
 	}
 	return japanese.FindString(s)
+}
+
+// deals reports whether it is an order, a payment, an account or the like that words in text
+// say was taken, as shops and services do.
+func deals(text, words string) bool {
+	at := strings.Index(text, words)
+	return dealing.First(text[max(0, at-before):min(len(text), at+len(words)+behind)]) != ""
+}
+
+// copied are the words of text by which a form sends a copy to the one who filled it in, whose
+// address it has.
+func (f facts) copied(text string) string {
+	if words := passing.First(text); words != "" && slices.ContainsFunc(message.Addresses(f.m.Header.Get("To")), f.names) {
+		return words
+	}
+	return ""
+}
+
+// filled reports whether the text shows what the reader filled into a form: a label, and his
+// address behind or below it.
+func (f facts) filled() bool {
+	to := message.Addresses(strings.ToLower(f.m.Header.Get("To")))
+	above := ""
+	for line := range strings.Lines(strings.ToLower(f.m.Text(maxNote))) {
+		line = strings.TrimSpace(line)
+		for _, addr := range to {
+			if label, ok := strings.CutSuffix(line, addr); ok && labelled(cmp.Or(strings.TrimSpace(label), above)) {
+				return true
+			}
+		}
+		above = line
+	}
+	return false
+}
+
+// labelled reports whether s ends as what stands before a field of a form.
+func labelled(s string) bool {
+	return slices.ContainsFunc([]string{":", "：", "】", "]"}, func(end string) bool { return strings.HasSuffix(s, end) })
+}
+
+// names reports whether an address stands in the text.
+func (f facts) names(addr string) bool {
+	return strings.Contains(strings.ToLower(f.m.Text(maxNote)), strings.ToLower(addr))
+}
+
+// passes reports whether m passes on what somebody wrote into a form, to those who run it: it
+// goes to where it comes from, or is to be answered to somebody elsewhere whom it names. Lists
+// put themselves into these fields.
+func (f facts) passes() bool {
+	if f.m.Header.Get("List-Id") != "" {
+		return false
+	}
+	to, reply := message.Addresses(f.m.Header.Get("To")), message.Addresses(f.m.Header.Get("Reply-To"))
+	home := func(addr string) bool { return near(addr, f.m.From) }
+	return slices.ContainsFunc(to, home) || !slices.ContainsFunc(reply, home) && slices.ContainsFunc(reply, f.names) && !slices.ContainsFunc(to, f.names)
+}
+
+// near reports whether two addresses are of one domain, or one is of a domain within the other's.
+func near(a, b string) bool {
+	_, a, _ = strings.Cut(strings.ToLower(a), "@")
+	_, b, _ = strings.Cut(strings.ToLower(b), "@")
+	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
 // form says by what a program sent m that handles forms.

@@ -32,6 +32,8 @@ var prefixes = []string{
 	"رد تلقائي", "תשובה אוטומטית", "מענה אוטומטי",
 	"[자동응답]", "[자동 응답]", "[자동회신]", "【自动回复】", "[自动回复]", "【自動回覆】", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]",
 	"[risposta automatica]", "[resposta automática]", "[autoresponder]", "[автоответ]", "autosvar:", "automatische eingangsbestätigung",
+	"mensaje automático: ausencia", "mensaje automático de ausencia", "mensagem automática: ausência", "message automatique : absence",
+	"message automatique: absence", "messaggio automatico di assenza",
 	"automated out of office", "away message:", "courriel automatique", "respuesta de ausencia", "mensagem automática de ausência",
 	"notificación de ausencia", "notifica di assenza", "niet-aanwezigheidsassistent", "asystent podczas nieobecności", "ассистент отсутствия",
 	"[out of office]",
@@ -115,7 +117,7 @@ var automatic = []string{
 	"this message is an automatic response", "this message is an automated response", "this email is an automatic reply",
 	"this email is an automated response", "this e-mail is an automated response", "this e-mail is an automatic reply",
 	"this email is an automatic response", "this is a computer generated response", "this is an automatic vacation",
-	"this is an automatic message to let you know", "automated out of office", "automatic out of office",
+	"automated out of office", "automatic out of office",
 	"dies ist eine automatische antwort", "dies ist eine automatisierte antwort", "dies ist eine automatisch generierte antwort",
 	"dies ist eine automatisch erstellte antwort", "diese antwort wurde automatisch", "dies ist eine automatische abwesenheit",
 	"diese antwort wird automatisch", "ceci est une réponse automatique", "ceci est un message automatique d'absence", "cette réponse est automatique",
@@ -131,8 +133,8 @@ var automatic = []string{
 	"bu bir otomatik yanıt", "αυτή είναι μια αυτόματη απάντηση", "acesta este un răspuns automat",
 	"this message has been automatically generated in response to", "this message was automatically generated in response to",
 	"this is an automatically generated acknowledgement", "this is an automatically generated acknowledgment", "this is an automated acknowledgement",
-	"this is an automated acknowledgment", "this is an automated message to confirm", "this is an automated email to confirm",
-	"this is an automated confirmation", "this is an automated e-mail to confirm", "this is an automated notification to confirm",
+	"this is an automated acknowledgment",
+
 	"this is an automated out of office", "diese nachricht wurde automatisch als antwort", "dies ist eine automatische eingangsbestätigung",
 	"dies ist eine automatische empfangsbestätigung", "ce message est une réponse automatique", "ce mail est une réponse automatique",
 	"ceci est un accusé de réception automatique", "ce message a été généré automatiquement en réponse", "este es un mensaje de respuesta automática",
@@ -144,6 +146,12 @@ var automatic = []string{
 	"это сообщение является автоматическим ответом", "это сообщение отправлено автоматически в ответ",
 	"данное сообщение является автоматическим ответом", "此邮件是自动回复", "本邮件是自动回复", "此信为自动回复", "这是系统自动回复", "本郵件為自動回覆", "此郵件為自動回覆", "此信件為系統自動回覆",
 	"本メールは自動応答", "自動返信にて", "自動応答です", "본 메일은 자동",
+}
+
+// confirming begin texts that go on with what is confirmed: the receipt of mail, or anything.
+var confirming = []string{
+	"this is an automated message to", "this is an automated email to", "this is an automated e-mail to", "this is an automated notification to",
+	"this is an automated confirmation",
 }
 
 // thanks are what forms and ticket systems say when they have taken a message or a request.
@@ -162,9 +170,12 @@ var thanks = []string{
 	"grazie per la tua richiesta", "obrigado por entrar em contato", "obrigado por nos contat", "obrigado por contactar", "obrigado pelo contato",
 	"obrigado pelo seu contato", "obrigado pela sua mensagem", "agradecemos o contato", "agradecemos o seu contato", "agradecemos seu contato",
 	"спасибо за обращение", "спасибо за заявку", "спасибо за сообщение", "感谢您的留言", "感谢您的来信", "感谢您的咨询", "感谢您联系", "感谢您的联系", "感謝您的來信", "感謝您的留言", "感謝您聯絡",
-	"谢谢您的留言", "谢谢您的来信", "문의해 주셔서", "tack för ditt", "tack för att du", "tak for din", "takk for din", "takk for at du", "kiitos viestistä",
+	"谢谢您的留言", "谢谢您的来信", "문의해 주셔서", "tack för ditt meddelande", "tack för ditt mejl", "tack för ditt mail", "tack för ditt ärende", "tack för att du kontakt",
+	"tack för att du hör av dig", "tak for din henvendelse", "tak for din besked", "tak for din mail", "tak for din e-mail",
+	"takk for din henvendelse", "takk for din melding", "takk for din e-post", "takk for at du kontakt", "takk for at du tok kontakt", "kiitos viestistä",
 	"kiitos yhteydenotosta", "kiitos palautteesta", "köszönjük megkeresés", "köszönjük üzenet", "köszönjük érdeklődés", "mesajınız için teşekkür",
-	"iletişime geçtiğiniz için", "cảm ơn bạn đã", "cảm ơn quý khách", "terima kasih telah", "شكرا لتواصلك", "شكراً لتواصلك", "תודה על פנייתך",
+	"iletişime geçtiğiniz için", "cảm ơn bạn đã liên hệ", "cảm ơn quý khách đã liên hệ", "terima kasih telah menghubungi", "شكرا لتواصلك",
+	"شكراً لتواصلك", "תודה על פנייתך",
 	"תודה שפנית", "ขอบคุณที่ติดต่อ", "merci de nous avoir contact", "merci de nous avoir écrit", "grazie per aver contattato",
 	"grazie per averci contattat", "grazie per averci scritto", "bedankt voor uw bericht", "bedankt voor uw aanvraag", "bedankt voor uw e-mail",
 	"bedankt voor uw reactie", "bedankt voor je bericht", "dank voor uw bericht", "dank u voor uw bericht", "dziękujemy za wiadomość",
@@ -180,41 +191,94 @@ var receipts = []string{
 	"received your query", "received your question", "received your submission", "received your feedback", "received your mail",
 	"received your contact", "received your ticket", "received your support request", "your message has been received", "your email has been received",
 	"your e-mail has been received", "your inquiry has been received", "your enquiry has been received", "your request has been received",
-	"your submission has been received", "your message has been sent", "your ticket has been", "message received", "request received",
-	"ticket received", "ticket opened", "ticket has been created", "acknowledgement of your", "confirmation of your message",
-	"you sent the following message", "sent from a contact form", "sent via a contact form", "submitted via the contact form", "ihre anfrage ist",
-	"ihre anfrage wurde", "ihre nachricht ist bei uns", "ihre nachricht wurde", "eingangsbestätigung", "empfangsbestätigung", "haben ihre anfrage",
-	"haben ihre nachricht", "haben ihre e-mail", "kontaktformular", "kontaktanfrage", "accusé de réception", "bien reçu votre",
-	"votre demande a bien été", "votre message a bien été", "votre message a été", "formulaire de contact", "hemos recibido su", "hemos recibido tu",
-	"acuse de recibo", "formulario de contacto", "su mensaje ha sido", "conferma di ricezione", "modulo di contatto", "il suo messaggio è stato",
-	"recebemos a sua mensagem", "recebemos sua mensagem", "confirmação de recebimento", "formulário de contato", "formulário de contacto",
-	"ontvangstbevestiging", "contactformulier", "uw bericht is", "potwierdzenie otrzymania", "formularz kontaktowy", "formularza kontaktowego",
-	"twoja wiadomość została", "ваше сообщение получено", "ваше сообщение отправлено", "ваше обращение", "ваша заявка", "мы получили ваш",
-	"заявка принята", "обратной связи", "ваше повідомлення", "已收到您的", "我们已经收到", "已經收到您的", "문의가 접수", "접수되었습니다", "olemme vastaanottaneet",
+	"your submission has been received", "your message has been sent", "your ticket has been received", "your ticket has been registered",
+	"your ticket has been submitted",
+	"ticket has been created", "acknowledgement of your", "confirmation of your message",
+	"you sent the following message", "ihre anfrage ist bei uns", "ihre anfrage ist eingegangen",
+	"ihre anfrage wurde empfangen", "ihre anfrage wurde erfolgreich", "ihre anfrage wurde registriert", "ihre anfrage wurde gesendet",
+	"ihre anfrage wurde versendet", "ihre anfrage wurde übermittelt", "ihre anfrage wurde unter", "ihre anfrage wurde aufgenommen",
+	"ihre nachricht ist bei uns", "ihre nachricht wurde", "eingangsbestätigung", "empfangsbestätigung", "haben ihre anfrage",
+	"haben ihre nachricht", "haben ihre e-mail", "accusé de réception", "bien reçu votre",
+	"votre demande a bien été", "votre message a bien été", "votre message a été", "hemos recibido su", "hemos recibido tu",
+	"acuse de recibo", "su mensaje ha sido", "conferma di ricezione", "il suo messaggio è stato",
+	"recebemos a sua mensagem", "recebemos sua mensagem", "confirmação de recebimento",
+	"ontvangstbevestiging", "uw bericht is", "potwierdzenie otrzymania",
+	"twoja wiadomość została", "ваше сообщение получено", "ваше сообщение отправлено", "ваше обращение принято", "ваше обращение получено",
+	"ваше обращение зарегистрировано", "ваша заявка принята", "ваша заявка получена", "ваша заявка зарегистрирована", "ваша заявка отправлена",
+	"мы получили ваш",
+	"заявка принята", "ваше повідомлення", "已收到您的", "我们已经收到", "已經收到您的", "문의가 접수", "접수되었습니다", "olemme vastaanottaneet",
 	"mesajınız alınmıştır", "mesajınız tarafımıza", "talebiniz alınmıştır", "تم استلام", "спасибо за ваше обращение", "спасибо за ваше сообщение",
 	"благодарим за ваше обращение", "we hebben uw bericht ontvangen", "wij hebben uw bericht ontvangen", "uw aanvraag is ontvangen",
 	"abbiamo ricevuto la tua richiesta", "abbiamo ricevuto la sua richiesta", "abbiamo ricevuto il suo messaggio", "abbiamo ricevuto il tuo messaggio",
 	"otrzymaliśmy twoją wiadomość", "otrzymaliśmy twoje zgłoszenie", "obdrželi jsme vaši zprávu", "vi har mottagit ditt", "vi har modtaget din",
-	"vi har mottatt din", "case received", "case has been created", "support ticket opened",
-	"we got your request", "got your request", "we got your message", "we have got your message", "received your case", "your case has been",
+	"vi har mottatt din", "case has been created", "support ticket opened",
+	"we got your request", "got your request", "we got your message", "we have got your message", "received your case", "your case has been received",
+	"your case has been registered",
 	"your request has been registered", "your request has been logged", "has been logged as", "ticket has been opened", "ticket has been logged",
 	"ticket has been assigned", "ticket has now been opened", "case has been opened", "case has been logged", "request for support has been created",
 	"acknowledge receipt of your", "acknowledge that we have received", "confirming receipt of your", "confirm receipt of your",
-	"confirm that we have received", "confirm that we received", "ticket wurde", "wurde ein ticket", "anfrage mit der nummer", "unter der ticketnummer",
-	"unter der vorgangsnummer", "haben ihr anliegen", "bestätigen den eingang ihrer", "votre ticket", "votre demande a été", "nous avons bien reçu",
-	"demande a été enregistrée", "su solicitud ha sido", "su consulta ha sido", "tu solicitud ha sido", "su petición ha sido",
+	"confirm that we have received", "confirm that we received", "ticket wurde erstellt", "ticket wurde angelegt", "ticket wurde eröffnet",
+	"ticket wurde erzeugt", "wurde ein ticket", "anfrage mit der nummer", "unter der ticketnummer",
+	"unter der vorgangsnummer", "haben ihr anliegen", "bestätigen den eingang ihrer", "votre ticket a été créé", "votre ticket a été enregistré",
+	"votre demande a été reçue", "votre demande a été envoyée", "votre demande a été transmise", "votre demande a été prise en compte",
+	"nous avons bien reçu",
+	"demande a été enregistrée", "su solicitud ha sido recibida", "su solicitud ha sido registrada", "su solicitud ha sido enviada",
+	"su consulta ha sido recibida", "su consulta ha sido registrada", "su consulta ha sido enviada", "tu solicitud ha sido recibida",
+	"tu solicitud ha sido registrada", "su petición ha sido recibida", "su petición ha sido registrada",
 	"hemos recibido correctamente", "se ha creado un ticket", "richiesta è stata ricevuta", "richiesta è stata presa in carico",
 	"è stato aperto un ticket", "abbiamo ricevuto la sua", "abbiamo ricevuto la tua", "recebemos a sua", "recebemos sua", "recebemos o seu",
-	"recebemos seu", "sua solicitação foi", "sua mensagem foi enviada", "chamado foi aberto", "seu chamado", "we hebben uw aanvraag ontvangen",
+	"recebemos seu", "sua solicitação foi", "sua mensagem foi enviada", "chamado foi aberto", "seu chamado foi aberto", "seu chamado foi registrado",
+	"we hebben uw aanvraag ontvangen",
 	"uw verzoek is ontvangen", "uw vraag is ontvangen", "wij hebben uw aanvraag ontvangen", "wij hebben uw vraag ontvangen", "ticket is aangemaakt",
-	"zgłoszenie zostało", "zarejestrowane pod numerem", "otrzymaliśmy państwa", "przyjęliśmy zgłoszenie", "ваш запрос получен", "ваш запрос принят",
+	"zgłoszenie zostało przyjęte", "zgłoszenie zostało zarejestrowane", "zgłoszenie zostało utworzone", "zgłoszenie zostało wysłane",
+	"zarejestrowane pod numerem", "otrzymaliśmy państwa", "przyjęliśmy zgłoszenie", "ваш запрос получен", "ваш запрос принят",
 	"ваш запрос зарегистрирован", "ваше письмо получено", "ваш вопрос получен", "зарегистрирована под номером", "зарегистрировано под номером",
 	"присвоен номер", "我们已收到", "我們已收到", "您的邮件我已收到", "工单已创建", "工單已建立", "已收到您", "已收到你的",
-	"your incident has been", "incident has been created", "incident has been opened", "request has been created", "request has been opened",
+	"your incident has been received", "your incident has been logged", "your incident has been registered", "incident has been created",
+	"incident has been opened", "request has been created", "request has been opened",
+}
+
+// titles stand alone in the subject of what says so. Texts have such words, too.
+var titles = []string{"message received", "request received", "ticket received", "ticket opened", "case received"}
+
+// selves are words of those who write of themselves.
+var selves = []string{
+	"i am", "i'm", "i will", "i'll", "my absence", "ich bin", "ich werde", "bin ich", "je suis", "je serai", "je reviens", "estoy", "estaré", "sono",
+	"sarò", "estou", "estarei", "ik ben", "ben ik", "jestem", "będę", "я нахожусь", "нахожусь", "я буду", "меня не будет", "буду", "我", "私", "不在", "저는",
+	"중입니다", "jag är", "jeg er", "olen", "jsem", "budu", "vagyok", "leszek", "izindeyim", "olacağım", "değilim", "voi fi", "είμαι", "θα είμαι", "nisam",
+	"tôi", "saya", "أنا", "אני", "休暇", "休假", "出差",
+}
+
+// passed say that a form passes on what was filled in: to those who run it, for whom it is a
+// person's letter, or as a copy to the person.
+var passed = []string{
+	"sent from a contact form", "sent via a contact form", "submitted via the contact form", "kontaktformular", "kontaktanfrage", "contactformulier",
+	"formulaire de contact", "formulario de contacto", "modulo di contatto", "formulário de contato", "formulário de contacto", "formularz kontaktowy",
+	"formularza kontaktowego", "обратной связи", "メッセージ本文:", "フォームから送信",
+}
+
+// dealings are words of orders, payments, bookings, accounts and the like. Shops and services
+// confirm these in the words of forms. Tickets that others opened are there as well.
+var dealings = []string{
+	"your order", "order confirm", "order received", "order number", "order no", "order #", "an order", "purchase", "payment", "invoice", "booking",
+	"reservation", "shipment", "bestellung", "auftrag", "zahlung", "rechnung", "buchung", "einkauf", "commande", "paiement", "facture", "réservation",
+	"votre achat", "inscription", "pedido", "compra", "su pago", "tu pago", "factura", "reserva", "inscripción", "ordine", "acquisto", "pagamento",
+	"fattura", "prenotazione", "iscrizione", "encomenda", "inscrição", "bestelling", "betaling", "factuur", "reservering", "boeking", "aankoop",
+	"zamówieni", "płatnoś", "faktur", "rezerwacj", "zakup", "заказ", "оплат", "платеж", "платёж", "покупк", "бронирован", "замовлен", "订单", "訂單", "付款",
+	"支付", "预订", "預訂", "购买", "購買", "发票", "注文", "お支払", "購入", "予約", "주문", "결제", "예약", "구매", "beställning", "orderbekräft", "betalning", "bokning",
+	"bestilling", "ordre", "tilau", "maksu", "varau", "objednáv", "platb", "rezervac", "rendelés", "fizetés", "foglalás", "sipariş", "ödeme",
+	"rezervasyon", "παραγγελ", "πληρωμ", "comanda", "comenz", "đơn hàng", "đặt hàng", "thanh toán", "pesanan", "pembayaran", "طلبك", "الدفع", "הזמנת",
+	"תשלום", "คำสั่งซื้อ", "ชำระเงิน", "password", "passwort", "kennwort", "mot de passe", "contraseña", "senha", "wachtwoord", "hasł", "парол", "密码",
+	"密碼", "パスワード", "비밀번호", "lösenord", "adgangskode", "passord", "salasana", "şifre", "heslo", "jelszó", "parol", "your account", "account is",
+	"new account", "benutzerkonto", "kundenkonto", "votre compte", "su cuenta", "tu cuenta", "sua conta", "аккаунт", "учетн", "учётн", "账户", "账号", "帳號",
+	"アカウント", "계정", "registration", "registering", "signing up", "subscription", "anmeldung", "registrierung", "регистрац", "注册", "註冊", "登録", "회원가입",
+	"your application", "bewerbung", "candidature", "candidatura", "応募", "appointment", "termin", "rendez-vous", "transfer", "überweisung", "parcel",
+	"paket", "label", "voicemail", "voice message", "fax from", "manuscript", "your paper", "conference", "congress", "abstract", "reviewer",
+	"donation", "spende", "survey", "please rate", "bewerten", "umfrage", "created by", "opened by", "assigned to you",
 }
 
 // japanese are words with which Japanese forms confirm an inquiry; where to inquire says other mail, too.
-var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?込み?|ご応募|ご予約|資料請求|お見積)(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され|[^先窓].{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され))|自動(返信|的に返信)|メッセージ本文:|フォームから送信`)
+var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?込み?|資料請求|お見積)(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完|のお知らせ|のご連絡|のご案内|通知)|受け付け|受けいたし|承り|完了|送信され|[^先窓].{0,60}?(ありがとう|有難う|有り難う|頂き|いただき|受付(け|いた|し|完)|受け付け|受けいたし|承り|完了|送信され))|自動(返信|的に返信)`)
 
 // mailers are programs that send what forms on web pages are filled with.
 var mailers = []string{"phpmailer", "wpmailsmtp", "drupal", "joomla", "wordpress", "codeigniter", "coldfusion", "php/", "swiftmailer", "swift mailer", "formmail", "form mail", "jmail", "cdonts", "contact form", "laravel", "symfony", "typo3", "zend", "nette", "cakephp", "rsform", "chronoforms", "xoops", "movable type", "mt::", "a-form", "mailform", "cgi"}

@@ -101,14 +101,14 @@ var arrivals = []string{
 	"was successfully delivered to", "were successfully delivered to", "been successfully delivered to", "successfully delivered to the following",
 	"successfully delivered to mailbox", "successful delivery notifications", "your message has been delivered to", "your message was delivered to",
 	"was delivered to the following recipient", "has been delivered to the following recipient", "delivery to these recipients or groups is complete",
-	"delivery to the following recipients is complete", "successfully relayed to", "relayed to non-dsn-aware",
+	"delivery to the following recipients is complete", "successfully relayed to", "relayed to non-dsn-aware", "your mail has been delivered to",
 	"wurde an die folgenden empfänger übermittelt", "wurde an folgende empfänger übermittelt", "wurde an die folgenden empfänger zugestellt",
 	"wurde erfolgreich zugestellt", "wurde erfolgreich übermittelt", "a été remis aux destinataires suivants", "a été remis au destinataire suivant",
 	"a été remis avec succès", "a bien été remis", "mensaje se ha entregado a", "mensaje se entregó a", "mensaje ha sido entregado a",
 	"entregado correctamente a", "messaggio è stato recapitato a", "messaggio è stato consegnato a", "recapitato correttamente", "consegnato correttamente",
 	"mensagem foi entregue a", "entregue com êxito", "entregue com sucesso", "is bezorgd bij de volgende", "is afgeleverd bij de volgende",
 	"is met succes bezorgd", "wiadomość została dostarczona do", "została pomyślnie dostarczona", "сообщение было доставлено следующ",
-	"сообщение доставлено следующ", "успешно доставлен", "邮件已送达", "已成功送达", "已成功传递", "郵件已傳遞給", "已成功傳遞", "受信者に配信されました", "正常に配信され",
+	"сообщение доставлено следующ", "успешно доставлен", "邮件已送达", "已成功送到", "已成功到达", "已成功到達", "已成功送达", "已成功传递", "郵件已傳遞給", "已成功傳遞", "受信者に配信されました", "に届きました", "正常に配信され",
 }
 
 // relays stand in it where nobody will say more.
@@ -163,7 +163,7 @@ var formulas = []string{
 	"this is the machine generated message from mail service", "this is the email server at", "this is the mail server", "this is the mail delivery",
 	"i wasn't able to deliver", "i was not able to deliver", "i couldn't deliver", "i've given up", "this is the mailer-daemon", "has occurred while attempting to deliver", "list of recipients:", "could not be delivered to:", "this is the dragonfly mail agent",
 	"was not able to deliver",
-	"this is a delivery status notification", "delivery status notification is sent", "this is an automatically generated delivery status notification",
+	"this is a delivery status notification", "writing to let you know that the group you tried to contact", "delivery status notification is sent", "this is an automatically generated delivery status notification",
 	"this is a delivery failure notification", "this is a non-delivery", "this is a bounce message", "bounce message",
 	"there was an error delivering your mail", "there was a problem delivering your message", "there was a problem with delivering",
 	"error message below", "the following message to <", "this is the james mail server", "this message has been undeliverable", "was undeliverable",
@@ -331,6 +331,7 @@ var lures = []string{
 	"pending messages", "held messages", "new incoming messages", "incoming messages are", "incoming messages have", "your incoming messages", "messages pending", "pending incoming", "messages to inbox", "to your inbox", "quarantine folder", "re-validate",
 	"verify your account", "verify your email", "verify your mailbox", "confirm your account", "confirm your password", "keep same password", "keep current password",
 	"upgrade your", "update your account", "update your mailbox", "log in to", "login to", "sign in to", "increase your", "clear cache", "storage settings", "deactivat",
+	"your mailbox is full", "your mailbox is almost full", "your mailbox is over", "your mailbox has exceeded", "your mailbox has reached", "your mailbox is now",
 }
 
 // finds are what filters find in mail.
@@ -386,6 +387,7 @@ var fieldNames = map[string]string{
 	"od": "From", "do": "To", "temat": "Subject", "wysłano": "Date", "от": "From", "от кого": "From", "кому": "To", "тема": "Subject", "дата": "Date",
 	"отправлено": "Date",
 	"发件人":        "From", "收件人": "To", "主题": "Subject", "日期": "Date", "发送时间": "Date", "时间": "Date", "寄件者": "From", "收件者": "To", "主旨": "Subject",
+	"发件人地址": "From", "發件人地址": "From", "發送時間": "Date", "郵件主題": "Subject", "送信者": "From", "送信時間": "Date", "メール標題": "Subject",
 	"邮件主题": "Subject", "原邮件主题": "Subject", "差出人": "From", "宛先": "To", "件名": "Subject", "日時": "Date", "日付": "Date", "送信日時": "Date", "제목": "Subject", "받는 사람": "To",
 	"보낸 사람": "From", "보낸 날짜": "Date",
 	"från": "From", "till": "To", "ämne": "Subject", "skickat": "Date", "fra": "From", "til": "To", "emne": "Subject", "sendt": "Date",
