@@ -34,6 +34,7 @@ var (
 
 	heading   = message.NewPhrases(headings)
 	responder = message.NewPhrases(responders)
+	automaton = message.NewPhrases(automata)
 
 	mailing = message.NewPhrases(mailers)
 
@@ -46,6 +47,15 @@ var (
 func responds(f facts) string {
 	if p := responder.First(message.Plain(f.m.Header.Get("X-Mailer"))); p != "" {
 		return "X-Mailer: " + p
+	}
+	if f.get("Auto-Submitted") == "no" || f.m.Header.Get("List-Id") != "" || f.newsletter() {
+		return ""
+	}
+	name, _, _ := strings.Cut(message.DecodeWords(f.m.Header.Get("From")), "<")
+	if p := automaton.First(message.Plain(name)); p != "" {
+		if refers := present("In-Reply-To", "References")(f); refers != "" {
+			return "From: " + p + ", " + refers
+		}
 	}
 	return ""
 }

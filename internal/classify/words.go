@@ -299,6 +299,16 @@ var days = []string{
 // responders are programs in X-Mailer that only answer.
 var responders = []string{"autorespon", "auto-respon", "auto respon", "autoreply", "auto-reply", "vacation/", "vacation.pl", "vacation program"}
 
+// automata are names of From that a program bears which answers.
+var automata = []string{
+	"autoresponder", "auto-responder", "auto responder", "autoresponse", "auto-response", "auto response", "autoreply", "auto-reply", "auto reply", "autoreplier",
+	"autoanswer", "auto-answer", "autoauthorizer", "auto-authorizer", "automailer", "auto-mailer", "mailbot",
+	"automatic reply", "automatic response", "automated reply", "automated response", "vacation program", "vacation responder", "automatische antwort",
+	"abwesenheitsassistent", "réponse automatique", "respuesta automática", "autorespuesta",
+	"risposta automatica", "risponditore automatico", "resposta automática", "automatisch antwoord", "autoodpowiedź", "automatyczna odpowiedź",
+	"автоответчик", "автоответ", "自動返信", "自動応答", "自动回复", "自動回覆",
+}
+
 // replied are subjects of Lotus Notes, which has the person's name in front.
 var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
