@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"breakwater/internal/lab"
 )
 
 // TestSecretOwner makes the secret as root, as an operator who sweeps before the daemon ever ran:
 // it belongs to the daemon, whose folder it is in.
 func TestSecretOwner(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
+	lab.Root(t)
 	const uid = 5000
 	dir := t.TempDir()
 	if err := os.Chown(dir, uid, uid); err != nil {

@@ -26,17 +26,24 @@ func dir() string {
 	return filepath.Dir(file)
 }
 
-// Need makes sure that servers can be run. Without root the test is skipped; where CI is
-// set it fails, since real servers are not optional there.
+// Need makes sure that servers can be run, which root alone can: see Root.
 func Need(t testing.TB, servers ...string) {
 	t.Helper()
-	if os.Getuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("real mail servers need root")
-		}
-		t.Skip("real mail servers need root")
-	}
+	Root(t)
 	run(t, append([]string{"install"}, servers...)...)
+}
+
+// Root makes sure that the test is run by root. Else it is skipped; where CI is set it fails,
+// since nothing is optional there.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("the test needs root")
+	}
+	t.Skip("the test needs root")
 }
 
 func run(t testing.TB, args ...string) {

@@ -9,38 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"breakwater/internal/tomlfile"
+	"breakwater/internal/tomlfile/tomltest"
 	shipped "breakwater/rules"
 )
 
 // TestSchema holds the schema against the files that Load takes and those that it does not.
 func TestSchema(t *testing.T) {
-	b, err := json.Marshal(Schema())
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid := func(text []byte) error {
-		var v map[string]any
-		if err := toml.Unmarshal(text, &v); err != nil {
-			return err
-		}
-		return schema.Validate(v)
-	}
+	valid := tomltest.Valid(t, Schema())
 	for _, name := range []string{DefaultFile, "example.org.toml"} {
 		b, err := shipped.Files.ReadFile(name)
 		if err == nil {

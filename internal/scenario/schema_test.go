@@ -1,45 +1,19 @@
 package scenario
 
 import (
-	"encoding/json"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"testing/fstest"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
+	"breakwater/internal/tomlfile/tomltest"
 	shipped "breakwater/rules"
 )
 
 // TestSchema holds the schema against tests that Load takes and such that it does not.
 func TestSchema(t *testing.T) {
-	b, err := json.Marshal(Schema())
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(b)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("schema.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("schema.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	valid := func(text []byte) error {
-		var v map[string]any
-		if err := toml.Unmarshal(text, &v); err != nil {
-			return err
-		}
-		return schema.Validate(v)
-	}
+	valid := tomltest.Valid(t, Schema())
 	files, err := fs.Glob(shipped.Files, "tests/*.toml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)

@@ -724,9 +724,7 @@ func TestNoRoom(t *testing.T) {
 
 // TestOwner sweeps as root in a folder of another user: all there is his.
 func TestOwner(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("needs root")
-	}
+	lab.Root(t)
 	b := memory(t, withMove)
 	b.fill("INBOX", copies(40))
 	s := b.sweep("")
