@@ -38,7 +38,8 @@
 //	files      tomlfile
 //
 // Everything from files to engine is pure: no network, no files, no clock. Time is an
-// argument. layers_test.go holds the table, and what outside modules each package may use.
+// argument. layers_test.go holds the table, and what outside modules each package may use. Who
+// keeps files opens them by owned, so that what root makes belongs to the daemon.
 //
 // # Where to change what
 //

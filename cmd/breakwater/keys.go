@@ -17,6 +17,7 @@ import (
 	"breakwater/internal/config"
 	"breakwater/internal/control"
 	"breakwater/internal/origin"
+	"breakwater/internal/owned"
 	"breakwater/internal/tomlfile"
 )
 
@@ -98,7 +99,7 @@ func writeKeys(name string, r *origin.Ring) (err error) {
 func sameOwner(f *os.File, name string) error {
 	st, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		st, err = os.Stat(filepath.Dir(name))
+		return owned.Give(f)
 	}
 	if err != nil {
 		return err

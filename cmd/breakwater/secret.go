@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"breakwater/internal/owned"
 )
 
 // readSecret reads the key of all fingerprints, 32 bytes as hexadecimal digits. It is made
@@ -42,7 +44,7 @@ func makeSecret(name string) ([]byte, error) {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
 	_, err = fmt.Fprintln(f, hex.EncodeToString(key))
-	if err := errors.Join(err, sameOwner(f, filepath.Dir(name)), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
 		return nil, fmt.Errorf("make secret %s: %w", name, err)
 	}
 	return key, nil

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"breakwater/internal/owned"
 )
 
 // MaxMessage is the length of the longest message that is taken, in bytes.
@@ -215,7 +217,7 @@ func makeFolder(dir string, fs files) error {
 
 // lockFolder keeps a second process from writing to dir. Readers need no lock.
 func lockFolder(dir string) (*os.File, error) {
-	f, err := create(filepath.Join(dir, "lock"), os.O_RDWR)
+	f, err := owned.Open(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, err
 	}

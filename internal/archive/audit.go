@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"breakwater/internal/owned"
 )
 
 // AuditFile is the file of an archive that says who did what with it, a JSON object a line.
@@ -14,7 +16,7 @@ const AuditFile = "audit.log"
 
 // Audit notes in an archive what somebody does with its contents. args are as for slog.
 func Audit(dir, what string, args ...any) error {
-	f, err := create(filepath.Join(dir, AuditFile), os.O_WRONLY|os.O_APPEND)
+	f, err := owned.Open(filepath.Join(dir, AuditFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE)
 	if err != nil {
 		return fmt.Errorf("write audit log: %w", err)
 	}

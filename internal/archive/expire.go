@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"breakwater/internal/owned"
 )
 
 const (
@@ -246,7 +248,7 @@ func (c *cleaner) gone(domain string, p place, states []state) bool {
 // rewrite writes a segment anew without the copies that are gone. While it does, nobody
 // marks copies.
 func (a *Archive) rewrite(name string, c *cleaner) (freed Expired, err error) {
-	lock, err := create(filepath.Join(a.dir, marksFile), os.O_RDWR)
+	lock, err := owned.Open(filepath.Join(a.dir, marksFile), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return freed, err
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"breakwater/internal/owned"
 )
 
 // marksFile is locked by whoever marks copies or writes a segment anew.
@@ -15,7 +17,7 @@ const marksFile = "marks"
 
 // LockReleases keeps others from releasing at the same time, until done is called.
 func LockReleases(dir string) (done func(), err error) {
-	f, err := create(filepath.Join(dir, "releasing"), os.O_RDWR)
+	f, err := owned.Open(filepath.Join(dir, "releasing"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("release from %s: %w", dir, err)
 	}
@@ -36,7 +38,7 @@ type Marker struct {
 
 // NewMarker returns a Marker for the archive in a folder.
 func NewMarker(dir string) (*Marker, error) {
-	lock, err := create(filepath.Join(dir, marksFile), os.O_RDWR)
+	lock, err := owned.Open(filepath.Join(dir, marksFile), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("open archive %s to write to it: %w", dir, err)
 	}

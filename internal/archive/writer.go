@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"breakwater/internal/owned"
 )
 
 // files is what a writer asks of the operating system; tests make it fail.
@@ -29,29 +31,7 @@ type file interface {
 type osFiles struct{}
 
 func (osFiles) Create(name string) (file, error) {
-	return create(name, os.O_WRONLY|os.O_EXCL)
-}
-
-// create opens a file, which it creates if need be. Root gives it to the owner of the folder:
-// the daemon is to read and write what an operator's command leaves.
-func create(name string, flag int) (*os.File, error) {
-	// The owner of the folder may be somebody else than root: no link of his is followed.
-	f, err := os.OpenFile(name, flag|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil || os.Geteuid() != 0 {
-		return f, err
-	}
-	var folder, own unix.Stat_t
-	err = errors.Join(unix.Stat(filepath.Dir(name), &folder), unix.Fstat(int(f.Fd()), &own))
-	if err == nil && (own.Mode&unix.S_IFMT != unix.S_IFREG || own.Nlink != 1) {
-		err = fmt.Errorf("%s is a link, or no file", name)
-	}
-	if err == nil {
-		err = f.Chown(int(folder.Uid), int(folder.Gid))
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return owned.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL)
 }
 
 func (osFiles) SyncDir(dir string) error {

@@ -18,10 +18,7 @@ import (
 func TestExpungedBetween(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, start := range map[string]func(testing.TB) *mailbox{
-		"Dovecot":      servers["Dovecot without MOVE"],
-		"no CONDSTORE": func(t testing.TB) *mailbox { return memory(t, withUIDPlus) },
-	} {
+	for name, start := range withoutMoving {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lab.Need(t, "dovecot")

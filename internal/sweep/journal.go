@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/owned"
 	"breakwater/internal/sweep/session"
 )
 
@@ -144,10 +145,10 @@ func (p *progress) leg(back bool) *leg {
 
 // createJournal begins a journal. Nothing of it counts before the record planned.
 func createJournal(name string, head record) (*journal, error) {
-	if err := makeFolder(filepath.Dir(name)); err != nil {
+	if err := owned.MkdirAll(filepath.Dir(name)); err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
-	f, err := open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
+	f, err := owned.Open(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND)
 	if err != nil {
 		return nil, fmt.Errorf("create journal: %w", err)
 	}
@@ -188,7 +189,7 @@ func openJournal(name string) (*journal, error) {
 
 // readJournal reads a journal, and tells how long it is without a last line that was cut off.
 func readJournal(name string, mode int) (j *journal, whole int64, err error) {
-	f, err := open(name, mode)
+	f, err := owned.Open(name, mode)
 	if err != nil {
 		return nil, 0, fmt.Errorf("open journal: %w", err)
 	}

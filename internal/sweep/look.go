@@ -43,7 +43,7 @@ func (s *Sweep) plan(ctx context.Context, l *link) (*Plan, error) {
 	}
 	for _, name := range []string{local.Absorb, local.Quarantine} {
 		if why := perishes(name, all); why != "" {
-			return nil, fmt.Errorf("account %s: what is put into folder %s may be deleted, since it is %s; choose another one in [sweep]", s.Account, name, why)
+			return nil, fmt.Errorf("what is put into folder %s may be deleted, since it is %s; choose another one in [sweep]", name, why)
 		}
 	}
 	chosen, err := s.choose(all)

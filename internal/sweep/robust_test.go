@@ -606,15 +606,18 @@ func meddle(t testing.TB, to string, ask, answer func(said string) string) (serv
 	return "imap+plain://" + ln.Addr().String()
 }
 
+// withoutMoving are servers without MOVE, of which the last cannot leave alone what was changed.
+var withoutMoving = map[string]func(testing.TB) *mailbox{
+	"Dovecot":      servers["Dovecot without MOVE"],
+	"no CONDSTORE": func(t testing.TB) *mailbox { return memory(t, withUIDPlus) },
+}
+
 // TestFlaggedBetween has a user who flags a message when it is copied already, and is about to
 // be marked: it stays, and its copy goes.
 func TestFlaggedBetween(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	for name, start := range map[string]func(testing.TB) *mailbox{
-		"Dovecot":      servers["Dovecot without MOVE"],
-		"no CONDSTORE": func(t testing.TB) *mailbox { return memory(t, withUIDPlus) },
-	} {
+	for name, start := range withoutMoving {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lab.Need(t, "dovecot")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/owned"
 	"breakwater/internal/storm"
 	"breakwater/internal/sweep/session"
 )
@@ -51,7 +52,7 @@ func (s state) write(name string) error {
 	if err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	if err := makeFolder(filepath.Dir(name)); err != nil {
+	if err := owned.MkdirAll(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
@@ -60,7 +61,7 @@ func (s state) write(name string) error {
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(b)
-	if err := errors.Join(err, give(f), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
 	if err := os.Rename(f.Name(), name); err != nil {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"breakwater/internal/engine"
+	"breakwater/internal/owned"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
 	"breakwater/internal/sweep/session"
@@ -343,10 +344,10 @@ func (s *Sweep) isOpen(run string) (*ErrUnfinished, error) {
 
 // lock keeps two sweeps of one account apart.
 func (s *Sweep) lock() (unlock func(), err error) {
-	if err := makeFolder(s.Dir); err != nil {
+	if err := owned.MkdirAll(s.Dir); err != nil {
 		return nil, fmt.Errorf("folder for journals, which the configuration or --state names: %w", err)
 	}
-	f, err := open(s.path("lock"), os.O_RDWR|os.O_CREATE)
+	f, err := owned.Open(s.path("lock"), os.O_RDWR|os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("lock account: %w", err)
 	}

@@ -1,0 +1,65 @@
+// Package owned makes files and folders that belong to the owner of the folder they are in.
+// The daemon and its timers, which are not root, are to go on with what an operator's command
+// leaves behind.
+package owned
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Open is os.OpenFile with mode 0600. The owner of the folder may be somebody else than root: no
+// link of his is followed.
+func Open(name string, flag int) (*os.File, error) {
+	f, err := os.OpenFile(name, flag|unix.O_NOFOLLOW, 0o600)
+	if err != nil || flag&os.O_CREATE == 0 {
+		return f, err
+	}
+	if err := Give(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// MkdirAll makes a folder and those above it, with mode 0700. What is there stays as it is.
+func MkdirAll(name string) error {
+	err := os.Mkdir(name, 0o700)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := MkdirAll(filepath.Dir(name)); err != nil {
+			return err
+		}
+		err = os.Mkdir(name, 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(Give(f), f.Close())
+}
+
+// Give gives a file or folder that root has made to the owner of the folder that it is in.
+func Give(f *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var above, own unix.Stat_t
+	if err := errors.Join(unix.Stat(filepath.Dir(f.Name()), &above), unix.Fstat(int(f.Fd()), &own)); err != nil {
+		return err
+	}
+	kind := own.Mode & unix.S_IFMT
+	if kind != unix.S_IFDIR && (kind != unix.S_IFREG || own.Nlink != 1) {
+		return fmt.Errorf("%s is a link, or no file", f.Name())
+	}
+	return f.Chown(int(above.Uid), int(above.Gid))
+}
