@@ -214,44 +214,59 @@ func (s *Server) Restart(t testing.TB, pause time.Duration) {
 	run(t, s.args...)
 }
 
-// given are the ports that Ports has returned, on which nobody may listen yet.
-var (
-	giving sync.Mutex
-	given  = map[int]bool{}
+// Ports are given out in blocks below those that systems take for outgoing connections
+// (Linux: 32768 and up), one of which could else be taken before a server listens on it.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+	portBlock = 200
 )
+
+// block is the ports that are this process's. Each block's first port is listened on to the
+// end of the process, so that no other one takes it. next is the first not given out yet.
+var block struct {
+	sync.Mutex
+	owned     []net.Listener
+	next, end int
+}
 
 // Ports finds n free ports in a row and returns the first. No test gets a port of another one.
 func Ports(t testing.TB, n int) int {
 	t.Helper()
-	giving.Lock()
-	defer giving.Unlock()
-	for range 100 {
-		var open []net.Listener
-		first := 0
-		for i := range n {
-			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
-			if err != nil {
-				break
+	block.Lock()
+	defer block.Unlock()
+	for {
+		for ; block.next+n <= block.end; block.next++ {
+			if first := block.next; free(first, n) {
+				block.next += n
+				return first
 			}
-			defer ln.Close()
-			port := ln.Addr().(*net.TCPAddr).Port
-			if given[port] {
-				break
-			}
-			if open = append(open, ln); i == 0 {
-				first = port
-			}
-			first++
 		}
-		if len(open) == n {
-			for i := range n {
-				given[first-n+i] = true
+		start := max(firstPort, block.end)
+		for ; ; start += portBlock {
+			if start+portBlock > lastPort {
+				t.Fatalf("no %d free ports in a row", n)
 			}
-			return first - n
+			ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", start))
+			if err == nil {
+				block.owned = append(block.owned, ln)
+				block.next, block.end = start+1, start+portBlock
+				break
+			}
 		}
 	}
-	t.Fatalf("no %d free ports in a row", n)
-	return 0
+}
+
+// free tells whether nobody listens on n ports from the first on.
+func free(first, n int) bool {
+	for port := first; port < first+n; port++ {
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		ln.Close()
+	}
+	return true
 }
 
 // Log is the last of what the server logged.
