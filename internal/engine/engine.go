@@ -185,7 +185,7 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
-				if k.tight && !key.Kind.Rate() {
+				if k.storms >= widespread && !key.Kind.Rate() {
 					c.Limit = c.Limit.Tight()
 				}
 				s.Counts = append(s.Counts, c)

@@ -29,7 +29,7 @@ type kin struct {
 	signs   storm.Signs
 	near    *fingerprint.Near // nil: the text is too short to tell, as for all that follows
 	cluster [8]byte           // the text that they have in common
-	tight   bool              // storms of the text are widespread
+	storms  uint64            // how many of the text began
 	stormy  bool              // the server that sent the message takes part in them
 }
 
@@ -53,13 +53,8 @@ func (e *Engine) meet(ctx context.Context, m *message.Message, k *kin) error {
 		}
 		k.near.Tell(tallies)
 	}
-	var known bool
-	if k.cluster, known = k.near.Cluster(); known {
-		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, netip.Addr{}, m.At), e.outbreakOf(k.cluster, m.Client, m.At)})
-		if err != nil {
-			return err
-		}
-		k.tight, k.stormy = ts[0].Seen >= widespread, m.Client.IsValid() && ts[1].Seen >= partaking
+	if err := e.storms(ctx, m, k); err != nil {
+		return err
 	}
 	if counts := k.near.Counts(k.cluster); len(counts) > 0 && !e.DryRun {
 		tallies, err := e.Store.Observe(ctx, storm.Sighting{At: m.At, Counts: counts})
@@ -71,6 +66,29 @@ func (e *Engine) meet(ctx context.Context, m *message.Message, k *kin) error {
 	}
 	k.prints = append(k.prints, k.near.Prints(k.signs, k.stormy)...)
 	return nil
+}
+
+// storms looks up the storms of k's text, and what the server that sent m has to do with them.
+// Where the text has had none no server takes part in one.
+func (e *Engine) storms(ctx context.Context, m *message.Message, k *kin) error {
+	var known bool
+	if k.cluster, known = k.near.Cluster(); !known {
+		return nil
+	}
+	of := func(client netip.Addr) (uint64, error) {
+		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, client, m.At)})
+		if err != nil {
+			return 0, err
+		}
+		return ts[0].Seen, nil
+	}
+	var err error
+	if k.storms, err = of(netip.Addr{}); err != nil || k.storms == 0 || !m.Client.IsValid() {
+		return err
+	}
+	held, err := of(m.Client)
+	k.stormy = held >= partaking
+	return err
 }
 
 // at returns the tallies at those places that were counted, and what agrees in each.
@@ -109,6 +127,9 @@ func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies 
 		seen := storm.Sighting{At: s.At, Transfer: s.Transfer, Counts: []storm.Count{{Key: key, Limit: storm.Limit{Keep: outbreakLife}}}}
 		_, err := e.Store.Observe(ctx, seen)
 		return err
+	}
+	if held && k.storms == 0 {
+		begun = max(begun, 1) // it began with copies that had no text to tell
 	}
 	for range begun {
 		if err := count(e.outbreakOf(k.cluster, netip.Addr{}, s.At)); err != nil {

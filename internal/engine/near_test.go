@@ -131,6 +131,27 @@ func TestStormyServer(t *testing.T) {
 	}
 }
 
+// TestStormyServerLate plays a storm whose first copies lost their text: with the others the
+// server is known all the same.
+func TestStormyServerLate(t *testing.T) {
+	e := newEngine(t, nil)
+	for n := range 30*4 + partaking + 1 {
+		f := form{id: "one", trace: "4XkT2c9WzQ", to: fmt.Sprintf("u%d@example.test", 2+n%30)}
+		if n < 30*4 {
+			f.text = "Hello."
+		}
+		if why := reason(t, e, n, f); (why != "") != (n >= 30*3) {
+			t.Errorf("copy %d: %q", n, why)
+		}
+	}
+	for n := range 10 {
+		why := reason(t, e, 1000+n, form{minute: n + 1, client: "192.0.2.1", more: "In-Reply-To: <one@example.net>\n"})
+		if n >= 3 && !strings.Contains(why, "server in a storm") {
+			t.Errorf("copy %d, all but the words anew: %q", n, why)
+		}
+	}
+}
+
 // TestWidespread plays one storm to many mailboxes.
 func TestWidespread(t *testing.T) {
 	e := newEngine(t, nil)

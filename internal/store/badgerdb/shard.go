@@ -251,7 +251,7 @@ func (sh *shard) take() map[storm.Key]entry {
 		return nil
 	}
 	sh.writing, sh.writingSize = sh.dirty, sh.dirtySize
-	sh.dirty, sh.dirtySize = map[storm.Key]entry{}, 0
+	sh.dirty, sh.dirtySize = make(map[storm.Key]entry, len(sh.writing)), 0 // as many come again
 	return sh.writing
 }
 
