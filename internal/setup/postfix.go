@@ -4,6 +4,7 @@ package setup
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -100,7 +101,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 	// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
 	// would never be asked. Both are said for this milter alone, others keep what they have.
 	ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
-	if !strings.Contains(p.Main["smtpd_milters"], milter) {
+	if !has(p.Main["smtpd_milters"], milter) {
 		changes = append(changes, p.also("smtpd_milters", ours, "ask breakwater about all mail that comes by SMTP; without it, mail flows on"))
 	}
 	for _, s := range p.Services {
@@ -114,13 +115,13 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
 					Why: "tell breakwater that this is mail of your own users"})
 			}
-			if overridden && !strings.Contains(own, milter) && !strings.Contains(own, "$smtpd_milters") {
+			if overridden && !has(own, milter) && !has(own, "$smtpd_milters") {
 				notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see mail that your users send", s.Name, own))
 			}
 		case reinjection(s) && !overridden:
 			changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "smtpd_milters", New: "",
 				Why: "mail that comes back from a content filter must not count twice"})
-		case overridden && own != "" && !strings.Contains(own, milter):
+		case overridden && own != "" && !has(own, milter):
 			notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see its mail", s.Name, own))
 		}
 		if path, ok := strings.CutPrefix(milter, "unix:"); ok && s.Chroot {
@@ -140,6 +141,17 @@ func (p Postfix) also(name, value, why string) Change {
 	return Change{Name: name, Old: old, New: join(old, value), Why: why}
 }
 
+// has reports whether a value of main.cf that is a list has an element. What is in braces with it
+// are its settings.
+func has(list, element string) bool {
+	return slices.Contains(elements(list), element)
+}
+
+// elements are the parts of a list of main.cf (postconf(5)).
+func elements(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(", \t\r\n{}", r) })
+}
+
 func join(list, value string) string {
 	if list == "" {
 		return value
@@ -149,7 +161,7 @@ func join(list, value string) string {
 
 // elsewhere are the notes about mail that does not come by SMTP, and about what only rule files tell.
 func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
-	if own := p.Main["non_smtpd_milters"]; !strings.Contains(own, w.Milter) && !strings.Contains(own, "$smtpd_milters") {
+	if own := p.Main["non_smtpd_milters"]; !has(own, w.Milter) && !has(own, "$smtpd_milters") {
 		c := p.also("non_smtpd_milters", ours, "")
 		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+
 			"If a rule file is to say all_mail_leaves_here = true, it has to be:\n  "+c.Line())
@@ -158,7 +170,7 @@ func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
 		c := Change{Name: "recipient_delimiter", New: p.Main["recipient_delimiter"] + "+"}
 		notes = append(notes, "bounces to ann+prvs-1234abcdef@example.org are refused. If a rule file is to say form = \"subaddress\" under [batv]:\n  "+c.Line())
 	}
-	if !strings.Contains(p.Main["internal_mail_filter_classes"], "bounce") {
+	if !has(p.Main["internal_mail_filter_classes"], "bounce") {
 		c := Change{Name: "internal_mail_filter_classes", New: join(p.Main["internal_mail_filter_classes"], "bounce")}
 		notes = append(notes, "bounces that this Postfix makes itself are not asked about. Where it takes mail that later hops refuse, "+
 			"a storm's bounces are made here, and it is wise to ask; it is not where another filter in non_smtpd_milters may refuse mail, since a refused bounce is lost. "+

@@ -65,7 +65,7 @@ func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
 	}
 	for _, s := range p.Services {
 		maps, own := s.Overrides["recipient_canonical_maps"]
-		if s.Name != "cleanup" || s.Type != "unix" || strings.Contains(maps, table) {
+		if s.Name != "cleanup" || s.Type != "unix" || has(maps, table) {
 			continue
 		}
 		if !own {
@@ -75,7 +75,7 @@ func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
 			notes = append(notes, "in master.cf, give cleanup by hand, for bounces that Postfix makes itself:\n  -o { recipient_canonical_maps = "+join(maps, table)+" }")
 			continue
 		}
-		list := append(strings.FieldsFunc(maps, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }), table)
+		list := append(elements(maps), table)
 		changes = append(changes, Change{Service: "cleanup/unix", Name: "recipient_canonical_maps", Old: maps, New: strings.Join(list, ","),
 			Why: "for bounces that Postfix makes itself; in main.cf, it would take mail to any name with a tag"})
 		if maps != "" && !own {

@@ -44,9 +44,21 @@ func TestPlan(t *testing.T) {
 }
 
 func TestPlanIsDone(t *testing.T) {
-	p := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\n", "smtp inet n - y - - smtpd\nsubmission inet n - n - - smtpd\n", "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
-	if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes) != 0 {
-		t.Errorf("%+v", changes)
+	const services = "smtp inet n - y - - smtpd\nsubmission inet n - n - - smtpd\n"
+	for _, tt := range []struct {
+		milters string
+		done    bool
+	}{
+		{"inet:127.0.0.1:8891", true},
+		{"inet:localhost:11332,{ inet:127.0.0.1:8891, default_action=accept }", true},
+		{"{inet:127.0.0.1:8891}", true},
+		{"inet:127.0.0.1:88910", false}, // another port that begins like ours
+		{"", false},
+	} {
+		p := ParsePostfix("smtpd_milters = "+tt.milters+"\n", services, "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
+		if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); (len(changes) == 0) != tt.done {
+			t.Errorf("%q: %+v", tt.milters, changes)
+		}
 	}
 }
 
