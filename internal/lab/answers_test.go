@@ -119,7 +119,7 @@ func TestOriginAnswers(t *testing.T) {
 func (h *home) set(settings ...string) {
 	h.t.Helper()
 	h.mta.Exec(h.t, append([]string{"postconf", "-e"}, settings...)...)
-	h.mta.Exec(h.t, "postfix", "reload")
+	h.mta.Reload(h.t)
 }
 
 // reload has the daemon go on by other rules.

@@ -107,7 +107,7 @@ func addRoutes(t testing.TB, s *Server, routes string) {
 		t.Fatal(err)
 	}
 	write(t, name, string(had)+routes)
-	s.Exec(t, "postfix", "reload")
+	s.Reload(t)
 }
 
 // script has a user's mail go through a Sieve script.

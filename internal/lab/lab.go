@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -139,12 +140,41 @@ func Sendmail(t testing.TB, o Options) *Server {
 // Service sets a service of Postfix's master.cf, such as "x/unix=x unix - - n - - smtp".
 func (s *Server) Service(t testing.TB, entry string) {
 	t.Helper()
-	etc := filepath.Join(s.Dir, "etc")
-	for _, args := range [][]string{{"postconf", "-c", etc, "-M", entry}, {"postfix", "-c", etc, "reload"}} {
-		if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", args, err, out)
+	s.Run(t, "", "postconf", "-M", entry)
+	s.Reload(t)
+}
+
+// Reload has a Postfix read its configuration anew, and waits until no process is left that has
+// the old one: one that waits for a connection may still get it. No connection may be open.
+func (s *Server) Reload(t testing.TB) {
+	t.Helper()
+	old := s.processes(t)
+	s.Run(t, "", "postfix", "reload")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		now := s.processes(t)
+		left := slices.DeleteFunc(slices.Clone(old), func(pid string) bool { return !slices.Contains(now, pid) })
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("20 s after a reload there are processes of before: %s", left)
 		}
 	}
+}
+
+// processes are the process IDs of a Postfix but its master.
+func (s *Server) processes(t testing.TB) []string {
+	t.Helper()
+	pid, err := os.ReadFile(filepath.Join(s.Dir, "spool", "pid", "master.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	master := strings.TrimSpace(string(pid))
+	children, err := os.ReadFile(filepath.Join("/proc", master, "task", master, "children"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(children))
 }
 
 // Run runs a command with the server's configuration and returns what it prints. in is its input.

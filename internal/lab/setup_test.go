@@ -78,7 +78,7 @@ func TestSetupPostfix(t *testing.T) {
 	}
 	send()
 	setup(0, "--apply", "--prvs", "example.test")
-	postfix("postfix", "reload")
+	s.Reload(t)
 	send()
 	if n := seen(); n != 1 {
 		t.Errorf("%d messages passed breakwater, want the second alone", n)
@@ -108,7 +108,7 @@ func TestSetupPostfix(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(etc, "breakwater_prvs")); !os.IsNotExist(err) {
 		t.Error("after --undo, there is a table left:", err)
 	}
-	postfix("postfix", "reload")
+	s.Reload(t)
 	send()
 	if n := seen(); n != 1 {
 		t.Errorf("%d messages passed breakwater after the undo", n)

@@ -225,9 +225,11 @@ func TestStampTags(t *testing.T) {
 				Local:    []string{"example.test"}, Aliases: "ann.lee: ann.lee@mailboxes.test\nu2: u2@mailboxes.test\n",
 			}
 			s := srv.start(t, o)
-			if code, text := Dial(t, s.Addr()).Send("", []string{ring.Tagged("u2@example.test", origin.Prvs, time.Now())}, []byte("Subject: x\r\n\r\n")); code != 550 {
+			early := Dial(t, s.Addr())
+			if code, text := early.Send("", []string{ring.Tagged("u2@example.test", origin.Prvs, time.Now())}, []byte("Subject: x\r\n\r\n")); code != 550 {
 				t.Errorf("unprepared, it takes the prvs form: %d %s", code, text)
 			}
+			early.Quit()
 			if s.Kind == "postfix" {
 				setupPostfix(t, s, f.listen, "--prvs", "example.test")
 			} else {
@@ -291,7 +293,7 @@ func setupPostfix(t *testing.T, s *Server, milter string, args ...string) {
 	if err != nil {
 		t.Fatalf("setup: %v\n%s", err, out)
 	}
-	s.Run(t, "", "postfix", "reload")
+	s.Reload(t)
 }
 
 // TestStampRefusal refuses one of two recipients, and all, as they are named, many times over
