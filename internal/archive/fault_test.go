@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -123,6 +125,28 @@ func TestOneFault(t *testing.T) {
 			acknowledged(t, dir, want)
 		})
 	}
+}
+
+// TestRemoved has somebody remove the segment that is written to, as to make room: what is put into
+// it from then on is not said to be archived.
+func TestRemoved(t *testing.T) {
+	dir := t.TempDir()
+	a := openTest(t, dir, Options{})
+	mustPut(t, a, sample(1), mail(1000))
+	segments, err := filepath.Glob(filepath.Join(dir, "*"+suffix))
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	if err := os.Remove(segments[0]); err != nil {
+		t.Fatal(err)
+	}
+	if id, err := a.Put(context.Background(), sample(2), mail(1000)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", id, err)
+	}
+	want := []string{mustPut(t, a, sample(3), mail(1000))}
+	acknowledged(t, dir, want)
+	closeTest(t, a)
+	acknowledged(t, dir, want)
 }
 
 // acknowledged checks that all that was archived is there, that what failed is there whole

@@ -156,6 +156,10 @@ func (w *writer) append(group []*put) (map[string]int64, error) {
 	if err := w.file.Sync(); err != nil {
 		return nil, fmt.Errorf("sync segment %s: %w", w.name, err)
 	}
+	// Who makes room by hand may have removed it: nobody would find what is in it.
+	if _, err := os.Lstat(filepath.Join(w.dir, w.name)); err != nil {
+		return nil, fmt.Errorf("segment of the archive is gone: %w", err)
+	}
 	w.size += length
 	w.used.Add(length)
 	return domains, nil
