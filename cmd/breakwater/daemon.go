@@ -22,6 +22,7 @@ import (
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
+	"breakwater/internal/owned"
 	"breakwater/internal/rules"
 	"breakwater/internal/store/badgerdb"
 )
@@ -55,6 +56,9 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
 	}
 	d.rules.Store(set)
+	if err := owned.Foreign(cfg.StoreFolder()); err != nil {
+		return nil, exit{exitUsage, err}
+	}
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {
 		return nil, exit{exitUsage, err}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,4 +64,25 @@ func Give(f *os.File) error {
 		return fmt.Errorf("%s is a link, or no file", f.Name())
 	}
 	return f.Chown(int(above.Uid), int(above.Gid))
+}
+
+// Foreign tells when a folder, or the one that it would be made in, belongs to somebody else than
+// root, who is asking: what root makes there its owner cannot open.
+func Foreign(name string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	err := unix.Stat(name, &st)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(name) != name {
+		return Foreign(filepath.Dir(name))
+	}
+	if err != nil || st.Uid == 0 {
+		return err
+	}
+	who := strconv.Itoa(int(st.Uid))
+	if u, err := user.LookupId(who); err == nil {
+		who = u.Username
+	}
+	return fmt.Errorf("%s belongs to %s, who could not open what root makes there; run this as that user, with systemctl start or runuser -u %s", name, who, who)
 }

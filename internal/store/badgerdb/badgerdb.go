@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -143,6 +144,9 @@ func openBadger(dir string, o Options) (db *badger.DB, err error) {
 func explain(dir string, err error) error {
 	if errors.Is(err, errInUse) {
 		return fmt.Errorf("open store %s: %w", dir, err)
+	}
+	if strings.Contains(err.Error(), unix.EACCES.Error()) { // of most errors Badger keeps the text alone
+		return fmt.Errorf("open store %s: %w; all of it has to belong to the user who runs the daemon", dir, err)
 	}
 	return fmt.Errorf("open store %s: %w; if its files are damaged, move the folder away and start again: counts are lost, mail is not", dir, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -218,4 +219,12 @@ func killed(t *testing.T, dir string) (all []said) {
 		all[i].lost = seen(t, s, key(x.key)) < x.seen || seen(t, s, key(1_000_000+x.unique)) != 1
 	}
 	return all
+}
+
+// TestForbidden: files that we may not open are not damaged.
+func TestForbidden(t *testing.T) {
+	err := explain("store", fmt.Errorf("while opening file: %v", fs.ErrPermission)) // as Badger flattens it
+	if !strings.Contains(err.Error(), "belong to the user") || strings.Contains(err.Error(), "damaged") {
+		t.Error(err)
+	}
 }
