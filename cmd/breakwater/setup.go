@@ -45,13 +45,13 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sendmail",
 		Short:   "Show what sendmail.mc needs",
-		Example: "  breakwater setup sendmail >>/etc/mail/sendmail.mc",
+		Example: "  breakwater setup sendmail --milter unix:/run/breakwater/milter.sock",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lines, err := setup.Sendmail(*milter)
-			if err := errors.Join(err, setup.CheckDomains(*prvs)); err != nil {
+			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
+			lines := setup.Sendmail(*milter)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
@@ -101,7 +101,7 @@ The exit status is 1 if something is left to be set.`,
 			if s.undo {
 				return s.putBack(cmd.OutOrStdout())
 			}
-			if err := setup.CheckDomains(*prvs); err != nil {
+			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
 			s.wishes = setup.Wishes{Milter: *milter, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
@@ -130,13 +130,13 @@ func (s *postfixSetup) postconf(args ...string) (string, error) {
 }
 
 func (s *postfixSetup) read() (p setup.Postfix, err error) {
-	var out [3]string
-	for i, args := range [][]string{setup.Parameters, {"-M"}, {"-P"}} {
+	var out [4]string
+	for i, args := range [][]string{setup.Parameters, append([]string{"-x"}, setup.Parameters...), {"-M"}, {"-xP"}} {
 		if out[i], err = s.postconf(args...); err != nil {
 			return p, err
 		}
 	}
-	return setup.ParsePostfix(out[0], out[1], out[2]), nil
+	return setup.ParsePostfix(out[0], out[1], out[2], out[3]), nil
 }
 
 func (s *postfixSetup) run(w io.Writer) error {
@@ -305,8 +305,12 @@ func putBack(path string, data []byte) error {
 		}
 		return nil
 	}
+	now, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	tmp := path + ".breakwater"
-	if err := os.WriteFile(tmp, data, 0o644); err != nil {
+	if err := os.WriteFile(tmp, data, now.Mode().Perm()); err != nil {
 		return err
 	}
 	return os.Rename(tmp, path)

@@ -4,6 +4,8 @@ package setup
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -11,12 +13,13 @@ import (
 // Postfix is a Postfix configuration, as postconf prints it.
 type Postfix struct {
 	Main     map[string]string // main.cf: the parameters that are named in Parameters
+	Full     map[string]string // the same with what $name in them stands for
 	Services []Service         // of master.cf
 }
 
 // Parameters are what has to be known of main.cf.
 var Parameters = []string{
-	"smtpd_milters", "non_smtpd_milters", "internal_mail_filter_classes", "smtpd_command_filter", "recipient_delimiter", "recipient_canonical_maps",
+	"smtpd_milters", "non_smtpd_milters", "milter_default_action", "internal_mail_filter_classes", "smtpd_command_filter", "recipient_delimiter", "recipient_canonical_maps",
 }
 
 // Wishes are what an operator wants.
@@ -25,6 +28,18 @@ type Wishes struct {
 	Prvs   []string // domains whose mail leaves with tags in the prvs form
 	Table  string   // the file for them
 	Now    string   // what stands in it now
+}
+
+// CheckMilter says what is wrong with the address of a milter.
+func CheckMilter(milter string) error {
+	if addr, ok := strings.CutPrefix(milter, "inet:"); ok {
+		if _, port, err := net.SplitHostPort(addr); err == nil && port != "" {
+			return nil
+		}
+	} else if path, ok := strings.CutPrefix(milter, "unix:"); ok && strings.HasPrefix(path, "/") {
+		return nil
+	}
+	return fmt.Errorf("--milter: %q is no address; write inet:127.0.0.1:8891 or unix:/breakwater/milter.sock", milter)
 }
 
 // Service is one service of master.cf.
@@ -63,13 +78,10 @@ func (c Change) Args() []string {
 	return []string{"-P", c.Service + "/" + c.Name + "=" + c.New}
 }
 
-// ParsePostfix reads the output of postconf with Parameters, of `postconf -M` and of `postconf -P`.
-func ParsePostfix(parameters, services, overrides string) Postfix {
-	p := Postfix{Main: map[string]string{}}
-	for line := range strings.Lines(parameters) {
-		name, value, _ := strings.Cut(line, "=")
-		p.Main[strings.TrimSpace(name)] = strings.TrimSpace(value)
-	}
+// ParsePostfix reads the output of `postconf` and `postconf -x` with Parameters, of `postconf -M` and
+// of `postconf -xP`.
+func ParsePostfix(parameters, expanded, services, overrides string) Postfix {
+	p := Postfix{Main: values(parameters), Full: values(expanded)}
 	for line := range strings.Lines(services) {
 		f := strings.Fields(line)
 		if len(f) < 8 || strings.HasPrefix(line, "#") {
@@ -94,6 +106,15 @@ func ParsePostfix(parameters, services, overrides string) Postfix {
 	return p
 }
 
+func values(parameters string) map[string]string {
+	m := map[string]string{}
+	for line := range strings.Lines(parameters) {
+		name, value, _ := strings.Cut(line, "=")
+		m[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	return m
+}
+
 // Plan says what to set so that p asks the milter about all mail once, and what an operator
 // should know besides.
 func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
@@ -101,11 +122,20 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 	// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
 	// would never be asked. Both are said for this milter alone, others keep what they have.
 	ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
-	if !has(p.Main["smtpd_milters"], milter) {
+	if asked := p.Full["smtpd_milters"]; !has(asked, milter) {
 		changes = append(changes, p.also("smtpd_milters", ours, "ask breakwater about all mail that comes by SMTP; without it, mail flows on"))
+		notes = append(notes, p.sharesPort(milter)...)
+	} else if !strings.Contains(find(asked, milter), "default_action") && p.Full["milter_default_action"] != "accept" {
+		notes = append(notes, fmt.Sprintf("smtpd_milters has %s without default_action=accept: while breakwater is away, mail is put off. If it is breakwater, write\n  %s\n"+
+			"and if it is another filter (OpenDKIM often has this port), give breakwater another, by listen in breakwater.toml and --milter", milter, ours))
+	}
+	back := "" // what is asked about mail that comes back
+	others := slices.DeleteFunc(elements(p.Full["smtpd_milters"]), func(e string) bool { return address(e) == milter })
+	if len(others) > 0 {
+		back = "$" + besides // since values with blanks and braces are not for postconf -P
 	}
 	for _, s := range p.Services {
-		if s.Command != "smtpd" || s.Type != "inet" {
+		if s.Command != "smtpd" || s.Type != "inet" && s.Type != "pass" {
 			continue
 		}
 		own, overridden := s.Overrides["smtpd_milters"]
@@ -115,18 +145,23 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
 					Why: "tell breakwater that this is mail of your own users"})
 			}
-			if overridden && !has(own, milter) && !has(own, "$smtpd_milters") {
+			if overridden && !has(own, milter) {
 				notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see mail that your users send", s.Name, own))
 			}
-		case reinjection(s) && !overridden:
-			changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "smtpd_milters", New: "",
-				Why: "mail that comes back from a content filter must not count twice"})
-		case overridden && own != "" && !has(own, milter):
+		case reinjection(s):
+			if !overridden {
+				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "smtpd_milters", New: back,
+					Why: "mail that comes back from a content filter must not count twice"})
+			}
+		case overridden && !has(own, milter):
 			notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see its mail", s.Name, own))
 		}
 		if path, ok := strings.CutPrefix(milter, "unix:"); ok && s.Chroot {
 			notes = append(notes, fmt.Sprintf("service %s runs in a chroot: Postfix looks for %s below its queue directory (/var/spool/postfix%s)", s.Name, path, path))
 		}
+	}
+	if back != "" && slices.ContainsFunc(changes, func(c Change) bool { return c.New == back }) {
+		changes = append(changes, Change{Name: besides, New: strings.Join(others, ", "), Why: "what mail that comes back from a content filter is still asked about"})
 	}
 	if len(w.Prvs) > 0 {
 		more, also := p.prvs(w)
@@ -141,15 +176,61 @@ func (p Postfix) also(name, value, why string) Change {
 	return Change{Name: name, Old: old, New: join(old, value), Why: why}
 }
 
-// has reports whether a value of main.cf that is a list has an element. What is in braces with it
-// are its settings.
-func has(list, element string) bool {
-	return slices.Contains(elements(list), element)
+// has reports whether a list of milters has one.
+func has(list, milter string) bool { return find(list, milter) != "" }
+
+// find is the element of a list of milters that is one, with its settings; "" if there is none.
+func find(list, milter string) string {
+	for _, e := range elements(list) {
+		if address(e) == milter {
+			return e
+		}
+	}
+	return ""
 }
 
-// elements are the parts of a list of main.cf (postconf(5)).
+// address is an element of a list of milters without its settings.
+func address(element string) string {
+	addr, _, _ := strings.Cut(strings.Trim(element, "{} \t"), ",")
+	return strings.TrimSpace(addr)
+}
+
+// elements are the parts of a list of main.cf; what is in braces is one of them (postconf(5)).
 func elements(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return strings.ContainsRune(", \t\r\n{}", r) })
+	depth := 0
+	return strings.FieldsFunc(list, func(r rune) bool {
+		switch r {
+		case '{':
+			depth++
+		case '}':
+			depth--
+		case ',', ' ', '\t', '\r', '\n':
+			return depth == 0
+		}
+		return false
+	})
+}
+
+// besides is our parameter of main.cf with the milters that are not breakwater.
+const besides = "milters_besides_breakwater"
+
+// sharesPort notes a milter at the same port of this host that is written in another way.
+func (p Postfix) sharesPort(milter string) (notes []string) {
+	port, ok := localPort(milter)
+	for _, e := range elements(p.Full["smtpd_milters"]) {
+		if other, is := localPort(address(e)); ok && is && other == port {
+			notes = append(notes, fmt.Sprintf("%s is asked already, and has the port of breakwater: give breakwater another, by listen in breakwater.toml and --milter", address(e)))
+		}
+	}
+	return notes
+}
+
+// localPort is the port of a milter's address that is on this host.
+func localPort(milter string) (port string, ok bool) {
+	addr, inet := strings.CutPrefix(milter, "inet:")
+	host, port, err := net.SplitHostPort(addr)
+	ip, _ := netip.ParseAddr(host)
+	return port, inet && err == nil && (host == "localhost" || ip.IsLoopback())
 }
 
 func join(list, value string) string {
@@ -161,7 +242,7 @@ func join(list, value string) string {
 
 // elsewhere are the notes about mail that does not come by SMTP, and about what only rule files tell.
 func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
-	if own := p.Main["non_smtpd_milters"]; !has(own, w.Milter) && !has(own, "$smtpd_milters") {
+	if !has(p.Full["non_smtpd_milters"], w.Milter) {
 		c := p.also("non_smtpd_milters", ours, "")
 		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+
 			"If a rule file is to say all_mail_leaves_here = true, it has to be:\n  "+c.Line())
@@ -170,7 +251,7 @@ func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
 		c := Change{Name: "recipient_delimiter", New: p.Main["recipient_delimiter"] + "+"}
 		notes = append(notes, "bounces to ann+prvs-1234abcdef@example.org are refused. If a rule file is to say form = \"subaddress\" under [batv]:\n  "+c.Line())
 	}
-	if !has(p.Main["internal_mail_filter_classes"], "bounce") {
+	if !slices.Contains(elements(p.Main["internal_mail_filter_classes"]), "bounce") {
 		c := Change{Name: "internal_mail_filter_classes", New: join(p.Main["internal_mail_filter_classes"], "bounce")}
 		notes = append(notes, "bounces that this Postfix makes itself are not asked about. Where it takes mail that later hops refuse, "+
 			"a storm's bounces are made here, and it is wise to ask; it is not where another filter in non_smtpd_milters may refuse mail, since a refused bounce is lost. "+
@@ -189,13 +270,20 @@ func submission(s Service) bool {
 	return port == "587" || port == "465" || s.Overrides["smtpd_sasl_auth_enable"] == "yes"
 }
 
-// reinjection reports whether a service is where a content filter hands mail back: on
-// loopback, or told not to do again what was done before.
+// reinjection reports whether a service is where a content filter hands mail back: on a port of
+// loopback, or told not to filter and check again. What takes mail of the world at port 25 is none,
+// and no_milters asks nobody as it is.
 func reinjection(s Service) bool {
-	for _, host := range []string{"127.0.0.1:", "localhost:", "[::1]:", "::1:"} {
-		if strings.HasPrefix(s.Name, host) {
-			return true
-		}
+	host, port := "", s.Name
+	if i := strings.LastIndexByte(s.Name, ':'); i >= 0 {
+		host, port = s.Name[:i], s.Name[i+1:]
 	}
-	return strings.Contains(s.Overrides["receive_override_options"], "no_") || strings.HasPrefix(s.Overrides["mynetworks"], "127.") && s.Overrides["content_filter"] == ""
+	told := s.Overrides["receive_override_options"]
+	if port == "smtp" || port == "25" || s.Type == "pass" || strings.Contains(told, "no_milters") {
+		return false
+	}
+	filter, own := s.Overrides["content_filter"]
+	return slices.Contains([]string{"127.0.0.1", "localhost", "[::1]", "::1"}, host) || own && filter == "" ||
+		strings.Contains(told, "no_unknown_recipient_checks") || strings.Contains(told, "no_header_body_checks") ||
+		strings.HasPrefix(s.Overrides["mynetworks"], "127.") && filter == ""
 }

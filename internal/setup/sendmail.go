@@ -7,19 +7,20 @@ import (
 )
 
 // Sendmail returns the lines of sendmail.mc for a milter at a socket such as
-// inet:127.0.0.1:8891.
-func Sendmail(milter string) (string, error) {
+// inet:127.0.0.1:8891, one that CheckMilter has seen.
+func Sendmail(milter string) string {
 	socket := milter
 	if addr, ok := strings.CutPrefix(milter, "inet:"); ok {
-		host, port, err := net.SplitHostPort(addr)
-		if err != nil {
-			return "", fmt.Errorf("read address %s: %w", milter, err)
+		host, port, _ := net.SplitHostPort(addr)
+		family := "inet:"
+		if strings.Contains(host, ":") {
+			family = "inet6:"
 		}
-		socket = "inet:" + port + "@" + host
+		socket = family + port + "@" + host
 	}
 	// No F=T and no F=R: mail flows on when the milter is away.
 	return fmt.Sprintf("INPUT_MAIL_FILTER(`breakwater', `S=%s, F=, T=C:10s;S:30s;R:30s;E:2m')dnl\n", socket) +
 		"define(`confMILTER_MACROS_CONNECT', `j, _, {daemon_name}, {if_name}, {if_addr}, {client_addr}, {client_name}')dnl\n" +
 		"define(`confMILTER_MACROS_ENVFROM', `i, {auth_type}, {auth_authen}, {auth_ssf}, {auth_author}, {mail_mailer}, {mail_host}, {mail_addr}')dnl\n" +
-		"define(`confMILTER_MACROS_ENVRCPT', `{rcpt_mailer}, {rcpt_host}, {rcpt_addr}')dnl\n", nil
+		"define(`confMILTER_MACROS_ENVRCPT', `{rcpt_mailer}, {rcpt_host}, {rcpt_addr}')dnl\n"
 }

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -19,9 +20,14 @@ const overrides = `submission/inet/syslog_name = postfix/submission
 192.0.2.1:2525/inet/smtpd_milters = inet:other:1
 `
 
+// parse reads a configuration in which no parameter refers to another.
+func parse(parameters, services, overrides string) Postfix {
+	return ParsePostfix(parameters, parameters, services, overrides)
+}
+
 func TestPlan(t *testing.T) {
 	const ours = "{ inet:127.0.0.1:8891, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }"
-	p := ParsePostfix("smtpd_milters = inet:localhost:11332\n", services, overrides)
+	p := parse("smtpd_milters = inet:localhost:11332\n", services, overrides)
 	changes, notes := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
 	var got []string
 	for _, c := range changes {
@@ -33,13 +39,100 @@ func TestPlan(t *testing.T) {
 	want := []string{
 		"postconf -e 'smtpd_milters = inet:localhost:11332, " + ours + "'",
 		"postconf -P 'submission/inet/milter_macro_daemon_name=ORIGINATING'",
-		"postconf -P '127.0.0.1:10025/inet/smtpd_milters='",
+		"postconf -P '127.0.0.1:10025/inet/smtpd_milters=$milters_besides_breakwater'",
+		"postconf -e 'milters_besides_breakwater = inet:localhost:11332'",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if len(notes) != 4 || !strings.Contains(notes[0], "192.0.2.1:2525") {
 		t.Errorf("%q", notes)
+	}
+}
+
+// TestReinjection: breakwater is not asked again about what a content filter hands back; other milters
+// are, and the world's mail is asked about.
+func TestReinjection(t *testing.T) {
+	const set = "postconf -P '%s/inet/smtpd_milters=%s'"
+	for _, tt := range []struct{ main, service, overrides, want string }{
+		{"", "127.0.0.1:10025 inet n - y - - smtpd", "", fmt.Sprintf(set, "127.0.0.1:10025", "")},
+		{"inet:127.0.0.1:8891", "10025 inet n - y - - smtpd", "10025/inet/content_filter =", fmt.Sprintf(set, "10025", "")},
+		{"unix:/opendkim", "10025 inet n - y - - smtpd", "10025/inet/receive_override_options = no_header_body_checks", fmt.Sprintf(set, "10025", "$milters_besides_breakwater")},
+		{"{ inet:127.0.0.1:8891, default_action=accept }, { unix:/opendkim, default_action = tempfail }", "[::1]:10025 inet n - y - - smtpd", "",
+			fmt.Sprintf(set, "[::1]:10025", "$milters_besides_breakwater") + "\npostconf -e 'milters_besides_breakwater = { unix:/opendkim, default_action = tempfail }'"},
+		{"inet:127.0.0.1:8891", "127.0.0.1:10025 inet n - y - - smtpd", "127.0.0.1:10025/inet/receive_override_options = no_header_body_checks,no_milters", ""},
+		{"inet:127.0.0.1:8891", "smtp inet n - y - - smtpd", "smtp/inet/receive_override_options = no_address_mappings", ""},
+		{"inet:127.0.0.1:8891", "2525 inet n - y - - smtpd", "2525/inet/receive_override_options = no_address_mappings", ""},
+		{"inet:127.0.0.1:8891", "127.0.0.1:smtp inet n - y - - smtpd", "", ""},
+		{"inet:127.0.0.1:8891", "[::1]:25 inet n - y - - smtpd", "", ""},
+	} {
+		changes, _ := parse("smtpd_milters = "+tt.main, tt.service, tt.overrides).Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+		var got []string
+		for _, c := range changes {
+			got = append(got, c.Line())
+		}
+		if !strings.Contains(strings.Join(got, "\n"), tt.want) || tt.want == "" && len(got) > 0 {
+			t.Errorf("%s, %s, %s:\n%s", tt.main, tt.service, tt.overrides, strings.Join(got, "\n"))
+		}
+	}
+}
+
+// TestAddressTaken: what has our address need not be breakwater, and may put mail off when it is away.
+func TestAddressTaken(t *testing.T) {
+	for _, tt := range []struct{ main, note string }{
+		{"smtpd_milters = inet:127.0.0.1:8891", "mail is put off"},
+		{"smtpd_milters = { inet:127.0.0.1:8891, command_timeout=5s }\nmilter_default_action = tempfail", "mail is put off"},
+		{"smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept", ""},
+		{"smtpd_milters = { inet:127.0.0.1:8891, default_action=accept }", ""},
+		{"smtpd_milters = inet:localhost:8891", "has the port of breakwater"},
+		{"smtpd_milters = { inet:[::1]:8891, default_action=accept }", "has the port of breakwater"},
+		{"smtpd_milters = inet:192.0.2.1:8891", ""},
+	} {
+		_, notes := parse(tt.main+"\nnon_smtpd_milters = inet:127.0.0.1:8891\nrecipient_delimiter = +\ninternal_mail_filter_classes = bounce", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+		if len(notes) > 1 || (tt.note == "") != (len(notes) == 0) || !strings.Contains(strings.Join(notes, "\n"), tt.note) {
+			t.Errorf("%s: %q", tt.main, notes)
+		}
+	}
+}
+
+// TestReferences follows what parameters refer to, and keeps the references.
+func TestReferences(t *testing.T) {
+	const rest = "\nrecipient_delimiter = +\ninternal_mail_filter_classes = bounce"
+	p := ParsePostfix("smtpd_milters = $rspamd, ${storms}\nnon_smtpd_milters = ${smtpd_milters}"+rest,
+		"smtpd_milters = inet:localhost:11332, { inet:127.0.0.1:8891, default_action=accept }\nnon_smtpd_milters = inet:localhost:11332, { inet:127.0.0.1:8891, default_action=accept }"+rest, "", "")
+	if changes, notes := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes)+len(notes) > 0 {
+		t.Errorf("%+v, %q", changes, notes)
+	}
+	p.Full["smtpd_milters"] = "inet:localhost:11332"
+	if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes) != 1 || !strings.HasPrefix(changes[0].New, "$rspamd, ${storms}, { inet:127.0.0.1:8891,") {
+		t.Errorf("%+v", changes)
+	}
+}
+
+// TestPostscreen hands connections to a service that is none of inet.
+func TestPostscreen(t *testing.T) {
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd", "smtpd/pass/smtpd_milters = unix:/opendkim").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	if !strings.Contains(strings.Join(notes, "\n"), "service smtpd has smtpd_milters of its own") {
+		t.Errorf("%q", notes)
+	}
+}
+
+// TestAsksNobody: where the world's mail comes in and no milter is asked, breakwater does not see it.
+func TestAsksNobody(t *testing.T) {
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - - smtpd", "smtp/inet/smtpd_milters =").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	if !strings.Contains(strings.Join(notes, "\n"), "service smtp has smtpd_milters of its own") {
+		t.Errorf("%q", notes)
+	}
+}
+
+func TestCheckMilter(t *testing.T) {
+	for milter, good := range map[string]bool{
+		"inet:127.0.0.1:8891": true, "inet:[::1]:8891": true, "inet:mx:8891": true, "unix:/breakwater/milter.sock": true,
+		"": false, "127.0.0.1:8891": false, "inet:8891@localhost": false, "inet:localhost:": false, "unix:milter.sock": false, "unix:": false,
+	} {
+		if err := CheckMilter(milter); (err == nil) != good {
+			t.Errorf("%q: %v", milter, err)
+		}
 	}
 }
 
@@ -55,7 +148,7 @@ func TestPlanIsDone(t *testing.T) {
 		{"inet:127.0.0.1:88910", false}, // another port that begins like ours
 		{"", false},
 	} {
-		p := ParsePostfix("smtpd_milters = "+tt.milters+"\n", services, "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
+		p := parse("smtpd_milters = "+tt.milters+"\n", services, "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
 		if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); (len(changes) == 0) != tt.done {
 			t.Errorf("%q: %+v", tt.milters, changes)
 		}
@@ -63,21 +156,19 @@ func TestPlanIsDone(t *testing.T) {
 }
 
 func TestChroot(t *testing.T) {
-	_, notes := ParsePostfix("", services, "").Plan(Wishes{Milter: "unix:/breakwater/milter.sock"})
+	_, notes := parse("", services, "").Plan(Wishes{Milter: "unix:/breakwater/milter.sock"})
 	if !strings.Contains(strings.Join(notes, "\n"), "/var/spool/postfix/breakwater/milter.sock") {
 		t.Errorf("%q", notes)
 	}
 }
 
 func TestSendmail(t *testing.T) {
-	for in, want := range map[string]string{"inet:127.0.0.1:8891": "S=inet:8891@127.0.0.1,", "unix:/run/breakwater/milter.sock": "S=unix:/run/breakwater/milter.sock,"} {
-		got, err := Sendmail(in)
-		if err != nil || !strings.Contains(got, want) || !strings.Contains(got, "{client_addr}") {
-			t.Errorf("%s: %v\n%s", in, err, got)
+	for in, want := range map[string]string{
+		"inet:127.0.0.1:8891": "S=inet:8891@127.0.0.1,", "inet:[::1]:8891": "S=inet6:8891@::1,", "unix:/run/breakwater/milter.sock": "S=unix:/run/breakwater/milter.sock,",
+	} {
+		if got := Sendmail(in); !strings.Contains(got, want) || !strings.Contains(got, "{client_addr}") {
+			t.Errorf("%s:\n%s", in, got)
 		}
-	}
-	if _, err := Sendmail("inet:nonsense"); err == nil {
-		t.Error("no error")
 	}
 }
 
@@ -104,7 +195,7 @@ func TestPlanPrvs(t *testing.T) {
 	} {
 		w := wishes
 		w.Now = tt.now
-		changes, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\n"+tt.main, cleanup, tt.overrides).Plan(w)
+		changes, notes := parse("smtpd_milters = inet:127.0.0.1:8891\n"+tt.main, cleanup, tt.overrides).Plan(w)
 		var got []string
 		for _, c := range changes {
 			got = append(got, c.Line())
@@ -117,14 +208,14 @@ func TestPlanPrvs(t *testing.T) {
 
 // TestNotes: the lines for mail that does not come by SMTP keep what is there.
 func TestNotes(t *testing.T) {
-	_, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\nnon_smtpd_milters = inet:other:1\ninternal_mail_filter_classes = notify\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:other:1\ninternal_mail_filter_classes = notify\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
 	all := strings.Join(notes, "\n")
 	for _, want := range []string{"postconf -e 'non_smtpd_milters = inet:other:1, { inet:127.0.0.1:8891, default_action=accept", "postconf -e 'internal_mail_filter_classes = notify, bounce'"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not in:\n%s", want, all)
 		}
 	}
-	if _, notes := ParsePostfix("smtpd_milters = inet:127.0.0.1:8891\nnon_smtpd_milters = $smtpd_milters\ninternal_mail_filter_classes = bounce\nrecipient_delimiter = +\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(notes) != 0 {
+	if _, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:127.0.0.1:8891\ninternal_mail_filter_classes = bounce\nrecipient_delimiter = +\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(notes) != 0 {
 		t.Errorf("%q", notes)
 	}
 }
