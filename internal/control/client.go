@@ -3,8 +3,10 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -63,6 +65,14 @@ func (c *Client) get(ctx context.Context, path string, v any) error {
 // wrong in a folder of rules may be long.
 const maxError = 1 << 20
 
+// hint is what to do when the daemon cannot be asked.
+func hint(err error) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return "only root and the daemon's user may ask"
+	}
+	return "is `breakwater milter` running, with this --control?"
+}
+
 // do asks, and reads the answer into v if that is not nil.
 func (c *Client) do(ctx context.Context, method, path string, v any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater"+path, nil)
@@ -71,7 +81,10 @@ func (c *Client) do(ctx context.Context, method, path string, v any) error {
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the daemon at %s: %w; is `breakwater milter` running, with this --control?", c.path, err)
+		if u := (*url.Error)(nil); errors.As(err, &u) {
+			err = u.Err // without an address that is of no use
+		}
+		return fmt.Errorf("ask the daemon at %s: %w; %s", c.path, err, hint(err))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

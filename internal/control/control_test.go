@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,7 +108,10 @@ func TestErrors(t *testing.T) {
 	if err := c.get(context.Background(), "/nonsense", nil); err == nil {
 		t.Error("no such page, and no error")
 	}
-	if _, err := NewClient("/nonexistent/sock").Incidents(context.Background(), time.Now()); err == nil || !strings.Contains(err.Error(), "is `breakwater milter` running") {
+	if _, err := NewClient("/nonexistent/sock").Incidents(context.Background(), time.Now()); err == nil || !strings.Contains(err.Error(), "is `breakwater milter` running") || strings.Contains(err.Error(), "http:") {
 		t.Error(err)
+	}
+	if h := hint(&net.OpError{Err: os.NewSyscallError("connect", syscall.EACCES)}); !strings.Contains(h, "only root") {
+		t.Error(h)
 	}
 }
