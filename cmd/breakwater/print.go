@@ -21,9 +21,13 @@ func thousands(n int) string {
 	return s
 }
 
-// number is n of something, as in "1 error" and "2 errors".
+// number is n of something, as in "1 error", "2 errors", "2 copies" and "2 mailboxes".
 func number(n int, what string) string {
-	if n != 1 {
+	if stem, ok := strings.CutSuffix(what, "y"); ok && n != 1 {
+		what = stem + "ies"
+	} else if strings.HasSuffix(what, "x") && n != 1 {
+		what += "es"
+	} else if n != 1 {
 		what += "s"
 	}
 	return thousands(n) + " " + what

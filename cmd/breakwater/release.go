@@ -260,7 +260,7 @@ func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
 	} else if n.Copies == 0 {
 		fmt.Fprintln(w, "nothing to release: what is picked is not in the archive, or was released before (--again)")
 	} else {
-		fmt.Fprintf(w, "%s copies for %s mailboxes, %s\n", thousands(n.Copies), thousands(n.Mailboxes), bytesText(n.Bytes))
+		fmt.Fprintf(w, "%s for %s, in %s, %s\n", number(n.Deliveries, "copy"), number(n.Mailboxes, "mailbox"), number(n.Copies, "message"), bytesText(n.Bytes))
 	}
 	damages(cmd.ErrOrStderr(), n.Damages)
 	if f.forget && !f.yes && n.Copies > 0 {

@@ -296,7 +296,7 @@ func printIncident(w io.Writer, i control.Incident) error {
 		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))
 	}
 	fmt.Fprintf(t, "  since\t%s\n  last copy\t%s\n", i.Since.Local().Format(time.DateTime), i.Last.Local().Format(time.DateTime))
-	fmt.Fprintf(t, "  copies\t%d at %d mailboxes, beyond those that may arrive\n\n", i.Copies, i.Mailboxes)
+	fmt.Fprintf(t, "  copies\t%s at %s, beyond those that may arrive\n\n", thousands(int(i.Copies)), number(i.Mailboxes, "mailbox"))
 	fmt.Fprintln(t, "  SENT BY\tCOPIES")
 	for _, s := range i.Sources {
 		fmt.Fprintf(t, "  %s\t%d\n", s.Client, s.Copies)

@@ -20,6 +20,7 @@ import (
 // absorbed is what the archive holds of an incident.
 type absorbed struct {
 	Copies    int            `json:"copies"`
+	Messages  int            `json:"messages"` // one may be a copy for several mailboxes
 	Mailboxes int            `json:"mailboxes"`
 	Released  int            `json:"released"`
 	Bytes     int64          `json:"bytes"` // of the messages, before compression
@@ -59,18 +60,22 @@ func absorbedOf(ctx context.Context, r *archive.Reader, belongs func(stormID str
 			a.Damaged++
 			continue
 		}
+		before := a.Copies
 		for _, rcpt := range c.Recipients {
 			if rcpt.Storm == "" || !belongs(rcpt.Storm) {
 				continue
 			}
 			a.Copies++
-			a.Bytes += c.Size
 			if rcpt.Released {
 				a.Released++
 			}
 			rules[rcpt.Rule]++
 			mailboxes[strings.ToLower(rcpt.Addr)] = true
 			times = append(times, c.At)
+		}
+		if a.Copies > before {
+			a.Messages++
+			a.Bytes += c.Size
 		}
 	}
 	a.Mailboxes = len(mailboxes)
@@ -121,7 +126,7 @@ func (a *absorbed) print(w io.Writer) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  in the archive\t%s copies for %s mailboxes, %s\n", thousands(a.Copies), thousands(a.Mailboxes), bytesText(a.Bytes))
+	fmt.Fprintf(t, "  in the archive\t%s for %s, in %s, %s\n", number(a.Copies, "copy"), number(a.Mailboxes, "mailbox"), number(a.Messages, "message"), bytesText(a.Bytes))
 	if a.Released > 0 {
 		fmt.Fprintf(t, "  released\t%s of them\n", thousands(a.Released))
 	}
@@ -175,7 +180,7 @@ func (f *stormsFlags) verified(cmd *cobra.Command, v archive.Verified) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s copies in %d segments, %s on disk: %s\n", thousands(v.Copies), v.Segments, bytesText(v.Bytes), soundness(v))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s in %s, %s on disk: %s\n", number(v.Copies, "copy"), number(v.Segments, "segment"), bytesText(v.Bytes), soundness(v))
 		damages(cmd.ErrOrStderr(), v.Damages)
 	}
 	if len(v.Damages) > 0 {

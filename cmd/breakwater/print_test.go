@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/release"
+)
+
+func TestNumber(t *testing.T) {
+	for want, got := range map[string]string{
+		"1 error": number(1, "error"), "0 errors": number(0, "error"), "1 copy": number(1, "copy"), "1,200 copies": number(1200, "copy"),
+		"1 mailbox": number(1, "mailbox"), "2 mailboxes": number(2, "mailbox"),
+	} {
+		if got != want {
+			t.Errorf("%s, not %s", got, want)
+		}
+	}
+}
+
+// TestOneFigure: storms and release count one message for two mailboxes alike.
+func TestOneFigure(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "archive")
+	a, err := archive.Open(dir, archive.Options{MinFree: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := []byte("Subject: offer\r\n\r\nHere it is.\r\n")
+	to := []archive.Recipient{{Addr: "ann@example.org", Storm: "id-00"}, {Addr: "bob@example.org", Storm: "id-00"}}
+	if _, err := a.Put(context.Background(), archive.Copy{At: time.Now(), Recipients: to}, raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := archive.OpenReadOnly(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := absorbedOf(context.Background(), r, of("id-00"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := release.Look(context.Background(), r, release.Selection{IDs: []string{"id-00"}})
+	if err != nil || kept.Copies != 2 || kept.Messages != 1 || kept.Bytes != int64(len(raw)) || n.Deliveries != kept.Copies || n.Copies != kept.Messages || n.Bytes != kept.Bytes {
+		t.Errorf("%+v, %+v, %v", kept, n, err)
+	}
+}
