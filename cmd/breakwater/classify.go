@@ -76,7 +76,7 @@ The exit status is 1 if a file could not be read.`,
 				c.summary(time.Since(begun))
 			}
 			if c.failed > 0 {
-				return exit{exitReport, fmt.Errorf("%d files could not be read", c.failed)}
+				return exit{exitReport, fmt.Errorf("%s could not be read", number(c.failed, "file"))}
 			}
 			return nil
 		},

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/control"
 	"breakwater/internal/release"
 )
 
@@ -47,5 +49,25 @@ func TestOneFigure(t *testing.T) {
 	n, err := release.Look(context.Background(), r, release.Selection{IDs: []string{"id-00"}})
 	if err != nil || kept.Copies != 2 || kept.Messages != 1 || kept.Bytes != int64(len(raw)) || n.Deliveries != kept.Copies || n.Copies != kept.Messages || n.Bytes != kept.Bytes {
 		t.Errorf("%+v, %+v, %v", kept, n, err)
+	}
+}
+
+// TestWithStorms: an incident is released with all of its storms, and one storm alone.
+func TestWithStorms(t *testing.T) {
+	all := []control.Incident{
+		{ID: "id-01", Storms: []control.Storm{{ID: "id-01-aa"}, {ID: "text-02-aa"}}},
+		{ID: "id-03", Storms: []control.Storm{{ID: "id-03-aa"}, {ID: "repeat-04-aa"}}},
+	}
+	for _, tt := range []struct{ id, want string }{
+		{"id-01", "id-01 id-01-aa text-02-aa"}, {"id-01-aa", "id-01-aa"}, {"text-02", "text-02"}, {"id-0", "id-0 id-01-aa text-02-aa id-03-aa repeat-04-aa"},
+		{"20260302-080000-000000123", "20260302-080000-000000123"},
+	} {
+		if got := strings.Join(withStorms([]string{tt.id}, all), " "); got != tt.want {
+			t.Errorf("%s: %s, not %s", tt.id, got, tt.want)
+		}
+		// Nobody is asked, and nothing said, where the ID is no incident's.
+		if _, err := whole(context.Background(), control.NewClient("none"), []string{tt.id}); (err == nil) != (strings.Count(tt.id, "-") == 2) {
+			t.Errorf("%s: %v", tt.id, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,6 +114,30 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	return s, nil
 }
 
+// whole has the daemon say which storms an incident has. A copy of one may have been held back by any.
+func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string, error) {
+	// The ID of a copy and of a storm has three parts, that of an incident two.
+	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 }) {
+		return ids, nil
+	}
+	all, err := daemon.Incidents(ctx, time.Time{})
+	return withStorms(ids, all), err
+}
+
+// withStorms adds the storms of the incidents that are named, by their ID or its beginning. The ID of
+// one storm stays alone.
+func withStorms(ids []string, all []control.Incident) []string {
+	whole := slices.Clone(ids)
+	for _, i := range all {
+		if slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(i.ID, id) }) {
+			for _, s := range i.Storms {
+				whole = append(whole, s.ID)
+			}
+		}
+	}
+	return whole
+}
+
 // moment reads a time span before now, a day or a time; "" is the zero time.
 func moment(text string, now time.Time) (time.Time, error) {
 	if text == "" {
@@ -138,6 +163,9 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	c, err := f.configuration()
 	if err != nil {
 		return exit{exitUsage, err}
+	}
+	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nonly what has the ID itself is picked, not the other storms of an incident\n", err)
 	}
 	r, err := archive.OpenReadOnly(c.Archive)
 	if err != nil {

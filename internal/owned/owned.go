@@ -84,5 +84,5 @@ func Foreign(name string) error {
 	if u, err := user.LookupId(who); err == nil {
 		who = u.Username
 	}
-	return fmt.Errorf("%s belongs to %s, who could not open what root makes there; run this as that user, with systemctl start or runuser -u %s", name, who, who)
+	return fmt.Errorf("%s belongs to %s, who could not open what root makes there; run it as that user: systemctl start breakwater, or runuser -u %s -- breakwater milter", name, who, who)
 }
