@@ -196,19 +196,25 @@ func address(element string) string {
 }
 
 // elements are the parts of a list of main.cf; what is in braces is one of them (postconf(5)).
-func elements(list string) []string {
-	depth := 0
-	return strings.FieldsFunc(list, func(r rune) bool {
+func elements(list string) (all []string) {
+	depth, begin := 0, 0
+	for i, r := range list + "," {
 		switch r {
 		case '{':
 			depth++
 		case '}':
 			depth--
 		case ',', ' ', '\t', '\r', '\n':
-			return depth == 0
+			if depth > 0 && i < len(list) {
+				continue
+			}
+			if begin < i {
+				all = append(all, list[begin:i])
+			}
+			begin = i + 1
 		}
-		return false
-	})
+	}
+	return all
 }
 
 // besides is our parameter of main.cf with the milters that are not breakwater.
