@@ -18,6 +18,7 @@ const (
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&*+/=?^_{|}~-][\pL\pN.!#$%&'*+/=?^_{|}~-]*@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
+	aTime     = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [* ]*`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?(?:$|  |\t)`)
 )
 
@@ -49,12 +50,27 @@ func (f *failed) find(told string) {
 		if n++; n > maxLines || len(f.rcpts) >= maxAddresses {
 			return
 		}
-		line = strings.TrimSpace(line[:min(len(line), maxLine)])
+		line = untimed(strings.TrimSpace(line[:min(len(line), maxLine)]))
 		if f.line(line); line == "" {
 			n--
 		}
 		f.early = f.early || n <= firstLines && f.sure()
 	}
+}
+
+// untimed is a line of a transcript without the time that it begins with, and the weekday.
+func untimed(line string) string {
+	i := 0
+	if len(line) > 4 && line[3] == ' ' {
+		i = 4
+	}
+	if line[i:] == "" || !isDigit(line[i]) {
+		return line
+	}
+	if n := len(aTime.FindString(line[i:])); n > 0 {
+		return line[i+n:]
+	}
+	return line
 }
 
 // line takes the addresses and the code of a line.
@@ -102,12 +118,12 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return named
 	}
 	before, after := strings.Trim(low[:begin], "<>\"'*-.: \t[("), strings.Trim(low[end:], "<>\"'*-.,:; \t])")
-	begins := before == "" && (low[0] == '<' || strings.HasPrefix(low[end:], ":") || strings.HasPrefix(low[end:], ">:"))
+	begins := before == "" && (low[0] == '<' || onDate(after) || strings.HasPrefix(low[end:], ":") || strings.HasPrefix(low[end:], ">:"))
 	ends := after == "" && strings.HasSuffix(strings.TrimRight(low[:begin], "<\"' \t"), ":") && failing(before)
 	switch name, _ := tells(low); {
 	case name != "":
 		return unlikely
-	case strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
+	case strings.HasSuffix(before, "message-id") || strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
 	case coded || slices.Contains(labels, before) || strings.HasSuffix(before, "rcpt to") || before == "" && after != "" && fails.First(after) != "":
 		return confirmed
@@ -117,6 +133,13 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return alone
 	}
 	return named
+}
+
+// onDate reports whether a text goes on with "on" and a date, as Exchange does behind an
+// address, to say when it failed.
+func onDate(after string) bool {
+	after, ok := strings.CutPrefix(after, "on ")
+	return ok && after != "" && isDigit(after[0])
 }
 
 // failing reports whether words that end so say that mail fails.

@@ -150,6 +150,7 @@ func beginsOriginal(line string) bool {
 func mentioned(told string) message.Header {
 	var h message.Header
 	for line := range strings.Lines(told) {
+		line = untimed(strings.TrimSpace(line))
 		if name, ok := tells(line); ok && h.Get(name) == "" {
 			if _, value, ok := field(strings.TrimLeft(line, "> \t|*-")); ok && value != "" {
 				h = append(h, message.Field{Name: name, Value: value})

@@ -109,7 +109,7 @@ var mutes = []string{"noreply", "donotreply"}
 var programs = []string{
 	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
 	"mail.delivery.system", "mail-delivery-system", "mail_delivery_system", "maildeliverysystem", "mail.delivery.subsystem", "mail-delivery-subsystem",
-	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
+	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "mailsubsystem", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
 }
 
 // masters are those from which a person may write as well.
@@ -125,7 +125,7 @@ var callings = []string{
 	"delivery system", "mail system", "email system", "mail server", "mail service", "postmaster", "mail administrator", "system administrator", "returned mail",
 	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
 	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
-	"scanmail", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
+	"scanmail", "dbmail mailer", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
 	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
 	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
 	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",

@@ -26,7 +26,9 @@ type bounce struct {
 	failed  *failed        // who failed
 	coded   bool           // an SMTP reply or a status is in the text
 	gate    string         // a phrase by which a filter found something in a message of the reader's
+	yours   bool           // it speaks of the message as the reader's
 	silent  bool           // there is nobody to answer to
+	null    bool           // the envelope says so, RFC 5321 §4.5.5, and it is not of a list
 	lures   bool           // it asks to click or to log in
 	answers bool           // its subject is a person's answer
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
@@ -122,16 +124,27 @@ func Notice(m *message.Message) string {
 
 // The tables of words.go, made ready to be found.
 var (
-	subjects  = message.NewPhrases(failures, delays, notices)
-	texts     = message.NewPhrases(formulas, reasons, lures, finds, yours, retries, arrivals, relays)
+	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
+	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays)
 	senders   = message.NewPhrases(callings)
 	marked    = message.NewPhrases(marks)
-	fails     = message.NewPhrases(slices.Concat(formulas, reasons))
+	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
 	elsewhere = message.NewPhrases(others)
 	help      = message.NewPhrases(helpers)
 	dashes    = strings.NewReplacer("_", " ", "-", " ")
 )
+
+// bare are phrases, and the same as systems write them that know no accents.
+func bare(phrases []string) []string {
+	all := slices.Clone(phrases)
+	for _, p := range phrases {
+		if b := accents.Replace(p); b != p {
+			all = append(all, b)
+		}
+	}
+	return all
+}
 
 // look reads the words of m.
 func look(m *message.Message) *bounce {
@@ -144,7 +157,7 @@ func look(m *message.Message) *bounce {
 	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
 	found = texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
 	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
-	if found[3] != "" {
+	if b.yours = found[4] != ""; found[3] != "" {
 		b.gate = found[4]
 	}
 	b.failed = failuresOf(m, b.told, b.header)
@@ -155,6 +168,7 @@ func look(m *message.Message) *bounce {
 	if b.why == "" && b.delay == "" && !b.failed.says("4") && !b.failed.says("5") {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
+	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
 	b.silent = m.ReversePath == "" || m.NullPath()
 	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
@@ -173,7 +187,7 @@ func (b *bounce) evidence(m *message.Message) []string {
 	case b.is == caller:
 		return b.ofCaller()
 	}
-	return b.ofSystem()
+	return b.ofSystem(m)
 }
 
 // ofCaller is the evidence against a sender that calls itself a mail system, as anybody may.
@@ -184,6 +198,8 @@ func (b *bounce) ofCaller() []string {
 		return nil
 	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" || b.coded)):
 		return []string{b.who, "text: " + b.said}
+	case b.null && b.about != "" && b.why != "" && b.failed.sure():
+		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
 	case !b.returns():
 		return nil
 	case b.about != "" && (b.why != "" || b.coded || b.failed.sure()):
@@ -195,7 +211,7 @@ func (b *bounce) ofCaller() []string {
 }
 
 // ofSystem is the evidence against the address of a mail system. A postmaster is a person, too.
-func (b *bounce) ofSystem() []string {
+func (b *bounce) ofSystem(m *message.Message) []string {
 	certain := b.is == program
 	switch {
 	case b.said != "" && (b.returns() && (b.about != "" || !b.answers) || b.failed.sure() || b.coded && (certain || b.about != "") || b.replies && certain):
@@ -208,8 +224,14 @@ func (b *bounce) ofSystem() []string {
 		return []string{b.who, "text: " + b.why}
 	case b.returns() && (certain || b.failed.sure()):
 		return []string{b.who}
+	case b.null && b.own(m):
+		return []string{b.who, "a message of the reader's", "null reverse-path"}
+	case b.null && b.names() && b.yours && (certain || b.said != "" || b.why != ""):
+		return []string{b.who, "text: " + cmp.Or(b.said, b.why, "your message"), "null reverse-path"}
 	case certain && b.said != "" && (b.about != "" || b.names()) && b.silent:
 		return []string{b.who, "text: " + b.said, "null reverse-path"}
+	case certain && b.failed.sure() && b.null:
+		return []string{b.who, "somebody who failed", "null reverse-path"}
 	case certain && b.failed.sure() && b.coded:
 		return []string{b.who, "somebody who failed"}
 	case certain && b.names() && b.replies:
@@ -220,6 +242,23 @@ func (b *bounce) ofSystem() []string {
 
 // returns reports whether the header of the original is there.
 func (b *bounce) returns() bool { return b.header != nil }
+
+// own reports whether what m returns or sums up is a message that the reader of m sent to
+// somebody else than the sender of m.
+func (b *bounce) own(m *message.Message) bool {
+	h := b.header
+	if h == nil {
+		h = mentioned(b.told)
+	}
+	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
+	in := func(addrs []string) func(string) bool {
+		return func(a string) bool {
+			return slices.ContainsFunc(addrs, func(other string) bool { return strings.EqualFold(a, other) })
+		}
+	}
+	return known(h) >= 2 && len(to) > 0 && !slices.ContainsFunc(to, in(append(readers, m.From))) &&
+		(len(from) == 0 || slices.ContainsFunc(from, in(readers)))
+}
 
 // names reports whether addresses are named that are neither the sender's nor the reader's.
 func (b *bounce) names() bool { return len(b.failed.rcpts) > 0 }

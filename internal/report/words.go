@@ -1,5 +1,7 @@
 package report
 
+import "strings"
+
 // What bounces without structure say, in the words of mail systems, one table for each
 // question. All phrases are in lower case, with single blanks and straight apostrophes.
 // A phrase fits in where a mail system says it; where people say it as well, it belongs into
@@ -29,7 +31,7 @@ var failures = []string{
 	"e-mail abgelehnt", "nachricht abgelehnt", "mailversand fehlgeschlagen", "rückläufer",
 	// French
 	"échec de la remise", "échec de remise", "echec de remise", "échec de livraison", "échec de la livraison", "échec de distribution",
-	"échec de la distribution", "échec d'envoi", "échec de l'envoi", "non remis", "non distribu",
+	"échec de la distribution", "échec d'envoi", "échec de transmission", "échec de l'envoi", "non remis", "non distribu",
 	"non délivr", "n'a pas pu être", "n'a pas été", "retour de courrier", "retour à l'expéditeur", "message rejeté", "état de remise", "état de la distribution",
 	"impossible de remettre", "erreur de distribution", "non livré",
 	// Spanish
@@ -76,7 +78,7 @@ var failures = []string{
 
 // delays stand in the subject of a warning that delivery goes on.
 var delays = []string{
-	"delayed", "(delay)", "delivery delay", "delay notification", "still being retried", "could not send message for past", "transient delivery failure",
+	"delayed", "(delay)", "delivery delay", "delay notification", "still being retried", "could not send message for past", "could not yet", "transient delivery failure",
 	"temporarily undeliverable", "not yet been delivered", "notification: warning", "verzögert", "verzögerung bei der zustellung", "retardée", "différé",
 	"remise retardée", "retrasad", "retraso en la entrega", "ritardata", "ritardo nel recapito", "ritardo nella consegna", "atrasad", "atraso na entrega",
 	"vertraagd", "vertraging", "opóźnion", "opóźnienie", "задерж", "откладыва", "отложен", "延迟", "延遲", "延误", "遅延", "遅れて", "지연", "försenad", "forsinket",
@@ -86,7 +88,7 @@ var delays = []string{
 // retries stand in the text of such a warning.
 var retries = []string{
 	"not yet been delivered", "not been delivered yet", "hasn't been delivered yet", "delivery attempts will continue", "will be retried", "will continue to try",
-	"will keep trying", "will continue trying", "will try to deliver", "warning message only", "you do not need to resend", "you don't need to resend",
+	"will keep trying", "will continue trying", "will try to deliver", "will be tried again", "has been deferred", "has been defered", "could not yet be delivered", "additional attempts to deliver", "warning message only", "you do not need to resend", "you don't need to resend",
 	"you do not need to re-send", "is delayed for more than", "has been postponed", "delivery is delayed", "delivery has been delayed", "message has been delayed", "temporary failure report",
 	"is still in the queue", "still queued", "wird weiter versucht", "weitere zustellversuche", "zustellung verzögert", "nouvelle tentative", "nouvelles tentatives",
 	"seguirá intentando", "se seguirá intentando", "se intentará de nuevo", "verranno effettuati altri tentativi", "continuerà a tentare", "continuará tentando",
@@ -98,6 +100,7 @@ var retries = []string{
 // part of what says the opposite: in most languages "not" stands before the verb, so that
 // the noun has to.
 var arrivals = []string{
+	"message delivered successfully", "message delivered to a mail gateway",
 	"was successfully delivered to", "were successfully delivered to", "been successfully delivered to", "successfully delivered to the following",
 	"successfully delivered to mailbox", "successful delivery notifications", "your message has been delivered to", "your message was delivered to",
 	"was delivered to the following recipient", "has been delivered to the following recipient", "delivery to these recipients or groups is complete",
@@ -113,7 +116,7 @@ var arrivals = []string{
 
 // relays stand in it where nobody will say more.
 var relays = []string{
-	"relayed to non-dsn-aware", "successfully relayed to", "no delivery notification was sent by the destination", "delivery notification may not be sent by the destination",
+	"message delivered to a mail gateway", "relayed to non-dsn-aware", "successfully relayed to", "no delivery notification was sent by the destination", "delivery notification may not be sent by the destination",
 	"keine übermittlungsbestätigung", "aucune notification de remise", "non è stata inviata alcuna notifica", "el servidor de destino no envió", "o servidor de destino não enviou",
 	"目标服务器未发送", "宛先サーバーから配信通知",
 }
@@ -211,7 +214,7 @@ var formulas = []string{
 	// gateways and filters
 	"blocked by our spam firewall", "message you sent was blocked", "virus in a message you sent", "virus in an email you sent", "virus in your",
 	"virus was found in your", "virus in mail you sent", "our virus detector", "triggered by a message you sent", "message sent by you",
-	"email sent by you", "mail sent by you", "you attempted to send", "you have sent a", "message you sent contain", "email you sent contain",
+	"email sent by you", "mail sent by you", "you attempted to send", "you have sent a", "message you have sent", "could not be sent to one or more", "message you sent contain", "email you sent contain",
 	"message you sent with", "your message was not sent",
 	"delivery of the email was stopped", "delivery of the message was stopped", "your email was blocked", "your message was blocked",
 	"your mail was blocked", "message has been blocked", "message was blocked", "message was quarantined", "banned by our", "violated our",
@@ -224,7 +227,7 @@ var formulas = []string{
 	"permanenter fehler", "zurückgesendet", "zurückgeschickt", "zurückgewiesen", "folgende adressen", "folgende empfänger", "folgenden empfänger",
 	"folgender empfänger", "kopie ihrer nachricht",
 	// French
-	"n'a pas été remis", "n'a pas été délivré", "n'a pas été distribué", "n'est pas parvenu", "échec de la remise", "échec de la distribution",
+	"n'a pas été remis", "n'a pas été transmis", "n'a pas été délivré", "n'a pas été distribué", "n'est pas parvenu", "échec de la remise", "échec de la distribution",
 	"la remise aux destinataires", "informations de diagnostic pour les administrateurs", "serveur de génération", "impossible de remettre",
 	"impossible de délivrer", "impossible de joindre", "notification d'état de remise", "adresse introuvable", "erreur permanente",
 	"voici le programme", "destinataires suivants", "destinataire suivant", "adresses suivantes",
@@ -296,7 +299,7 @@ var reasons = []string{
 	"自動的に作成", "自動生成された", "notificación automática", "has been failed", "sent to the following", "considered unsolicited", "classified as spam",
 	"returned to sender", "returned to you",
 	"user unknown", "unknown user", "unknown recipient", "unknown local", "unknown address", "unknown host", "host unknown", "host not found",
-	"domain not found", "no such user", "no such recipient", "no such mailbox", "no such address", "no such account", "no such domain", "no such host",
+	"domain not found", "no such user", "not known here", "was not delivered", "were not delivered", "no such recipient", "no such mailbox", "no such address", "no such account", "no such domain", "no such host",
 	"not a valid user", "not a valid address", "not a valid recipient", "invalid user", "invalid recipient", "invalid mailbox", "invalid address",
 	"invalid domain", "bad address", "bad destination", "address is not valid", "doesn't exist", "does not exist", "don't exist", "doesn't have a",
 	"does not have a", "not exist", "user not found", "recipient not found", "mailbox not found", "account not found", "address not found",
@@ -344,7 +347,7 @@ var finds = []string{
 // yours say that the message was the reader's.
 var yours = []string{
 	"you sent", "you emailed", "you e-mailed", "you mailed", "sent by you", "you have sent", "you attempted", "you tried to send", "from you <", "from you to", "presumably from you", "your message to", "as the sender",
-	"your message was", "your e-mail was", "your email was", "your mail was", "your message has", "your email has", "your e-mail has", "your message contain",
+	"your message was", "your e-mail was", "your email was", "your mail was", "e-mail enviado para", "email enviado para", "your mail could", "your message could", "your email could", "your message has", "your email has", "your e-mail has", "your message contain",
 	"your email contain", "your e-mail contain", "your mail contain", "found in your", "in your message", "in your email", "in your e-mail", "in your mail ", "your system", "von ihnen", "ihre nachricht",
 	"ihre e-mail", "ihrer e-mail", "ihrer nachricht", "votre message", "vous avez envoyé", "su mensaje", "usted envió", "il suo messaggio", "il tuo messaggio", "sua mensagem", "uw bericht",
 	"twoja wiadomość", "twojej wiadomości", "ваше сообщение", "ваше письмо", "вашем письме", "您发送", "您的邮件", "お送りいただいた", "あなたが送信",
@@ -392,7 +395,9 @@ var fieldNames = map[string]string{
 	"보낸 사람": "From", "보낸 날짜": "Date",
 	"från": "From", "till": "To", "ämne": "Subject", "skickat": "Date", "fra": "From", "til": "To", "emne": "Subject", "sendt": "Date",
 	"lähettäjä": "From", "vastaanottaja": "To", "aihe": "Subject", "lähetetty": "Date", "předmět": "Subject", "odesláno": "Date", "tárgy": "Subject",
-	"címzett": "To", "konu": "Subject", "kime": "To",
+	"címzett": "To", "konu": "Subject", "kime": "To", "komu": "To", "predmet": "Subject", "cimzett": "To", "targy": "Subject", "dátum": "Date", "dato": "Date", "sujet": "Subject",
+	"assumpte": "Subject", "către": "To", "catre": "To", "subiect": "Subject", "tarih": "Date", "päivämäärä": "Date",
+	"message title": "Subject", "date submitted": "Date", "email subject": "Subject", "e-mail subject": "Subject",
 }
 
 // others are beginnings of lines whose addresses are those of somebody else.
@@ -412,7 +417,13 @@ var helpers = []string{
 // labels are what stands before the address of somebody who failed.
 var labels = []string{
 	"your message to", "your mail to", "your email to", "message to", "the following message to", "recipient", "recipients",
-	"recipient address", "intended recipient", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
+	"recipient address", "email address", "e-mail address", "intended recipient", "failed recipient", "failed address", "address", "user", "mailbox", "smtp", "[smtp", "recipient: [smtp",
 	"empfänger", "destinataire", "destinatario", "destinatário", "ontvanger", "geadresseerde", "odbiorca", "adresat", "получатель", "адресат", "收件人地址",
 	"送信先", "受信者", "받는 사람",
 }
+
+// accents are the letters of words.go that have one, as they are written without.
+var accents = strings.NewReplacer("ä", "ae", "ö", "oe", "ü", "ue", "ß", "ss",
+	"á", "a", "à", "a", "â", "a", "ã", "a", "ą", "a", "ç", "c", "ć", "c", "č", "c", "ď", "d", "é", "e", "è", "e", "ê", "e", "ę", "e", "ě", "e",
+	"í", "i", "ì", "i", "î", "i", "ł", "l", "ñ", "n", "ń", "n", "ň", "n", "ó", "o", "ò", "o", "ô", "o", "õ", "o", "ř", "r", "ś", "s", "š", "s", "ť", "t",
+	"ú", "u", "ù", "u", "ů", "u", "ý", "y", "ź", "z", "ż", "z", "ž", "z")
