@@ -184,10 +184,17 @@ func (b *bounce) evidence(m *message.Message) []string {
 		return []string{b.who, "text: " + b.arrived}
 	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.names()) && m.Header.Get("List-Unsubscribe") == "":
 		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
-	case b.is == caller:
-		return b.ofCaller()
 	}
-	return b.ofSystem(m)
+	var evidence []string
+	if b.is == caller {
+		evidence = b.ofCaller()
+	} else {
+		evidence = b.ofSystem(m)
+	}
+	if evidence == nil && b.about != "" && (b.said != "" || b.why != "") && !b.answers && b.repeats(m) {
+		return []string{b.who, "Subject: " + b.about, "text: " + cmp.Or(b.said, b.why), "the subject again in the text"}
+	}
+	return evidence
 }
 
 // ofCaller is the evidence against a sender that calls itself a mail system, as anybody may.
@@ -242,6 +249,14 @@ func (b *bounce) ofSystem(m *message.Message) []string {
 
 // returns reports whether the header of the original is there.
 func (b *bounce) returns() bool { return b.header != nil }
+
+// repeats reports whether the subject of m ends with one that the text names as that of the
+// original, as Exchange writes it, where it knows recipients by their names alone.
+func (b *bounce) repeats(m *message.Message) bool {
+	h := mentioned(b.told)
+	subject, original := strings.TrimSpace(m.Subject), h.Get("Subject")
+	return original != "" && h.Get("Date") != "" && original != subject && strings.HasSuffix(subject, original)
+}
 
 // own reports whether what m returns or sums up is a message that the reader of m sent to
 // somebody else than the sender of m.

@@ -47,7 +47,7 @@ var failures = []string{
 	"não é possível entregar", "não foi possível entregar", "não pôde ser entregue", "não pode ser entregue",
 	"mensagem devolvida", "e-mail devolvido", "email devolvido", "status de entrega", "mensagem rejeitada", "mensagem recusada", "retorno de mensagem",
 	// Dutch
-	"onbestelbaar", "niet afgeleverd", "niet bezorgd", "niet besteld", "bezorging mislukt", "bezorgen mislukt", "aflevering mislukt",
+	"onbestelbaar", "niet-bestelbaar", "niet bestelbaar", "niet afgeleverd", "niet bezorgd", "niet besteld", "bezorging mislukt", "bezorgen mislukt", "aflevering mislukt",
 	"afleveren mislukt", "afleverstatus", "bezorgstatus", "kon niet worden", "geweigerd", "retour afzender", "verzenden mislukt",
 	// Polish
 	"niedostarcz", "nie dostarcz", "nie można dostarczyć", "nie mogła zostać", "nie została dostarczona", "nie udało się dostarczyć",
