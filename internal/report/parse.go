@@ -31,17 +31,17 @@ func Parse(m *message.Message) *Report {
 		return words(m)
 	}
 	r := &Report{Kind: f.kind, Evidence: evidence}
-	status := -1
 	parts := m.Parts()
-	for i, p := range parts {
-		if slices.Contains(f.parts, p.Type) {
-			status = i
-			break
-		}
-	}
+	isStatus := func(p message.Part) bool { return slices.Contains(f.parts, p.Type) }
+	status := slices.IndexFunc(parts, isStatus)
 	var groups []message.Header
 	if status >= 0 {
 		groups = split(parts[status].Content)
+		// InterMail calls its text a status part, too, and has the fields in the next.
+		for status+1 < len(parts) && isStatus(parts[status+1]) {
+			status++
+			groups = append(groups, split(parts[status].Content)...)
+		}
 		r.Evidence = append(r.Evidence, "part "+parts[status].Type)
 	} else {
 		groups = salvage(m.Body[:min(len(m.Body), message.MaxParse)])
