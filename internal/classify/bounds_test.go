@@ -33,6 +33,7 @@ func TestBombs(t *testing.T) {
 		"empty lines":       daemon + "\n" + many("\n"),
 		"colons":            daemon + "\n" + many(":\nx\n"),
 		"groups":            report + many("Final-Recipient: rfc822; a@b.example\n\n"),
+		"status parts":      report + many("--b\nContent-Type: message/delivery-status\n\n"+strings.Repeat("Final-Recipient: rfc822; a@b.example\n\n", 400)),
 		"no groups":         report + many("x\n"),
 		"one group":         report + many("Final-Recipient: rfc822; a@b.example\n"),
 		"no boundary":       daemon + "Content-Type: multipart/report; report-type=delivery-status\n\n" + many("Status: 5.1.1\n"),

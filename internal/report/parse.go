@@ -42,6 +42,7 @@ func Parse(m *message.Message) *Report {
 			status++
 			groups = append(groups, split(parts[status].Content)...)
 		}
+		groups = groups[:min(len(groups), maxGroups)]
 		r.Evidence = append(r.Evidence, "part "+parts[status].Type)
 	} else {
 		groups = salvage(m.Body[:min(len(m.Body), message.MaxParse)])
