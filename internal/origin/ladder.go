@@ -70,6 +70,11 @@ func (p *Proof) Why() string {
 	return strings.Join(p.Reasons, "; ")
 }
 
+// Signed reports whether a tag or a token of ours proves the report, and so not only what can be
+// read off our mail or guessed: its Message-ID, or whom the recipient writes to. It holds for the
+// one recipient whom the proof is about.
+func (p Proof) Signed() bool { return p.By == ByTag || p.By == ByToken }
+
 // Prove climbs the ladder. The first rung that holds proves it genuine; without any it is
 // forged only where one would hold if we had sent it.
 func (r *Ring) Prove(c Case) Proof {

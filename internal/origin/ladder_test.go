@@ -96,12 +96,16 @@ func TestRungAlone(t *testing.T) {
 		c.Sent = returned(r.Token("example.org", from, date, id, start))
 		c.KnownID, c.KnownPartner = "x@example.org", "bob@example.net"
 		c.Tries = []Rung{rung}
-		if p := r.Prove(c); p.Origin != Genuine || p.By != rung || len(p.Reasons) != 1 {
+		p := r.Prove(c)
+		if p.Origin != Genuine || p.By != rung || len(p.Reasons) != 1 {
 			t.Errorf("%s: %+v", rung, p)
+		}
+		if signed := rung == ByTag || rung == ByToken; p.Signed() != signed {
+			t.Errorf("%s: signed %v", rung, p.Signed())
 		}
 		c = forged()
 		c.Tries = []Rung{rung}
-		if p := r.Prove(c); p.Origin != Unknown {
+		if p := r.Prove(c); p.Origin != Unknown || p.Signed() {
 			t.Errorf("%s: %+v", rung, p)
 		}
 	}
