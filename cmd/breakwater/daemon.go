@@ -191,7 +191,7 @@ func (d *daemon) done(o milterd.Outcome) {
 	}
 	for _, dec := range o.Decisions {
 		if dec.Unseen {
-			d.log.Warn("mail of a domain seems to leave by a way that is not seen, so it begins anew to learn what it sends; is non_smtpd_milters set?",
+			d.log.Warn("a bounce has a good token for mail that the index does not know, so the domain learns anew what it sends; does another host with the same keys send its mail? Then it must not say all_mail_leaves_here",
 				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", dec.Proof)
 		}
 		attrs := []slog.Attr{

@@ -96,7 +96,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	var proofs []origin.Proof
 	var err error
 	if slices.Contains(outbound, false) {
-		proofs, err = e.prove(ctx, as, m, j.Verdict, j.Policies)
+		proofs, err = e.prove(ctx, as, m, j.Verdict, set, j.Policies)
 	}
 	if err != nil {
 		return fail("prove", err)

@@ -36,8 +36,8 @@ func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []s
 		return m, nil
 	}
 	for i, r := range m.Recipients {
-		addr, good, _ := e.Ring().Untagged(r.Addr, m.At)
-		if addr == "" {
+		tag := e.Ring().Untagged(r.Addr, m.At)
+		if tag.Plain == "" {
 			continue
 		}
 		if plain == nil {
@@ -45,9 +45,9 @@ func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []s
 			copied.Recipients, to = slices.Clone(m.Recipients), make([]string, len(m.Recipients))
 			plain = &copied
 		}
-		plain.Recipients[i].Addr = addr
-		if good {
-			to[i] = addr
+		plain.Recipients[i].Addr = tag.Plain
+		if tag.Good {
+			to[i] = tag.Plain
 		}
 	}
 	if plain == nil {
@@ -60,12 +60,13 @@ func (e *Engine) withoutTags(m *message.Message) (plain *message.Message, to []s
 // where it is no report.
 func (e *Engine) Origins(ctx context.Context, m *message.Message, v classify.Verdict) ([]origin.Proof, error) {
 	plain, _ := e.withoutTags(m)
-	return e.prove(ctx, m.Recipients, plain, v, policies(plain, e.Rules()))
+	set := e.Rules()
+	return e.prove(ctx, m.Recipients, plain, v, set, policies(plain, set))
 }
 
 // prove tells for each recipient of a report whether we sent what it is about; nil for other
 // mail. as has the recipients as they were named, m without our tags.
-func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.Message, v classify.Verdict, policies []*rules.Policy) ([]origin.Proof, error) {
+func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.Message, v classify.Verdict, set *rules.Set, policies []*rules.Policy) ([]origin.Proof, error) {
 	if e.Ring == nil {
 		return nil, nil
 	}
@@ -75,8 +76,16 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	}
 	var keys []storm.Key
 	ask := func(key storm.Key) { keys = append(keys, key) }
-	for _, id := range claim.IDs {
-		ask(e.sentID(id))
+	senders := []string{anybody} // that count for one of the recipients
+	for _, r := range m.Recipients {
+		if c := set.Customer(fingerprint.DomainOf(r.Addr)); !slices.Contains(senders, c) {
+			senders = append(senders, c)
+		}
+	}
+	for _, sender := range senders {
+		for _, id := range claim.IDs {
+			ask(e.sentID(sender, id))
+		}
 	}
 	slots := origin.Slots(claim.Date, m.At)
 	for _, s := range slots {
@@ -93,10 +102,12 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		return nil, err
 	}
 	next := func() (t storm.Tally) { t, found = found[0], found[1:]; return t }
-	knownID := ""
-	for _, id := range claim.IDs {
-		if next().Seen > 0 && knownID == "" {
-			knownID = id
+	sent := map[string][]string{} // Message-IDs, by sender
+	for _, sender := range senders {
+		for _, id := range claim.IDs {
+			if next().Seen > 0 {
+				sent[sender] = append(sent[sender], id)
+			}
 		}
 	}
 	marks := make([]uint64, len(slots))
@@ -114,12 +125,16 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		asked = e.Asked
 	}
 	proofs := make([]origin.Proof, len(m.Recipients))
-	for i := range m.Recipients {
-		d := policies[i].Domain()
+	for i, r := range m.Recipients {
+		d, customer := policies[i].Domain(), set.Customer(fingerprint.DomainOf(r.Addr))
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			KnownID: knownID, Covered: covered, Life: e.life(),
+			Belongs: func(domain string) bool { return set.Customer(fingerprint.Domain(domain)) == customer },
+			SentIDs: sent[anybody], Covered: covered, Life: e.life(),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
+		}
+		if ids := sent[customer]; customer != anybody && len(ids) > 0 {
+			c.KnownID = ids[0]
 		}
 		for _, p := range claim.Partner {
 			if next().Seen > 0 && c.KnownPartner == "" {
@@ -140,7 +155,7 @@ func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []stor
 				counts = append(counts, c)
 			}
 		}
-		if p.Unseen { // its mail leaves by a way that we do not see
+		if p.Unseen { // its mail leaves by a way that we do not see, and no stranger can say so
 			count(storm.Count{Key: e.learned(domain), Limit: learning, Restart: true})
 		}
 		if p.Spared {
@@ -150,7 +165,9 @@ func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []stor
 	return counts
 }
 
-// send makes the stamp of mail that we send, and the counts that put it into the index.
+// send makes the stamp of mail that we send, and the counts that put it into the index: under the
+// customer who sends it. Other addresses that the message names as its author's are those that
+// belong to the same customer, since a From field can say anything.
 func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []storm.Count) {
 	from := e.Site.sending(m, set)
 	if e.Ring == nil || from == "" {
@@ -167,19 +184,26 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 			counts = append(counts, storm.Count{Key: key, Limit: e.remembered()})
 		}
 	}
-	count(e.sentID(id))
-	if stamp.ReversePath == "" {
+	customer := set.Customer(from)
+	own := func(addr string) bool { return set.Customer(fingerprint.DomainOf(addr)) == customer }
+	count(e.sentID(customer, id))
+	count(e.sentID(anybody, id))
+	if stamp.ReversePath == "" && own(m.Sender()) {
 		count(e.untagged(m.Sender()))
 	}
 	for _, name := range []string{"Disposition-Notification-To", "Return-Receipt-To"} {
 		for _, addr := range message.Addresses(m.Header.Get(name)) {
-			count(e.untagged(addr)) // receipts go there, with the null reverse-path (RFC 8098 §3)
+			if own(addr) { // receipts go there, with the null reverse-path (RFC 8098 §3)
+				count(e.untagged(addr))
+			}
 		}
 	}
-	for _, r := range m.Recipients {
-		count(e.sentTo(m.Sender(), r.Addr))
-		if m.From != "" {
-			count(e.sentTo(m.From, r.Addr)) // whom automatic answers go to
+	for _, author := range []string{m.Sender(), m.From} { // whom bounces go to, and automatic answers
+		if !own(author) {
+			continue
+		}
+		for _, r := range m.Recipients {
+			count(e.sentTo(author, r.Addr))
 		}
 	}
 	return &stamp, counts
@@ -221,8 +245,8 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
 		return "", false, nil
 	}
-	if plain, _, _ := e.Ring().Untagged(rcpt.Addr, at); plain != "" {
-		return "", false, nil // even if it is not good: another host's, or expired
+	if e.Ring().Untagged(rcpt.Addr, at).Ours {
+		return "", false, nil // even if it has expired; any other tag is what a stranger can write
 	}
 	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(fingerprint.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
 	if err != nil {
@@ -357,7 +381,15 @@ func (e *Engine) domains(set *rules.Set) []string {
 	return slices.Compact(all)
 }
 
-func (e *Engine) sentID(id string) storm.Key { return e.Hasher.Key("", storm.Sent, "id "+id) }
+// anybody stands for all customers. That mail left here at all keeps reports on it from being
+// forged: rule files may have changed since, and mail servers may rewrite senders. The index that
+// an earlier version wrote has Message-IDs of anybody alone.
+const anybody = ""
+
+// sentID is the key of mail that a customer sent.
+func (e *Engine) sentID(customer, id string) storm.Key {
+	return e.Hasher.Key(customer, storm.Sent, "id "+id)
+}
 
 // sentTo is the key of mail from one address to another, whatever their sub-addresses.
 func (e *Engine) sentTo(from, to string) storm.Key {

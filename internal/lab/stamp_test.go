@@ -72,8 +72,8 @@ func stamps(form origin.Form) func(context.Context, *message.Message) ([]rules.D
 		ds := make([]rules.Decision, len(m.Recipients))
 		for i, r := range m.Recipients {
 			ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver, Reason: "test", Stamp: stamp}
-			if plain, good, _ := ring.Untagged(r.Addr, m.At); good {
-				ds[i].To = plain
+			if tag := ring.Untagged(r.Addr, m.At); tag.Good {
+				ds[i].To = tag.Plain
 			}
 		}
 		return ds, nil
@@ -117,8 +117,8 @@ func TestStamp(t *testing.T) {
 			session.Quit()
 			for _, d := range delivered(t, s, sink, 2*len(headers)) {
 				m := message.Parse(message.Envelope{}, time.Now(), d.Raw)
-				if plain, good, why := ring.Untagged(d.From, time.Now()); plain != "u1@example.test" || !good {
-					t.Errorf("from %s: %s", d.From, why)
+				if tag := ring.Untagged(d.From, time.Now()); tag.Plain != "u1@example.test" || !tag.Good {
+					t.Errorf("from %s: %s", d.From, tag.Why)
 				}
 				if want := "BODY=8BITMIME ENVID=x" + m.Subject + " RET=HDRS"; d.Params != want {
 					t.Errorf("sent on with %q, want %q", d.Params, want)
@@ -198,8 +198,8 @@ func TestStampBounces(t *testing.T) {
 			}
 			session.Quit()
 			d := delivered(t, s, sink, 1)[0]
-			plain, good, _ := ring.Untagged(d.To, time.Now())
-			if d.From != "" || good != tt.tagged || tt.tagged && plain != "u1@example.test" || !tt.tagged && d.To != "u1@example.test" {
+			tag := ring.Untagged(d.To, time.Now())
+			if d.From != "" || tag.Good != tt.tagged || tt.tagged && tag.Plain != "u1@example.test" || !tt.tagged && d.To != "u1@example.test" {
 				t.Errorf("the bounce went from %q to %q", d.From, d.To)
 			}
 			if !bytes.Contains(d.Raw, []byte(origin.TokenField)) {

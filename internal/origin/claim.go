@@ -53,7 +53,7 @@ func Read(m *message.Message, v classify.Verdict) (c Claim, ok bool) {
 		c.From = message.Addresses(c.Sent.Get("From"))
 	}
 	if len(c.Sent) > 0 {
-		c.id(message.MessageID(c.Sent.Get("Message-ID")))
+		c.id(messageID(c.Sent.Get("Message-ID")))
 		if c.Date.IsZero() {
 			c.Date = instant(c.Sent.Get("Date"))
 		}

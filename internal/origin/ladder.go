@@ -17,7 +17,7 @@ type Rung string
 const (
 	ByTag           Rung = "tag"            // the recipient has a tag of ours, so that our reverse-path was used
 	ByToken         Rung = "token"          // the returned header has a token that is good for it
-	ByMessageID     Rung = "message-id"     // its Message-ID is in the index of what we sent
+	ByMessageID     Rung = "message-id"     // its Message-ID is in the index of what the recipient's customer sent
 	ByCorrespondent Rung = "correspondents" // the recipient wrote to who reports, or of whom is reported
 )
 
@@ -42,10 +42,15 @@ type Case struct {
 	Tries     []Rung    // that its domain wants tried
 	Hosts     []string
 
+	// Belongs reports whether a domain is of the recipient's customer: only its mail proves anything.
+	// nil: none but the recipient's own is.
+	Belongs func(domain string) bool
+
 	// What the index holds.
-	KnownID      string // of Claim.IDs, one that it has; "" if none
-	KnownPartner string // of Claim.Partner, one to whom the recipient wrote; "" if none
-	Covered      bool   // it saw all mail that was sent around Claim.Date
+	KnownID      string   // of Claim.IDs, one that the recipient's customer sent; "" if none
+	SentIDs      []string // of Claim.IDs, all that left here, whoever sent them
+	KnownPartner string   // of Claim.Partner, one to whom the recipient wrote; "" if none
+	Covered      bool     // it saw all mail that was sent around Claim.Date
 	Life         time.Duration
 
 	AllMailLeavesHere bool
@@ -59,7 +64,7 @@ type Proof struct {
 	By      Rung     // that holds; "" if none does
 	Reasons []string // what each rung that was tried found, and what else decided
 	Spared  bool     // it would be forged, had its domain learned for long enough
-	Unseen  bool     // the message left by us, but the index did not see it
+	Unseen  bool     // a token proves that we sent it, and the index should know it and does not
 }
 
 // Why is what decided, in words: the proof that holds, or all that does not.
@@ -79,12 +84,20 @@ func (p Proof) Signed() bool { return p.By == ByTag || p.By == ByToken }
 // forged only where one would hold if we had sent it.
 func (r *Ring) Prove(c Case) Proof {
 	p := Proof{Origin: Unknown}
-	doubt := "" // a proof that is there but does not hold: another host's, or damaged
+	doubt := "" // a proof that we made but that does not hold: it has expired, or was damaged
+	t := r.checkToken(c.Sent, c.At)
+	p.Unseen = c.unseen(t)
+	if t.holds && c.belongs(t.domain) {
+		doubt = "a token of ours holds, though the domain does not want tokens tried"
+	}
 	for _, rung := range Rungs {
 		if !slices.Contains(c.Tries, rung) {
 			continue
 		}
-		holds, why, odd := r.climb(rung, c)
+		holds, why, odd := r.climb(rung, &c, t)
+		if holds && p.Unseen {
+			why += ", but the index does not know the message: the domain learns anew what it sends"
+		}
 		p.Reasons = append(p.Reasons, why)
 		if holds {
 			p.Origin, p.By = Genuine, rung
@@ -95,10 +108,8 @@ func (r *Ring) Prove(c Case) Proof {
 		}
 	}
 	why := c.unsure()
-	left := ""
 	if why == "" {
-		left, p.Unseen = c.left()
-		why = left
+		why = c.left()
 	}
 	if why == "" {
 		why = doubt
@@ -114,19 +125,24 @@ func (r *Ring) Prove(c Case) Proof {
 	return p
 }
 
-// climb tries one rung. odd says that there is a proof which does not hold.
-func (r *Ring) climb(rung Rung, c Case) (holds bool, why string, odd bool) {
+// climb tries one rung. odd says that there is a proof of ours which does not hold: what anybody can write
+// is as if it were not there.
+func (r *Ring) climb(rung Rung, c *Case, t token) (holds bool, why string, odd bool) {
 	switch rung {
 	case ByTag:
-		plain, good, why := r.Untagged(c.Recipient, c.At)
-		return good, why, plain != ""
+		tag := r.Untagged(c.Recipient, c.At)
+		return tag.Good, tag.Why, tag.Ours
 	case ByToken:
-		holds, tried, why := r.checkToken(c.Sent, c.At)
-		return holds, why, tried
+		if t.ours && !c.belongs(t.domain) {
+			return false, "the token is of mail of another domain than the recipient's", false
+		}
+		return t.holds, t.why, t.ours
 	case ByMessageID:
 		switch {
 		case c.KnownID != "":
 			return true, fmt.Sprintf("we sent Message-ID <%s>", c.KnownID), false
+		case len(c.SentIDs) > 0:
+			return false, fmt.Sprintf("Message-ID <%s> left here, but is not known to be of the recipient's domain", c.SentIDs[0]), true
 		case len(c.IDs) == 0:
 			return false, "no Message-ID is named", false
 		}
@@ -139,6 +155,27 @@ func (r *Ring) climb(rung Rung, c Case) (holds bool, why string, odd bool) {
 		return false, "no correspondent is named", false
 	}
 	return false, "the recipient did not write to any correspondent that is named", false
+}
+
+// belongs reports whether mail of a domain proves anything for the recipient.
+func (c *Case) belongs(domain string) bool {
+	if c.Belongs != nil {
+		return c.Belongs(domain)
+	}
+	_, ours, _ := cut(c.Recipient)
+	return strings.EqualFold(domain, ours)
+}
+
+// unseen reports whether a token shows that mail of the recipient's domain leaves by a way that the index
+// does not see, such as another host with the same keys. It goes by what is signed alone, so
+// that no stranger can have a domain learn for ever; and by the day on which it was signed, since
+// a Date may be of any time.
+func (c *Case) unseen(t token) bool {
+	id := messageID(c.Sent.Get("Message-ID"))
+	sure := c.Life - Margin
+	return t.holds && c.belongs(t.domain) && c.AllMailLeavesHere && !c.LearnsSince.IsZero() &&
+		id != "" && !slices.Contains(c.SentIDs, id) &&
+		c.Covered && c.Date.Equal(instant(c.Sent.Get("Date"))) && c.Asked.Sub(c.Date) <= sure && day(c.Asked)-t.day <= int64(sure/(24*time.Hour))
 }
 
 // unsure is why absence from the index proves nothing; "" if it does.
@@ -174,9 +211,10 @@ func (c *Case) home() bool {
 	})
 }
 
-// left tells whether one of our hosts had the message, by its Received fields. unseen is true
-// where it began there: by a program of the host, or by a user who logged in.
-func (c *Case) left() (why string, unseen bool) {
+// left is by which of our hosts the message is said to have come, and whether it began there, by a
+// program of the host or a user who logged in; "" if it is not said. Anybody can write such a Received
+// field. So it keeps its own report from being forged, and has no other effect.
+func (c *Case) left() (why string) {
 	for _, field := range c.Sent.Values("Received") {
 		by := message.Clause(field, "by")
 		if by == "" || !slices.Contains(c.Hosts, by) {
@@ -187,10 +225,10 @@ func (c *Case) left() (why string, unseen bool) {
 		local := !strings.HasPrefix(strings.ToLower(strings.TrimSpace(field)), "from ") // no host handed it in
 		// RFC 3848 §1: an A stands for authentication.
 		if local || strings.HasPrefix(with, "esmtp") && strings.HasSuffix(with, "a") {
-			return why + ", where the index did not see it", true
+			return why + ", where the index did not see it; is non_smtpd_milters set?"
 		}
 	}
-	return why, false
+	return why
 }
 
 // roles are the local parts at which reports arrive that are about the mail of others.

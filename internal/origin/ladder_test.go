@@ -56,9 +56,20 @@ func TestProve(t *testing.T) {
 		{"d) postmaster", func(c *Case) { c.Recipient = "Postmaster@example.org" }, Unknown, "", "for others"},
 		{"d) a list", func(c *Case) { c.Recipient = "staff-owner@example.org" }, Unknown, "", "for others"},
 		{"d) SRS", func(c *Case) { c.Recipient = "SRS0=HHH=TT=example.net=bob@example.org" }, Unknown, "", "for others"},
-		{"e) a token of another host", func(c *Case) { c.Sent = returned(ring(9).Token("example.org", from, date, id, start)) }, Unknown, "", "not ours"},
+		{"e) a token of another host", func(c *Case) { c.Sent = returned(ring(9).Token("example.org", from, date, id, start)) }, Forged, "", "saw all"},
+		{"e) a token that is none", func(c *Case) { c.Sent = returned("x") }, Forged, "", "saw all"},
+		{"e) a token of another domain", func(c *Case) { c.Sent = returned(r.Token("example.net", from, date, id, start)) }, Forged, "", "saw all"},
+		{"e) one that was cut", func(c *Case) { c.Sent = returned(r.Token("example.net", from, date, id, start)[:50]) }, Forged, "", "saw all"},
+		{"e) a token that has expired", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, id, start.Add(-31*days))) }, Unknown, "", "has expired"},
 		{"e) a token that was cut", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, id, start)[:50]) }, Unknown, "", "does not fit"},
-		{"e) a tag of another host", func(c *Case) { c.Recipient = ring(9).Tagged(c.Recipient, Prvs, start) }, Unknown, "", "not ours"},
+		{"e) a tag of another host", func(c *Case) { c.Recipient = ring(9).Tagged(c.Recipient, Prvs, start) }, Forged, "", "saw all"},
+		{"e) a tag that is made up", func(c *Case) { c.Recipient = "ann+prvs-1234abcdef@example.org" }, Forged, "", "saw all"},
+		{"e) a tag that has expired", func(c *Case) { c.Recipient = r.Tagged(c.Recipient, SubAddress, start.Add(-15*days)) }, Unknown, "", "has expired"},
+		{"e) a Message-ID of another domain", func(c *Case) { c.SentIDs = []string{"x@example.org"} }, Unknown, "", "not known to be of the recipient's domain"},
+		{"e) a token that is not wanted", func(c *Case) {
+			c.Sent = returned(r.Token("example.org", from, date, id, start))
+			c.Tries = []Rung{ByTag, ByMessageID, ByCorrespondent}
+		}, Unknown, "", "a token of ours holds"},
 		{"e) the index is not wanted", func(c *Case) { c.Tries = []Rung{ByTag, ByToken} }, Unknown, "", "does not want the index"},
 		{"e) no Message-ID to look up", func(c *Case) { c.IDs = nil }, Unknown, "", "no Message-ID"},
 
@@ -78,11 +89,76 @@ func TestProve(t *testing.T) {
 		if p.Origin != tt.want || p.By != tt.by || !strings.Contains(p.Why(), tt.why) {
 			t.Errorf("%s: %s by %q: %s; want %s by %q: %s", tt.name, p.Origin, p.By, p.Why(), tt.want, tt.by, tt.why)
 		}
-		if unseen := strings.Contains(tt.why, "did not see it"); p.Unseen != unseen {
+		if unseen := p.By == ByToken || strings.Contains(tt.why, "token of ours holds"); p.Unseen != unseen { // the index knows nothing of its mail
 			t.Errorf("%s: unseen %v", tt.name, p.Unseen)
 		}
 		if spared := tt.name == "c) before learning ended"; p.Spared != spared {
 			t.Errorf("%s: spared %v", tt.name, p.Spared)
+		}
+	}
+}
+
+// TestTokenOfCustomer checks tokens of several domains: those that belong to the recipient's customer
+// hold, and no others.
+func TestTokenOfCustomer(t *testing.T) {
+	r := ring(1)
+	for _, tt := range []struct {
+		domain string
+		alone  Origin // nothing is said of who belongs together
+		of     Origin // example.org and example.net do
+	}{
+		{"example.org", Genuine, Genuine}, {"EXAMPLE.org", Genuine, Genuine}, {"example.net", Forged, Genuine}, {"sub.example.org", Forged, Forged}, {"", Forged, Forged},
+	} {
+		c := forged()
+		c.Sent = returned(r.Token(tt.domain, from, date, id, start))
+		if p := r.Prove(c); p.Origin != tt.alone || p.Signed() != (tt.alone == Genuine) {
+			t.Errorf("%q alone: %+v", tt.domain, p)
+		}
+		c.Belongs = func(domain string) bool {
+			return strings.EqualFold(domain, "example.org") || domain == "example.net"
+		}
+		if p := r.Prove(c); p.Origin != tt.of || p.Signed() != (tt.of == Genuine) {
+			t.Errorf("%q of a customer: %+v", tt.domain, p)
+		}
+	}
+}
+
+// TestUnseenMail takes one thing after the other from a case in which a token proves mail that the index
+// should know: then it need not.
+func TestUnseenMail(t *testing.T) {
+	r := ring(1)
+	for _, tt := range []struct {
+		name   string
+		change func(*Case)
+		want   bool
+	}{
+		{"nothing", func(*Case) {}, true},
+		{"though a tag proves it, too", func(c *Case) { c.Recipient = r.Tagged(c.Recipient, SubAddress, start) }, true},
+		{"though nothing is tried", func(c *Case) { c.Tries = nil }, true},
+		{"the index knows another", func(c *Case) { c.SentIDs = []string{"0@example.org"} }, true},
+		{"the index knows it", func(c *Case) { c.SentIDs = []string{"0@example.org", "1@example.org"} }, false},
+		{"a token of another domain", func(c *Case) { c.Sent = returned(r.Token("example.net", from, date, id, start)) }, false},
+		{"a token of another host", func(c *Case) { c.Sent = returned(ring(9).Token("example.org", from, date, id, start)) }, false},
+		{"a token on other mail", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, id, start), "<1@", "<2@") }, false},
+		{"no token", func(c *Case) { c.Sent = forged().Sent }, false},
+		{"mail leaves elsewhere", func(c *Case) { c.AllMailLeavesHere = false }, false},
+		{"nothing learned", func(c *Case) { c.LearnsSince = time.Time{} }, false},
+		{"in a gap", func(c *Case) { c.Covered = false }, false},
+		{"in a gap, and the report says another time", func(c *Case) { c.Date = start.Add(-hour) }, false},
+		{"no Message-ID", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, "<>", start), id, "<>") }, false},
+		{"nine days old", func(c *Case) { c.Asked = start.Add(9 * days) }, true},
+		{"older", func(c *Case) { c.Asked = start.Add(9*days + 1) }, false},
+		{"sent long ago with a date of today", func(c *Case) { c.Sent = returned(r.Token("example.org", from, date, id, start.Add(-10*days))) }, false},
+	} {
+		c := forged()
+		c.Sent = returned(r.Token("example.org", from, date, id, start))
+		tt.change(&c)
+		p := r.Prove(c)
+		if p.Unseen != tt.want {
+			t.Errorf("%s: %+v", tt.name, p)
+		}
+		if said := strings.Contains(p.Why(), "learns anew"); said != (p.Unseen && p.Origin == Genuine) {
+			t.Errorf("%s: %s", tt.name, p.Why())
 		}
 	}
 }

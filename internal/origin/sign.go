@@ -34,5 +34,5 @@ func (r *Ring) Sign(m *message.Message, domain string, w Wishes) (s Stamp, id st
 	if tagged := r.Tagged(m.ReversePath, w.Tag, m.At); tagged != m.ReversePath {
 		s.ReversePath = tagged
 	}
-	return s, message.MessageID(id)
+	return s, messageID(id)
 }

@@ -62,19 +62,27 @@ func (k Key) tag(head, addr string) string {
 	return hex.EncodeToString(k.sign("tag", head, strings.ToLower(addr)))[:6]
 }
 
-// Untagged is an address without a tag of ours, and whether the tag is good. plain is "" where there
-// is no tag in our forms; why says what is wrong with one that is not good.
-func (r *Ring) Untagged(addr string, at time.Time) (plain string, good bool, why string) {
+// Tag is what the tag of an address is worth. Anybody can write one; only whoever has a key of the
+// ring can sign it.
+type Tag struct {
+	Plain string // the address without it; "" where there is none in our forms
+	Ours  bool   // a key of the ring signed it for this address, whether or not it has expired
+	Good  bool   // it is ours, and has not expired
+	Why   string // what it is, or what is wrong with it
+}
+
+// Untagged reads the tag of an address at a time.
+func (r *Ring) Untagged(addr string, at time.Time) Tag {
 	local, domain, ok := cut(addr)
 	f := ownTag.FindStringSubmatch(local)
 	if !ok || f == nil {
-		return "", false, "the recipient has no tag"
+		return Tag{Why: "the recipient has no tag"}
 	}
 	head, signed, name := f[1], f[2], f[3]
 	if name == "" {
 		name, head, signed = f[4], f[5], f[6]
 	}
-	plain = name + "@" + domain
+	plain := name + "@" + domain
 	expires, _ := strconv.ParseInt(head[1:], 10, 64)
 	for _, k := range r.keys {
 		if strconv.Itoa(k.Number%10) != head[:1] || !same(strings.ToLower(signed), k.tag(head, plain)) {
@@ -82,11 +90,11 @@ func (r *Ring) Untagged(addr string, at time.Time) (plain string, good bool, why
 		}
 		// Of a day only three digits are told: it is good where the end is near enough.
 		if left := ((expires-day(at))%1000 + 1000) % 1000; left > tagLife || r.Retired(k, at) {
-			return plain, false, "the tag has expired"
+			return Tag{Plain: plain, Ours: true, Why: "the tag has expired"}
 		}
-		return plain, true, fmt.Sprintf("tag of key %s", k.ID())
+		return Tag{Plain: plain, Ours: true, Good: true, Why: "tag of key " + k.ID()}
 	}
-	return plain, false, "the tag is not ours, or was changed"
+	return Tag{Plain: plain, Why: "the tag is not ours, or was changed"}
 }
 
 // untaggable are local parts that a tag would make a wrong or another address of: quoted ones, and

@@ -29,24 +29,27 @@ func TestTag(t *testing.T) {
 				{"much too late", tagged, 300, "expired"},
 				{"another's", strings.Replace(tagged, "@", "x@", 1), 0, "not ours"},
 			} {
-				plain, good, why := r.Untagged(tt.addr, start.AddDate(0, 0, tt.days))
+				tag := r.Untagged(tt.addr, start.AddDate(0, 0, tt.days))
 				if form == SubAddress && tt.name == "another's" { // the tag is at the end, and is none any more
 					continue
 				}
-				if good != (tt.want == "") || !strings.Contains(why, tt.want) || plain == "" {
-					t.Errorf("%s %s %s: %q, %v, %s", form, addr, tt.name, plain, good, why)
+				if tag.Good != (tt.want == "") || tag.Ours != (tt.want != "not ours") || !strings.Contains(tag.Why, tt.want) || tag.Plain == "" {
+					t.Errorf("%s %s %s: %+v", form, addr, tt.name, tag)
 				}
-				if good && !strings.EqualFold(plain, addr) {
-					t.Errorf("%s %s %s: %q", form, addr, tt.name, plain)
+				if tag.Ours && !strings.EqualFold(tag.Plain, addr) {
+					t.Errorf("%s %s %s: %q", form, addr, tt.name, tag.Plain)
 				}
 			}
-			if _, good, why := ring(9).Untagged(tagged, start); good || !strings.Contains(why, "not ours") {
-				t.Errorf("with another host's key: %v, %s", good, why)
+			if tag := ring(9).Untagged(tagged, start); tag.Ours || tag.Good || !strings.Contains(tag.Why, "not ours") {
+				t.Errorf("with another host's key: %+v", tag)
 			}
 			rotated := ring(1, 2)
 			made := rotated.Tagged(addr, form, start.AddDate(0, 0, 59))
-			if _, good, why := rotated.Untagged(made, start.AddDate(0, 0, 70)); !good {
-				t.Errorf("after the key was rotated: %s", why)
+			if tag := rotated.Untagged(made, start.AddDate(0, 0, 70)); !tag.Good {
+				t.Errorf("after the key was rotated: %s", tag.Why)
+			}
+			if tag := rotated.Untagged(made, start.AddDate(0, 0, 100)); tag.Good || !tag.Ours {
+				t.Errorf("of a key that has retired: %+v", tag)
 			}
 		}
 	}
@@ -74,8 +77,8 @@ func TestNoTag(t *testing.T) {
 		t.Error(got)
 	}
 	for _, addr := range []string{"", "ann@example.org", "prvs=ann@example.org", "ann+prvs-@example.org", "ann+prvs-12345@example.org", "prvs=0123abcdeg=ann@example.org", "prvs=0123abcdef=@example.org"} {
-		if plain, good, _ := r.Untagged(addr, start); plain != "" || good {
-			t.Errorf("%q: %q, %v", addr, plain, good)
+		if tag := r.Untagged(addr, start); tag.Plain != "" || tag.Ours || tag.Good {
+			t.Errorf("%q: %+v", addr, tag)
 		}
 	}
 }
@@ -88,17 +91,16 @@ func FuzzTag(f *testing.F) {
 	f.Add(r.Tagged("ann@example.org", SubAddress, start))
 	f.Add("prvs=9999ffffff=+prvs-0000000000@x")
 	f.Fuzz(func(t *testing.T, addr string) {
-		plain, good, why := r.Untagged(addr, start)
-		if why == "" || good && plain == "" {
-			t.Errorf("%q: %q, %v, %q", addr, plain, good, why)
+		if tag := r.Untagged(addr, start); tag.Why == "" || tag.Good && !tag.Ours || tag.Ours && tag.Plain == "" {
+			t.Errorf("%q: %+v", addr, tag)
 		}
 		for _, form := range []Form{SubAddress, Prvs} {
 			tagged := r.Tagged(addr, form, start)
 			if tagged == addr {
 				continue
 			}
-			if plain, good, why := r.Untagged(tagged, start.Add(time.Hour)); !good || plain != addr {
-				t.Errorf("%q became %q: %q, %s", addr, tagged, plain, why)
+			if tag := r.Untagged(tagged, start.Add(time.Hour)); !tag.Good || tag.Plain != addr {
+				t.Errorf("%q became %q: %+v", addr, tagged, tag)
 			}
 		}
 	})

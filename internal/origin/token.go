@@ -35,12 +35,24 @@ func authors(from string) string { return strings.Join(message.Addresses(from), 
 // canonical is a field's value without what mail servers change: its folds.
 func canonical(value string) string { return strings.Join(strings.Fields(value), " ") }
 
-// checkToken reports whether a returned header has a token of ours that is good for it, and
-// why not. tried is false where it has none.
-func (r *Ring) checkToken(h message.Header, at time.Time) (holds, tried bool, why string) {
+// messageID is the Message-ID of a field, without angle brackets: the same for all fields for which a token
+// holds.
+func messageID(field string) string { return message.MessageID(canonical(field)) }
+
+// token is what the token in a returned header is worth.
+type token struct {
+	domain string // that sent the message; anybody can write it where the token does not hold
+	day    int64  // on which it was signed, since 1970
+	ours   bool   // it names a key of the ring
+	holds  bool   // the key signed it for this From, Date and Message-ID, and it has not expired
+	why    string
+}
+
+// checkToken reads the token of a returned header at a time.
+func (r *Ring) checkToken(h message.Header, at time.Time) token {
 	value := h.Get(TokenField)
 	if value == "" {
-		return false, false, "no token in what is returned"
+		return token{why: "no token in what is returned"}
 	}
 	of := map[string]string{}
 	for tag := range strings.SplitSeq(value, ";") {
@@ -49,16 +61,19 @@ func (r *Ring) checkToken(h message.Header, at time.Time) (holds, tried bool, wh
 	}
 	k, ok := r.named(of["k"])
 	if !ok {
-		return false, true, "the token is of a key that is not ours"
+		return token{why: "the token is of a key that is not ours"}
 	}
 	signed, err := strconv.ParseInt(of["t"], 10, 64)
+	t := token{domain: of["d"], day: signed, ours: true}
 	switch age := day(at) - signed; {
 	case !same(of["s"], k.token(of["d"], of["t"], h.Get("From"), h.Get("Date"), h.Get("Message-ID"))):
-		return false, true, "the token does not fit From, Date and Message-ID"
+		t.why = "the token does not fit From, Date and Message-ID"
 	case err != nil || age < -1:
-		return false, true, "the token is of a day to come"
+		t.why = "the token is of a day to come"
 	case age > int64(tokenLife/(24*time.Hour)) || r.Retired(k, at):
-		return false, true, "the token has expired"
+		t.why = "the token has expired"
+	default:
+		t.holds, t.why = true, "token of key "+k.ID()
 	}
-	return true, true, "token of key " + k.ID()
+	return t
 }

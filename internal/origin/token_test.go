@@ -27,7 +27,6 @@ func TestToken(t *testing.T) {
 	r := ring(1)
 	token := r.Token("example.org", from, date, id, start)
 	other := ring(9).Token("example.org", from, date, id, start)
-	day := 24 * time.Hour
 	for _, tt := range []struct {
 		name  string
 		h     message.Header
@@ -35,10 +34,10 @@ func TestToken(t *testing.T) {
 		want  string // "" is: it holds
 	}{
 		{"as sent", returned(token), 0, ""},
-		{"three days late", returned(token), 3 * day, ""},
-		{"on its last day", returned(token), 30 * day, ""},
-		{"too late", returned(token), 31 * day, "expired"},
-		{"before it was made", returned(token), -2 * day, "a day to come"},
+		{"three days late", returned(token), 3 * days, ""},
+		{"on its last day", returned(token), 30 * days, ""},
+		{"too late", returned(token), 31 * days, "expired"},
+		{"before it was made", returned(token), -2 * days, "a day to come"},
 		{"a clock a few hours behind", returned(token), -12 * time.Hour, ""},
 		{"folded anew", returned(token, "\r\n\ts=", " s=", "; k=", ";\r\n  k="), 0, ""},
 		{"folded within the signature", returned(token[:len(token)-8] + "\r\n " + token[len(token)-8:]), 0, ""},
@@ -61,18 +60,22 @@ func TestToken(t *testing.T) {
 		{"none", returned(token, TokenField, "X-Other"), 0, "no token"},
 		{"no header", nil, 0, "no token"},
 	} {
-		holds, tried, why := r.checkToken(tt.h, start.Add(tt.after))
-		if holds != (tt.want == "") || !strings.Contains(why, tt.want) || tried != (!strings.Contains(why, "no token")) {
-			t.Errorf("%s: %v, %v, %q", tt.name, holds, tried, why)
+		got := r.checkToken(tt.h, start.Add(tt.after))
+		ours := !strings.Contains(got.why, "no token") && !strings.Contains(got.why, "not ours")
+		if got.holds != (tt.want == "") || !strings.Contains(got.why, tt.want) || got.ours != ours {
+			t.Errorf("%s: %+v", tt.name, got)
+		}
+		if got.holds && (got.domain != "example.org" || got.day != day(start)) {
+			t.Errorf("%s: signed by %s on day %d", tt.name, got.domain, got.day)
 		}
 	}
 	// A new key has taken over, and the old one's tokens are expired with it.
 	rotated := ring(1, 2)
-	if holds, _, why := rotated.checkToken(returned(rotated.Token("example.org", from, date, id, start.AddDate(0, 0, 59))), start.AddDate(0, 0, 61)); !holds {
-		t.Error("just rotated:", why)
+	if got := rotated.checkToken(returned(rotated.Token("example.org", from, date, id, start.AddDate(0, 0, 59))), start.AddDate(0, 0, 61)); !got.holds {
+		t.Error("just rotated:", got.why)
 	}
-	if holds, _, why := rotated.checkToken(returned(rotated.Token("example.org", from, date, id, start.AddDate(0, 0, 62))), start.AddDate(0, 0, 62)); !holds || !strings.Contains(why, rotated.Keys()[1].ID()) {
-		t.Error("new key:", why)
+	if got := rotated.checkToken(returned(rotated.Token("example.org", from, date, id, start.AddDate(0, 0, 62))), start.AddDate(0, 0, 62)); !got.holds || !strings.Contains(got.why, rotated.Keys()[1].ID()) {
+		t.Error("new key:", got.why)
 	}
 }
 
@@ -86,10 +89,10 @@ func FuzzToken(f *testing.F) {
 	f.Add("d=;k=;t=;s=", "", "", "")
 	f.Fuzz(func(t *testing.T, value, from2, date2, id2 string) {
 		h := message.Header{{Name: "From", Value: from2}, {Name: "Date", Value: date2}, {Name: "Message-ID", Value: id2}, {Name: TokenField, Value: value}}
-		holds, _, _ := r.checkToken(h, start)
+		got := r.checkToken(h, start)
 		same := authors(h.Get("From")) == authors(from) && canonical(h.Get("Date")) == date && canonical(h.Get("Message-ID")) == id
-		if holds && !same {
-			t.Errorf("%q holds for %q, %q, %q", value, from2, date2, id2)
+		if got.holds && !(same && got.domain == "example.org" && messageID(h.Get("Message-ID")) == messageID(id)) {
+			t.Errorf("%q holds for %q, %q, %q: %+v", value, from2, date2, id2, got)
 		}
 	})
 }

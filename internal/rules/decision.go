@@ -56,7 +56,7 @@ type Decision struct {
 	Own       bool          // it is mail of our own, whose marks stay
 	Origin    origin.Origin // of a report; "" of other mail
 	Proof     string        // why it is of that origin, in words
-	Unseen    bool          // the message that it is about left by us, unseen: the domain begins to learn anew
+	Unseen    bool          // a token proves the message that it is about, and the index does not know it: the domain learns anew
 
 	To    string        // where it is delivered instead of Recipient.Addr, which has our tag; "" for there
 	Stamp *origin.Stamp // of mail that we send, the same for all its recipients; nil for other mail

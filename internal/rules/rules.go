@@ -85,6 +85,16 @@ func wildcard[V any](in map[string]V, domain string) (v V, ok bool) {
 // Has reports whether a file names a domain.
 func (s *Set) Has(domain string) bool { return s.For(domain) != s.def }
 
+// Customer names who has a domain, a lower-case A-label: the domains of one rule file belong together, and
+// any other domain is by itself. What mail of one customer proves, it proves for all domains of
+// that customer, and for nobody else.
+func (s *Set) Customer(domain string) string {
+	if d := s.For(domain); d != s.def {
+		return d.Name
+	}
+	return domain
+}
+
 // Len is the number of domains with a file of their own.
 func (s *Set) Len() int { return s.files }
 
