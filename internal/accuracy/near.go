@@ -29,7 +29,8 @@ type index map[storm.Key]storm.Tally
 func (x index) look(raw []byte) *seen {
 	m := message.Parse(message.Envelope{Recipients: []message.Recipient{{Addr: "u1@example.test"}}}, now, raw)
 	s := &seen{m: m}
-	s.prints, s.near = hasher.Prints(m, classify.Classify(m))
+	p := hasher.Prints(m, classify.Classify(m), 0)
+	s.prints, s.near = p.Shared, p.Near
 	if s.near == nil {
 		return s
 	}

@@ -105,11 +105,10 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	if err != nil {
 		return fail("look up", err)
 	}
-	s, places := e.sighting(m, j.Verdict, j.Policies, k, proofs)
-	s.Counts = append(append(s.Counts, sent...), e.learn(m, proofs)...)
-	tallies, err := e.observe(ctx, s)
+	s := e.sighting(m, j.Verdict, j.Policies, k, proofs)
+	tallies, err := e.count(ctx, s, append(sent, e.learn(m, proofs)...))
 	if err == nil {
-		err = e.outbreak(ctx, s, k, tallies)
+		err = e.outbreak(ctx, s.Sighting, k, tallies)
 	}
 	if err != nil {
 		return fail("count", err)
@@ -123,11 +122,14 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		if proofs != nil {
 			facts.Proof = proofs[i]
 		}
-		facts.Tallies, facts.Evidence = k.at(tallies, places[i])
+		facts.Tallies, facts.Evidence = s.of(i, tallies, k.prints)
 		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 		j.Decisions[i].Stamp = stamp
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
+	if err := e.revoke(ctx, s, tallies, j.Decisions); err != nil {
+		return fail("count", err)
+	}
 	return j, nil
 }
 
@@ -151,14 +153,25 @@ func policies(m *message.Message, set *rules.Set) []*rules.Policy {
 	return ps
 }
 
-// uncounted is the place of a key that is not counted.
-const uncounted = -1
+// sighting is one message, seen, and which of its keys are whose.
+type sighting struct {
+	storm.Sighting
+	repeats []bool    // by count: of the kind Repeat
+	places  [][]place // by recipient
+}
 
-// sighting gathers what is to be counted for all recipients of m, and for each recipient
-// the places of its keys therein. Reports on mail that we sent do not count to their class. Two recipients that are one mailbox share their keys, so
-// that one message counts once.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin, proofs []origin.Proof) (storm.Sighting, [][]int) {
-	s := storm.Sighting{Signs: k.signs, At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Class: string(v.Class), Subject: cut(m.Subject)}
+// place is one key of a recipient.
+type place struct{ count, print int }
+
+// sighting gathers what is to be counted for all recipients of m. Recipients that are one
+// mailbox share their keys, so that one message counts once. Reports on mail that we sent do not
+// count to their class. What the rules exempt from limits counts nowhere.
+func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin, proofs []origin.Proof) sighting {
+	s := sighting{places: make([][]place, len(m.Recipients))}
+	s.Sighting = storm.Sighting{
+		At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Network: k.network, Saying: k.says,
+		Signs: k.signs, Class: string(v.Class), Subject: cut(m.Subject),
+	}
 	if e.Site.Relay(m.Client) {
 		s.Client = netip.Addr{} // our own relay is not where a storm comes from
 	}
@@ -166,21 +179,24 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 	if link == [8]byte{} && len(k.prints) > 0 {
 		link = k.prints[0].Hash
 	}
-	s.Counts = make([]storm.Count, 0, len(k.prints)*len(m.Recipients))
-	places := make([][]int, len(m.Recipients))
 	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		mailbox := fingerprint.Mailbox(rcpt.Addr)
-		places[i] = make([]int, 0, len(k.prints))
-		for _, key := range e.Hasher.Keys(k.prints, mailbox) {
+		if policies[i].Domain().Exempts(m.From, k.source.Addr, k.source.Login) {
+			continue
+		}
+		prints := k.prints
+		if proofs != nil && proofs[i].Signed() {
+			prints = proven(prints)
+		}
+		mailbox := policies[i].Domain().Mailbox(fingerprint.Mailbox(rcpt.Addr))
+		for n, key := range e.Hasher.Keys(prints, mailbox) {
 			if key.Kind == storm.Class && proofs != nil && proofs[i].Origin == origin.Genuine {
-				places[i] = append(places[i], uncounted)
 				continue
 			}
-			place, ok := known[key]
+			at, ok := known[key]
 			if !ok {
-				place = len(s.Counts)
-				known[key] = place
+				at = len(s.Counts)
+				known[key] = at
 				c := storm.Count{Key: key, Limit: policies[i].Limit(key.Kind, v.Class), Mailbox: mailbox}
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
@@ -188,12 +204,128 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 				if k.storms >= widespread && !key.Kind.Rate() {
 					c.Limit = c.Limit.Tight()
 				}
-				s.Counts = append(s.Counts, c)
+				s.Counts, s.repeats = append(s.Counts, c), append(s.repeats, key.Kind == storm.Repeat)
 			}
-			places[i] = append(places[i], place)
+			s.places[i] = append(s.places[i], place{at, n})
 		}
 	}
-	return s, places
+	return s
+}
+
+// proven are the prints of a report that a signature of ours proves.
+func proven(prints []fingerprint.Print) []fingerprint.Print {
+	prints = slices.Clone(prints)
+	for i, p := range prints {
+		if p.Kind == storm.DSN || p.Kind == storm.Reply {
+			prints[i] = p.Proven()
+		}
+	}
+	return prints
+}
+
+// of returns the tallies of a recipient, and what agrees in each.
+func (s *sighting) of(recipient int, tallies []storm.Tally, prints []fingerprint.Print) (of []storm.Tally, evidence []string) {
+	for _, p := range s.places[recipient] {
+		if t := tallies[p.count]; t.Seen > 0 {
+			of, evidence = append(of, t), append(evidence, prints[p.print].Evidence)
+		}
+	}
+	return of, evidence
+}
+
+// count counts s, and more, and returns the tallies of s. What repeats itself is counted where the
+// message is no copy of one that came before: a copy is held with what repeats itself, but makes
+// it no storm. A retry is neither; its tallies of that kind are zero.
+func (e *Engine) count(ctx context.Context, s sighting, more []storm.Count) ([]storm.Tally, error) {
+	tallies := make([]storm.Tally, len(s.Counts))
+	if err := e.countSome(ctx, s, tallies, func(i int) bool { return !s.repeats[i] }, more); err != nil {
+		return nil, err
+	}
+	fresh, copied := make([]bool, len(s.Counts)), make([]bool, len(s.Counts))
+	for _, places := range s.places {
+		again, retry := false, false
+		for _, p := range places {
+			t := &tallies[p.count]
+			again, retry = again || t.Again && !t.Key.Kind.Rate(), retry || t.Pass == storm.Retry
+		}
+		for _, p := range places {
+			if s.repeats[p.count] {
+				fresh[p.count], copied[p.count] = fresh[p.count] || !again, copied[p.count] || again && !retry
+			}
+		}
+	}
+	if err := e.countSome(ctx, s, tallies, func(i int) bool { return fresh[i] }, nil); err != nil {
+		return nil, err
+	}
+	return tallies, e.peek(ctx, s, tallies, func(i int) bool { return copied[i] && !fresh[i] })
+}
+
+// countSome counts some of s, and more, and puts the tallies of these in their places.
+func (e *Engine) countSome(ctx context.Context, s sighting, tallies []storm.Tally, of func(i int) bool, more []storm.Count) error {
+	part, at := s.Sighting, make([]int, 0, len(s.Counts))
+	part.Counts = make([]storm.Count, 0, len(s.Counts)+len(more))
+	for i, c := range s.Counts {
+		if of(i) {
+			part.Counts, at = append(part.Counts, c), append(at, i)
+		}
+	}
+	if part.Counts = append(part.Counts, more...); len(part.Counts) == 0 {
+		return nil
+	}
+	got, err := e.observe(ctx, part)
+	if err != nil {
+		return err
+	}
+	for n, i := range at {
+		tallies[i] = got[n]
+	}
+	return nil
+}
+
+// peek looks up some of s, and puts their tallies in their places.
+func (e *Engine) peek(ctx context.Context, s sighting, tallies []storm.Tally, of func(i int) bool) error {
+	var keys []storm.Key
+	for i, c := range s.Counts {
+		if of(i) {
+			keys = append(keys, c.Key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	got, err := e.Store.Lookup(ctx, s.At, keys)
+	if err != nil {
+		return err
+	}
+	for i := range s.Counts {
+		if of(i) {
+			tallies[i], got = got[0].Peek(s.Sighting), got[1:]
+		}
+	}
+	return nil
+}
+
+// revoke takes back that s was given to recipients who do not get it after all.
+func (e *Engine) revoke(ctx context.Context, s sighting, tallies []storm.Tally, ds []rules.Decision) error {
+	got := make([]bool, len(s.Counts))
+	for i, places := range s.places {
+		for _, p := range places {
+			got[p.count] = got[p.count] || ds[i].Arrives()
+		}
+	}
+	taken := s.Sighting
+	taken.Counts = nil
+	for i, c := range s.Counts {
+		if tallies[i].Gave && !got[i] {
+			c.Revoke = true
+			taken.Counts = append(taken.Counts, c)
+		}
+	}
+	if len(taken.Counts) == 0 || e.DryRun {
+		return nil
+	}
+	_, err := e.Store.Observe(ctx, taken)
+	return err
 }
 
 // observe counts a sighting, or in a dry run tells what counting it would give.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"math/bits"
 	"net/netip"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"breakwater/internal/storm"
 )
 
-// widespread is how many storms of one incident there are when a further key of it may have
-// one copy instead of several.
+// widespread is at how many mailboxes copies of a text are held when a further one may have one
+// copy of it instead of several.
 const widespread = 20
 
 // outbreakLife is how long storms of a text are remembered after the last one.
@@ -27,16 +28,28 @@ const partaking = 60
 type kin struct {
 	prints  []fingerprint.Print
 	signs   storm.Signs
-	near    *fingerprint.Near // nil: the text is too short to tell, as for all that follows
-	cluster [8]byte           // the text that they have in common
-	storms  uint64            // how many of the text began
-	stormy  bool              // the server that sent the message takes part in them
+	source  fingerprint.Source // where the message comes from
+	network uint64             // its print
+	says    storm.Saying       // what it says
+	near    *fingerprint.Near  // nil: the text is too short to tell, as for all that follows
+	cluster [8]byte            // the text that they have in common
+	storms  int                // at how many mailboxes copies of the text were held, at least
+	stormy  bool               // the server that sent the message takes part in them
 }
 
 // kin is what m shares with others.
 func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (kin, error) {
-	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts)}
-	k.prints, k.near = e.Hasher.Prints(m, v)
+	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts), source: fingerprint.SourceOf(m, e.Site.Relay)}
+	k.network = e.Hasher.Network(k.source)
+	p := e.Hasher.Prints(m, v, k.network)
+	k.prints, k.says, k.near = p.Shared, p.Says, p.Near
+	if p.Numbered != nil {
+		tallies, err := e.observe(ctx, storm.Sighting{At: m.At, Counts: p.Numbered.Counts(k.network)})
+		if err != nil {
+			return k, err
+		}
+		k.says.Folded = p.Numbered.Folded(tallies)
+	}
 	if k.near == nil {
 		return k, nil
 	}
@@ -75,31 +88,20 @@ func (e *Engine) storms(ctx context.Context, m *message.Message, k *kin) error {
 	if k.cluster, known = k.near.Cluster(); !known {
 		return nil
 	}
-	of := func(client netip.Addr) (uint64, error) {
+	of := func(client netip.Addr) (storm.Tally, error) {
 		ts, err := e.Store.Lookup(ctx, m.At, []storm.Key{e.outbreakOf(k.cluster, client, m.At)})
 		if err != nil {
-			return 0, err
+			return storm.Tally{}, err
 		}
-		return ts[0].Seen, nil
+		return ts[0], nil
 	}
-	var err error
-	if k.storms, err = of(netip.Addr{}); err != nil || k.storms == 0 || !m.Client.IsValid() {
+	all, err := of(netip.Addr{})
+	if k.storms = bits.OnesCount64(all.Marks); err != nil || k.storms == 0 || !m.Client.IsValid() {
 		return err
 	}
 	held, err := of(m.Client)
-	k.stormy = held >= partaking
+	k.stormy = held.Seen >= partaking
 	return err
-}
-
-// at returns the tallies at those places that were counted, and what agrees in each.
-func (k *kin) at(tallies []storm.Tally, places []int) (of []storm.Tally, evidence []string) {
-	of, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
-	for i, p := range places {
-		if p != uncounted {
-			of, evidence = append(of, tallies[p]), append(evidence, k.prints[i].Evidence)
-		}
-	}
-	return of, evidence
 }
 
 // outbreakOf is the key of the storms of a text, or of what a server sent in them in the hour of at.
@@ -107,37 +109,38 @@ func (e *Engine) outbreakOf(cluster [8]byte, client netip.Addr, at time.Time) st
 	return storm.Key{Owner: e.Hasher.Client(client, at), Kind: storm.Outbreak, Hash: cluster}
 }
 
-// outbreak remembers the storms that s began, and who takes part in one. For most messages
-// that is nothing.
+// outbreak remembers at which mailboxes copies of the text of s are held, and who sends them. Only
+// what is held counts, that is copies of what was let through; and sub-addresses are one mailbox.
+// For most messages that is nothing.
 func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies []storm.Tally) error {
 	if e.DryRun || k.cluster == [8]byte{} {
 		return nil
 	}
-	begun, held := 0, false
-	for _, t := range tallies {
-		if t.Storm == nil || t.Key.Kind.Rate() {
+	var marks uint64
+	held := false
+	for i, t := range tallies {
+		if t.Storm == nil || t.Through || t.Key.Kind.Rate() {
 			continue
 		}
-		held = held || !t.Through
-		if t.Storm.Copies == 1 {
-			begun++
+		held = true
+		if t.Storm.Held == 1 || k.storms == 0 { // or it began with copies that had no text to tell
+			marks |= e.Hasher.Mark(fingerprint.Base(s.Counts[i].Mailbox))
 		}
 	}
-	count := func(key storm.Key) error {
-		seen := storm.Sighting{At: s.At, Transfer: s.Transfer, Counts: []storm.Count{{Key: key, Limit: storm.Limit{Keep: outbreakLife}}}}
-		_, err := e.Store.Observe(ctx, seen)
-		return err
+	if !held {
+		return nil
 	}
-	if held && k.storms == 0 {
-		begun = max(begun, 1) // it began with copies that had no text to tell
+	keep := storm.Limit{Keep: outbreakLife}
+	seen := storm.Sighting{At: s.At, Transfer: s.Transfer}
+	if marks != 0 {
+		seen.Counts = append(seen.Counts, storm.Count{Key: e.outbreakOf(k.cluster, netip.Addr{}, s.At), Limit: keep, Marks: marks})
 	}
-	for range begun {
-		if err := count(e.outbreakOf(k.cluster, netip.Addr{}, s.At)); err != nil {
-			return err
-		}
+	if !k.stormy && s.Client.IsValid() {
+		seen.Counts = append(seen.Counts, storm.Count{Key: e.outbreakOf(k.cluster, s.Client, s.At), Limit: keep})
 	}
-	if held && !k.stormy && s.Client.IsValid() {
-		return count(e.outbreakOf(k.cluster, s.Client, s.At))
+	if len(seen.Counts) == 0 {
+		return nil
 	}
-	return nil
+	_, err := e.Store.Observe(ctx, seen)
+	return err
 }

@@ -91,7 +91,7 @@ func run(b *testing.B, e *Engine, text func(i int) (number int, late time.Durati
 				m := letter(number)
 				m.At = m.At.Add(late)
 				ms[j] = m
-				ks[j].prints, ks[j].near = e.Hasher.Prints(m, classify.Verdict{Class: classify.Personal})
+				ks[j].near = e.Hasher.Prints(m, classify.Verdict{Class: classify.Personal}, 0).Near
 			}
 			b.StartTimer()
 			used -= spent(b)

@@ -51,18 +51,27 @@ type Print struct {
 	Evidence string // what agrees, where the kind leaves that open
 }
 
-// Prints returns what copies of m share, at most one of each kind but DSN, Near and Repeat. Those of Near
-// depend on what was seen before, and are left to the Near; it is nil where there are none.
-func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near) {
-	prints := make([]Print, 0, len(storm.Kinds)+4)
+// Prints are the fingerprints of a message.
+type Prints struct {
+	Shared   []Print      // by copies, at most one of each kind but DSN and Near
+	Says     storm.Saying // what the message says, but for Folded
+	Near     *Near        // tells what is nearly the same; nil if the text is too short to tell
+	Numbered *Numbered    // tells what Folded is; nil if it is nothing
+}
+
+// Prints returns the fingerprints of m, which comes from a network. Shared prints of the kind Near
+// depend on what was seen before, and are left to the Near.
+func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) Prints {
+	p := Prints{Shared: make([]Print, 0, len(storm.Kinds)+4)}
 	add := func(k storm.Kind, fields ...string) {
-		prints = append(prints, Print{Kind: k, Hash: h.hash(k, fields)})
+		p.Shared = append(p.Shared, Print{Kind: k, Hash: h.hash(k, fields)})
 	}
 	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
 	date := date(m, trace)
 	compared := v.Class == classify.Personal || v.Class == classify.Bulk
 	identified := m.MessageID != "" && date != ""
 	c := h.content(m, compared || identified && trace == "")
+	p.Says, p.Numbered = h.says(m, v, c)
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
 	if identified {
@@ -83,7 +92,8 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 			subject = strings.TrimSpace(subject[strings.LastIndex(subject, ": ")+1:])
 		}
 		// Programs that write for others say for whom, and no more: a caller, a visitor of a form.
-		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), subject, list, sum)
+		// Others may write the same in their name.
+		add(storm.Repeat, m.Header.Get("From"), m.Header.Get("Reply-To"), m.Header.Get("To"), subject, list, sum, strconv.FormatUint(network, 36))
 	}
 	switch v.Class {
 	case classify.DSN:
@@ -93,9 +103,6 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 	case classify.AutoReply, classify.Challenge:
 		if what := answered(m, sum); m.From != "" && what != nil {
 			add(storm.Reply, append(what, m.From)...)
-			if what[0] != "" { // whatever it says, it does not say so much of one message
-				add(storm.Repeat, "answers", what[0], m.From)
-			}
 		}
 	}
 	switch v.Class {
@@ -103,25 +110,33 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict) ([]Print, *Near)
 		add(storm.Class, string(v.Class))
 	}
 	if !compared {
-		return prints, nil
+		return p
 	}
-	near := h.near(m, c, trace, date, to)
-	if near == nil && trace != "" && date != "" && !m.Truncated {
+	if p.Near = h.near(m, c, trace, date, to); p.Near == nil && trace != "" && date != "" && !m.Truncated {
 		// There is too little text to compare. But it was handed in once, and all else agrees.
 		const evidence = "first hop, sender, subject and Date"
 		fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
-		prints = append(prints, Print{storm.Near, h.hash(storm.Near, fields), evidence})
+		p.Shared = append(p.Shared, Print{storm.Near, h.hash(storm.Near, fields), evidence})
 	}
-	return prints, near
+	return p
+}
+
+// Proven is a print of reports that are proved to be about mail of ours. They are counted apart from
+// what anybody can write who was sent that mail.
+func (p Print) Proven() Print {
+	p.Hash[0] ^= 0xff
+	return p
 }
 
 // content is what a message contains.
 type content struct {
-	exact string   // all of it; "" of a message that is not whole
-	rest  string   // what is no text for a reader
-	said  []string // rest, and the words of the text; or else exact
-	words string   // how many the text has; "" if they are not told
-	least []uint64 // of the text, if there are enough: see digest
+	exact        string   // all of it; "" of a message that is not whole
+	rest         string   // what is no text for a reader
+	said         []string // rest, and the words of the text; or else exact
+	texts        []string // those of which the words are
+	blocks, ends []uint64 // of these
+	words        string   // how many the text has; "" if they are not told
+	least        []uint64 // of the text, if there are enough: see digest
 }
 
 // content tells what m contains; its words, if they are wanted.
@@ -154,6 +169,7 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 		return c
 	}
 	c.said, c.words, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, strconv.Itoa(d.words), d.least
+	c.texts, c.blocks, c.ends = read, d.blocks, d.ends
 	return c
 }
 

@@ -88,7 +88,7 @@ func prints(t *testing.T, text string) map[storm.Kind][][8]byte {
 	t.Helper()
 	m := message.Parse(message.Envelope{Client: netip.MustParseAddr("192.0.2.1")}, at, []byte(strings.ReplaceAll(text, "\n", "\r\n")))
 	got := map[storm.Kind][][8]byte{}
-	all, _ := hasher.Prints(m, classify.Classify(m))
+	all := hasher.Prints(m, classify.Classify(m), 0).Shared
 	for _, p := range all {
 		if slices.Contains(got[p.Kind], p.Hash) {
 			t.Errorf("%v twice", p.Kind)
@@ -145,8 +145,8 @@ func TestShared(t *testing.T) {
 		{"the same reply again", reply, func(s string) string { return edit("08:10", "08:11")(edit("<r1@", "<r2@")(s)) }, "reply repeat class"},
 		{"another number, more quoted", reply, func(s string) string {
 			return edit("08:10", "08:11")(edit("reply: Hello", "reply: [EXTERN] Re: Hello")(s)) + "12\n> Hello\n"
-		}, "reply repeat class"},
-		{"another answer to the same mail", reply, func(s string) string { return edit("08:10", "08:11")(edit("away", "back")(s)) }, "repeat class"},
+		}, "reply class"},
+		{"another answer to the same mail", reply, func(s string) string { return edit("08:10", "08:11")(edit("away", "back")(s)) }, "class"},
 		{"another ticket", ticket, edit("4711", "4712"), "class"},
 		{"the same ticket again", ticket, edit("08:10", "08:11"), "reply repeat class"},
 		{"a reply to another mail", reply, func(s string) string { return edit("<orig@", "<orig2@")(edit("<r1@", "<r2@")(s)) }, "text repeat class"},
@@ -193,7 +193,7 @@ func TestNoDate(t *testing.T) {
 
 func TestTruncatedHasNoContentKeys(t *testing.T) {
 	m := message.Parse(message.Envelope{Truncated: true}, at, []byte(mail))
-	all, _ := hasher.Prints(m, classify.Classify(m))
+	all := hasher.Prints(m, classify.Classify(m), 0).Shared
 	for _, p := range all {
 		if p.Kind != storm.ID {
 			t.Errorf("%v", p.Kind)
@@ -261,7 +261,7 @@ func BenchmarkPrints(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				all, _ := hasher.Prints(m, v)
+				all := hasher.Prints(m, v, 0).Shared
 				hasher.Keys(all, "ann@example.org")
 			}
 		})
@@ -285,7 +285,7 @@ func TestHandedAtOnce(t *testing.T) {
 	text := strings.Repeat("the harbour office will be closed because the quay is being repaired and nobody can reach the door. ", 2)
 	copies := func(more string) *Near {
 		raw := strings.ReplaceAll(strings.Replace(mail, "Good day, here is the offer.\n", text+more, 1), "\n", "\r\n")
-		_, n := hasher.Prints(message.Parse(message.Envelope{}, at, []byte(raw)), classify.Verdict{Class: classify.Personal})
+		n := hasher.Prints(message.Parse(message.Envelope{}, at, []byte(raw)), classify.Verdict{Class: classify.Personal}, 0).Near
 		return n
 	}
 	for first := range 4 { // keys that a has counted when b looks

@@ -79,8 +79,13 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 	if n.trace != "" {
 		n.own = h.hash(storm.Shingle, []string{n.trace})
 	}
-	n.mark = 1 << (h.hash(storm.Shingle, []string{skeleton(m.Subject)})[0] % 64)
+	n.mark = h.Mark(skeleton(m.Subject))
 	return n
+}
+
+// Mark is one of 64 bits, by a text. Of many, their or tells how many there are at least.
+func (h *Hasher) Mark(text string) uint64 {
+	return 1 << (h.hash(storm.Shingle, []string{text})[0] % 64)
 }
 
 // Ask returns the next keys to look up; none when all is known.
@@ -325,17 +330,22 @@ func Trace(m *message.Message) string {
 	return ""
 }
 
-// skeleton is a subject without what gateways and mail programs put in front: tags that say
+// skeleton is bare in lower case.
+func skeleton(subject string) string { return strings.ToLower(bare(subject)) }
+
+// bare is a subject without what gateways and mail programs put in front: tags that say
 // nothing of the mail's own, and what marks answers and forwarded mail.
-func skeleton(subject string) string {
-	s := strings.ToLower(strings.Join(strings.Fields(subject), " "))
+func bare(subject string) string {
+	s := strings.Join(strings.Fields(subject), " ")
 	for {
 		was := s
 		s = strings.TrimLeft(s, " ")
 		for _, t := range tags {
-			s = strings.TrimPrefix(s, t)
+			if len(s) >= len(t) && strings.EqualFold(s[:len(t)], t) {
+				s = s[len(t):]
+			}
 		}
-		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, s[:i]) {
+		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, strings.ToLower(s[:i])) {
 			s = strings.TrimPrefix(strings.TrimPrefix(s[i:], ":"), "：")
 		}
 		if s == was {

@@ -141,6 +141,12 @@ func divide(text string) (told string, h message.Header) {
 	return told, h
 }
 
+// Told is what a reporter says in a text, without the message that it returns.
+func Told(text string) string {
+	told, _ := divide(text)
+	return told
+}
+
 func beginsOriginal(line string) bool {
 	line = strings.TrimLeft(line[:min(len(line), 200)], " \t>|*")
 	return ending.MayBegin(line) && ending.Begins(lower(line)) != ""

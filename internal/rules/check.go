@@ -61,7 +61,7 @@ func (f *loaded) warnings() (warnings []*tomlfile.Error) {
 		warnings = append(warnings, f.actionWarnings(tomlfile.Join("mailbox", name)+".", s)...)
 	}
 	for name, s := range f.said.Sender {
-		warnings = append(warnings, f.actionWarnings(tomlfile.Join("sender", name)+".", s)...)
+		warnings = append(warnings, f.actionWarnings(tomlfile.Join("sender", name)+".", s.scope)...)
 	}
 	for i, alias := range f.said.Aliases {
 		name, _ := named(alias)

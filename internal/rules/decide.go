@@ -40,6 +40,8 @@ func (p *Policy) decide(f *Facts) Decision {
 	} else if f.Loops > 0 {
 		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
 		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
+	} else if why := p.passing(f); why != "" {
+		dec.Reason += "; " + why
 	}
 	rule, failed := p.match(f)
 	if rule != nil {
@@ -50,6 +52,16 @@ func (p *Policy) decide(f *Facts) Decision {
 		dec.Reason += "; " + why
 	}
 	return dec
+}
+
+// passing says why a message arrives in the midst of a storm; "" if it is part of none.
+func (p *Policy) passing(f *Facts) string {
+	for _, t := range f.Tallies {
+		if t.Storm != nil && t.Pass != storm.Held && p.limit(t.Key.Kind, f.Verdict.Class).action.value != Deliver {
+			return fmt.Sprintf("%s storm, %s", t.Key.Kind, t.Pass)
+		}
+	}
+	return ""
 }
 
 // stormReason says what storm of f's tallies a message is part of, and by what it is known.
@@ -121,8 +133,7 @@ func Combine(m *message.Message, ds []Decision) []Decision {
 		ds[i] = calm(m, ds[i])
 	}
 	all := func(a Action) bool { return !slices.ContainsFunc(ds, func(d Decision) bool { return d.Action != a }) }
-	passes := func(d Decision) bool { return d.Action == Deliver || d.Action == Tag }
-	some := slices.ContainsFunc(ds, passes)
+	some := slices.ContainsFunc(ds, Decision.Arrives)
 	for i, d := range ds {
 		apart := (d.Action == Reject || d.Action == Tempfail) && !all(d.Action) || d.Action == Quarantine && some
 		if apart {

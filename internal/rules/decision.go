@@ -62,6 +62,9 @@ type Decision struct {
 	Stamp *origin.Stamp // of mail that we send, the same for all its recipients; nil for other mail
 }
 
+// Arrives reports whether the recipient gets the message now.
+func (d Decision) Arrives() bool { return d.Action == Deliver || d.Action == Tag }
+
 // OwnClass is the class of mail of our own, which is not judged.
 const OwnClass classify.Class = "own"
 

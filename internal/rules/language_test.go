@@ -68,7 +68,7 @@ bulk = "tag"
 copies = 60
 [limit.repeat.bulk]
 copies = 90
-calm = "1h"
+calm = "3h"
 [mailbox.Abuse]
 mode = "observe"
 [mailbox."list+owner".limit.repeat]
@@ -89,17 +89,17 @@ bulk = "reject"
 		mailbox, from string
 		want          string // exception, mode, action of bulk, copies of repeat for bulk and for dsn, window
 	}{
-		{"u1@example.test", "x@example.com", " enforce tag 90 60 10m0s"},
+		{"u1@example.test", "x@example.com", " enforce tag 90 60 1h0m0s"},
 		{"abuse@example.test", "x@example.com", "mailbox.abuse observe tag 90 60 5m0s"},
 		{"abuse+x@example.test", "monitor@example.net", "mailbox.abuse observe tag 90 60 5m0s"},
-		{"postmaster@example.test", "x@example.com", "mailbox.postmaster enforce deliver 90 60 10m0s"},
-		{"list+owner@example.test", "x@example.com", `mailbox."list+owner" enforce tag 5 5 10m0s`},
-		{"list@example.test", "x@example.com", " enforce tag 90 60 10m0s"},
-		{"u1@example.test", "Monitor@EXAMPLE.net", `sender."monitor@example.net" enforce tag 1000 1000 10m0s`},
-		{"u1@example.test", "y@example.net", `sender."example.net" enforce absorb 90 60 10m0s`},
-		{"u1@example.test", "y@a.example.net", `sender."*.example.net" observe tag 90 60 10m0s`},
-		{"u1@example.test", "y@a.b.example.net", `sender."*.b.example.net" enforce reject 90 60 10m0s`},
-		{"u1@example.test", "", " enforce tag 90 60 10m0s"},
+		{"postmaster@example.test", "x@example.com", "mailbox.postmaster enforce deliver 90 60 1h0m0s"},
+		{"list+owner@example.test", "x@example.com", `mailbox."list+owner" enforce tag 5 5 1h0m0s`},
+		{"list@example.test", "x@example.com", " enforce tag 90 60 1h0m0s"},
+		{"u1@example.test", "Monitor@EXAMPLE.net", `sender."monitor@example.net" enforce tag 1000 1000 1h0m0s`},
+		{"u1@example.test", "y@example.net", `sender."example.net" enforce absorb 90 60 1h0m0s`},
+		{"u1@example.test", "y@a.example.net", `sender."*.example.net" observe tag 90 60 1h0m0s`},
+		{"u1@example.test", "y@a.b.example.net", `sender."*.b.example.net" enforce reject 90 60 1h0m0s`},
+		{"u1@example.test", "", " enforce tag 90 60 1h0m0s"},
 	}
 	for _, tt := range tests {
 		p := d.For(tt.mailbox, tt.from)
@@ -111,7 +111,7 @@ bulk = "reject"
 	}
 	// A limit for all classes in a file hides those for one class below it.
 	p := d.For("u1@example.test", "")
-	if got := p.Limit(storm.Repeat, classify.Bulk).Calm; got != time.Hour {
+	if got := p.Limit(storm.Repeat, classify.Bulk).Calm; got != 3*time.Hour {
 		t.Errorf("calm of bulk: %v", got)
 	}
 	for key, want := range map[classify.Class]string{classify.Bulk: "example.test.toml:7", classify.DSN: "example.test.toml:5"} {

@@ -104,6 +104,7 @@ func (l *loader) read(fsys fs.FS, name string, below layers) *loaded {
 		wrong = append(wrong, f.names()...)
 	}
 	wrong = append(wrong, f.policies()...)
+	wrong = append(wrong, f.counted()...)
 	wrong = append(wrong, f.keep()...)
 	wrong = append(wrong, f.origin()...)
 	wrong = append(wrong, f.sweep()...)
@@ -162,9 +163,9 @@ func (f *loaded) names() (wrong []*tomlfile.Error) {
 func (f *loaded) policies() (wrong []*tomlfile.Error) {
 	d := f.domain
 	d.policy, wrong = f.all.policy(d, "")
-	exceptions := func(of string, said map[string]scope, name func(string) (string, bool), like string) map[string]*Policy {
+	exceptions := func(of string, said []string, name func(string) (string, bool), like string) map[string]*Policy {
 		all, written := map[string]*Policy{}, map[string]string{}
-		for _, key := range slices.Sorted(maps.Keys(said)) {
+		for _, key := range said {
 			as, ok := name(key)
 			if !ok {
 				wrong = append(wrong, f.doc.WrongKey(tomlfile.Join(of, key), "%q is no %s; write it like %s", key, of, like))
@@ -181,8 +182,8 @@ func (f *loaded) policies() (wrong []*tomlfile.Error) {
 		}
 		return all
 	}
-	d.mailboxes = exceptions("mailbox", f.said.Mailbox, localPart, "abuse or ann.smith, without the domain")
-	d.senders = exceptions("sender", f.said.Sender, sender, "ann@example.net, example.net or *.example.net")
+	d.mailboxes = exceptions("mailbox", slices.Sorted(maps.Keys(f.said.Mailbox)), localPart, "abuse or ann.smith, without the domain")
+	d.senders = exceptions("sender", slices.Sorted(maps.Keys(f.said.Sender)), sender, "ann@example.net, example.net or *.example.net")
 	return wrong
 }
 

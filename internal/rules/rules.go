@@ -37,9 +37,11 @@ type Domain struct {
 	File  string
 
 	policy    *Policy
-	mailboxes map[string]*Policy // exceptions, by local part
-	senders   map[string]*Policy // by address, domain, or *.domain
-	rules     []*Rule            // its own, then those of the default that have other names
+	mailboxes map[string]*Policy   // exceptions, by local part
+	senders   map[string]*Policy   // by address, domain, or *.domain
+	rules     []*Rule              // its own, then those of the default that have other names
+	aliases   []alias              // the closest first
+	exempt    map[string]exemption // by sender, as in senders
 
 	leaves    bool // all mail of the domain leaves here
 	origin    Origin
@@ -125,15 +127,10 @@ func (d *Domain) For(mailbox, from string) *Policy {
 		}
 	}
 	if len(d.senders) > 0 {
-		if p, ok := d.senders[fingerprint.Mailbox(from)]; ok {
-			return p
-		}
-		domain := fingerprint.DomainOf(from)
-		if p, ok := d.senders[domain]; ok {
-			return p
-		}
-		if p, ok := wildcard(d.senders, domain); ok {
-			return p
+		for _, name := range senders(from) {
+			if p, ok := d.senders[name]; ok {
+				return p
+			}
 		}
 	}
 	return d.policy

@@ -184,7 +184,7 @@ func factsOf(c classify.Class) Facts {
 }
 
 func tally(k storm.Kind, through bool) storm.Tally {
-	return storm.Tally{Key: storm.Key{Kind: k, Owner: [8]byte{1}, Hash: [8]byte{2}}, Limit: storm.Limit{Copies: 3}, Storm: &storm.Storm{Copies: 14}, Through: through}
+	return storm.Tally{Key: storm.Key{Kind: k, Owner: [8]byte{1}, Hash: [8]byte{2}}, Limit: storm.Limit{Copies: 3}, Storm: &storm.Storm{Copies: 14}, Answer: storm.Answer{Through: through}}
 }
 
 func TestDecide(t *testing.T) {

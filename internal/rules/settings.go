@@ -14,9 +14,11 @@ import (
 type settings struct {
 	Aliases []string `toml:"aliases" doc:"Further domains with these rules; *.example.org are all sub-domains of example.org."`
 	scope
-	Mailbox map[string]scope `toml:"mailbox" doc:"Exceptions for mailboxes, by local part."`
-	Sender  map[string]scope `toml:"sender" doc:"Exceptions by the address in From: an address, a domain, or *.example.org for all sub-domains."`
-	Rules   []fileRule       `toml:"rule" doc:"Rules, tried in their order before anything else; the first that matches decides."`
+	Mailbox map[string]scope       `toml:"mailbox" doc:"Exceptions for mailboxes, by local part."`
+	Sender  map[string]senderScope `toml:"sender" doc:"Exceptions by the address in From: an address, a domain, or *.example.org for all sub-domains."`
+	Rules   []fileRule             `toml:"rule" doc:"Rules, tried in their order before anything else; the first that matches decides."`
+
+	MailboxAlias map[string]string `toml:"mailbox_alias" doc:"Local parts that are one mailbox, and the mailbox that they are, so that they share its counts. One * in a local part is any text: that of a catch-all is \"*\"."`
 
 	AllMailLeavesHere bool   `toml:"all_mail_leaves_here" doc:"true: no mail of the domain is sent past breakwater, so that reports on mail that it did not see can be told to be forged."`
 	Origin            Origin `toml:"origin" doc:"How it is proved that the domain sent what a report is about."`
@@ -37,6 +39,11 @@ type scope struct {
 	MDN       map[originName]Action `toml:"mdn" doc:"The same for read receipts."`
 	AutoReply map[originName]Action `toml:"auto-reply" doc:"The same for automatic answers."`
 	Challenge map[originName]Action `toml:"challenge" doc:"The same for challenges."`
+}
+
+type senderScope struct {
+	scope
+	Exempt []string `toml:"exempt" doc:"No limit is for mail of this sender that comes from these networks or logins, such as 192.0.2.0/28 or login:nagios."`
 }
 
 type fileLimit struct {
@@ -117,7 +124,7 @@ text   = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 near   = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 dsn    = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 reply  = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
-repeat = { copies = 30,  window = "10m", calm = "20m", action = "deliver" }
+repeat = { copies = 300, window = "1h",  calm = "2h",  action = "deliver" }
 class  = { copies = 200, window = "1h",  calm = "2h",  action = "deliver" }
 
 [digest]

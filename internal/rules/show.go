@@ -40,7 +40,7 @@ func Settings(fsys fs.FS, domain string) (settings []Setting, d *Domain, err err
 		}
 	}
 	rank := func(s Setting) int {
-		return slices.Index([]string{"mode", "action", "dsn", "mdn", "auto-reply", "challenge", "limit", "all_mail_leaves_here", "origin", "batv", "mailbox", "sender", "digest", "retention", "sweep"}, first(s.Key))
+		return slices.Index([]string{"mode", "action", "dsn", "mdn", "auto-reply", "challenge", "limit", "mailbox_alias", "all_mail_leaves_here", "origin", "batv", "mailbox", "sender", "digest", "retention", "sweep"}, first(s.Key))
 	}
 	slices.SortFunc(settings, func(a, b Setting) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(order(a.Key), order(b.Key)), cmp.Compare(a.Key, b.Key))

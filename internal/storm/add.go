@@ -17,6 +17,8 @@ const (
 	retryLeak  = 5 * time.Minute
 
 	standing = time.Hour // of a rate under storm, one sighting passes in this time
+
+	outOfOrder = 5 * time.Minute // sightings may come by so much; more is a clock that was set back
 )
 
 // Add returns the tally after one more sighting. It changes neither t nor s.
@@ -24,8 +26,12 @@ const (
 // A tally is a leaky bucket with hysteresis: each sighting adds one to the level, which
 // leaks at Copies/Window. A storm begins when the level passes Copies, and ends when it is
 // back at zero. The level is capped at Copies×Calm/Window, so that a storm ends Calm after
-// its last sighting.
+// its last sighting. In a storm a sighting passes all the same if it says what was not given,
+// or comes from a network of which none was let through: see Given.
 func Add(t Tally, s Sighting, c Count) Tally {
+	if c.Revoke {
+		return t.revoke(s, c)
+	}
 	if t.Seen == 0 || c.Restart || t.Forgotten(s.At) {
 		t = Tally{First: s.At, Last: s.At, Link: c.Link}
 	}
@@ -35,12 +41,12 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	if c.Limit.Copies > 0 && !c.Key.Kind.Rate() {
 		var retry bool
 		if t.Transfers, retry = retried(t.Transfers, s); retry {
-			t.Through = true
+			t.Answer = Answer{Through: true, Again: true, Pass: Retry}
 			return t
 		}
 	}
 	t.Seen++
-	t.Through = true
+	t.Answer = Answer{Through: true, Again: t.Seen > 1}
 	if c.Limit.Copies <= 0 {
 		return t
 	}
@@ -49,12 +55,39 @@ func Add(t Tally, s Sighting, c Count) Tally {
 		t.Storm = &Storm{Since: s.At, Passed: s.At, WindowStart: s.At, Mailbox: c.Mailbox, Class: s.Class, Subject: s.Subject}
 	}
 	if t.Storm != nil {
-		t.Storm, t.Through = t.Storm.add(s, c.Key.Kind)
+		t.Pass = t.pass(s)
+		t.Storm, t.Through = t.Storm.add(s, t.Pass), t.Pass != Held
 	}
-	if t.Through && !c.Key.Kind.Rate() {
+	if !t.Through {
+		return t
+	}
+	t.Given, t.Gave = t.Given.with(s, t.Again)
+	if !c.Key.Kind.Rate() {
 		t.Transfers = remember(t.Transfers, s)
 	}
 	return t
+}
+
+// Peek returns the tally as it stands, and whether s is let through, without counting it.
+func (t Tally) Peek(s Sighting) Tally {
+	t = t.settle(s.At)
+	t.Answer = Answer{Through: true, Again: t.Seen > 0}
+	if t.Storm != nil {
+		t.Pass = t.pass(s)
+		t.Through = t.Pass != Held
+	}
+	return t
+}
+
+// pass says why s is let through in a storm of t, or that it is not.
+func (t *Tally) pass(s Sighting) Pass {
+	if p := t.Given.pass(s); p != Held {
+		return p
+	}
+	if t.Key.Kind.Rate() && s.At.Sub(t.Storm.Passed) >= standing {
+		return Hourly
+	}
+	return Held
 }
 
 // Forgotten reports whether t is too old at a time to count any more.
@@ -79,11 +112,15 @@ func (l Limit) highest() float64 {
 	return max(float64(l.Copies)*float64(l.Calm)/float64(l.Window), float64(l.Copies)+1)
 }
 
-// settle leaks the level up to a time and ends a storm that is over. A time before Last
-// changes nothing: sightings may arrive a little out of order.
+// settle leaks the level up to a time and ends a storm that is over. A time a little before
+// Last changes nothing: sightings may arrive out of order. A time long before it says that the
+// clock was set back, and Last with it: nothing would leak until the clock is there again.
 func (t Tally) settle(at time.Time) Tally {
-	t.Through = false
+	t.Answer = Answer{}
 	passed := at.Sub(t.Last)
+	if passed < -outOfOrder {
+		t, passed = t.setBack(at), 0
+	}
 	if passed < 0 {
 		return t
 	}
@@ -105,6 +142,28 @@ func (t Tally) settle(at time.Time) Tally {
 	return t
 }
 
+// setBack puts the times of t that are behind at to that.
+func (t Tally) setBack(at time.Time) Tally {
+	t.First, t.Last = earlier(t.First, at), at
+	t.Transfers = slices.Clone(t.Transfers)
+	for i := range t.Transfers {
+		t.Transfers[i].Last = earlier(t.Transfers[i].Last, at)
+	}
+	if t.Storm != nil {
+		s := *t.Storm
+		s.Since, s.Passed, s.WindowStart = earlier(s.Since, at), earlier(s.Passed, at), earlier(s.WindowStart, at)
+		t.Storm = &s
+	}
+	return t
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // roll moves the window of a rate on, and returns nil when a whole window brought no more
 // than half of what is allowed.
 func (s *Storm) roll(at time.Time, l Limit) *Storm {
@@ -120,18 +179,20 @@ func (s *Storm) roll(at time.Time, l Limit) *Storm {
 	return &next
 }
 
-// add counts one more copy, and tells whether it passes all the same.
-func (s *Storm) add(seen Sighting, k Kind) (*Storm, bool) {
+// add counts one more copy, which passes or not.
+func (s *Storm) add(seen Sighting, p Pass) *Storm {
 	next := *s
 	next.Copies++
 	next.WindowCount++
 	next.Signs |= seen.Signs
-	pass := k.Rate() && seen.At.Sub(s.Passed) >= standing
-	if pass {
+	switch p {
+	case Held:
+		next.Held++
+	case Hourly:
 		next.Passed = seen.At
 	}
 	next.Sources, next.Others = named(s.Sources, s.Others, seen.Client)
-	return &next, pass
+	return &next
 }
 
 func named(sources []Source, others uint64, client netip.Addr) ([]Source, uint64) {

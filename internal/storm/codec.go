@@ -9,12 +9,13 @@ import (
 	"time"
 )
 
-// codecVersion is the first byte of every stored tally.
-const codecVersion = 2
+// codecVersion is the first byte of every stored tally. Those of version 2, which did not have
+// what was given, are read, too.
+const codecVersion = 3
 
 var errShort = errors.New("ends too early")
 
-// AppendBinary appends t, without Through, in the form that all stores keep.
+// AppendBinary appends t, without its Answer, in the form that all stores keep.
 func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, codecVersion)
 	b = append(b, t.Key.Owner[:]...)
@@ -35,6 +36,12 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
 		b = appendTime(b, x.Last)
 	}
+	for _, prints := range [][]uint64{t.Given.Versions, t.Given.Blocks, t.Given.Contents, t.Given.Networks} {
+		b = binary.AppendUvarint(b, uint64(len(prints)))
+		for _, x := range prints {
+			b = binary.BigEndian.AppendUint64(b, x)
+		}
+	}
 	if t.Storm == nil {
 		return append(b, 0), nil
 	}
@@ -44,6 +51,7 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 func (s *Storm) append(b []byte) []byte {
 	b = appendTime(b, s.Since)
 	b = binary.AppendUvarint(b, s.Copies)
+	b = binary.AppendUvarint(b, s.Held)
 	b = appendTime(appendTime(b, s.Passed), s.WindowStart)
 	b = binary.AppendUvarint(b, uint64(s.WindowCount))
 	for _, x := range []string{s.Mailbox, s.Class, s.Subject} {
@@ -68,8 +76,9 @@ func appendString(b []byte, s string) []byte {
 // UnmarshalBinary reads what AppendBinary wrote. Nothing of b is kept.
 func (t *Tally) UnmarshalBinary(b []byte) error {
 	r := reader{b: b}
-	if v := r.byte(); v != codecVersion && r.err == nil {
-		return fmt.Errorf("read tally: unknown version %d", v)
+	version := r.byte()
+	if version != codecVersion && version != 2 && r.err == nil {
+		return fmt.Errorf("read tally: unknown version %d", version)
 	}
 	var n Tally
 	copy(n.Key.Owner[:], r.take(8))
@@ -87,8 +96,11 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 	for range r.count(17) {
 		n.Transfers = append(n.Transfers, Transfer{Stamp: r.uint64(), Level: r.float(), Last: r.time()})
 	}
+	if version > 2 {
+		n.Given = Given{Versions: r.prints(), Blocks: r.prints(), Contents: r.prints(), Networks: r.prints()}
+	}
 	if r.byte() == 1 {
-		n.Storm = r.storm()
+		n.Storm = r.storm(version)
 	}
 	if r.err != nil {
 		return fmt.Errorf("read tally: %w", r.err)
@@ -154,8 +166,19 @@ func (r *reader) time() time.Time {
 	return time.Unix(sec, int64(nsec%1e9)).UTC()
 }
 
-func (r *reader) storm() *Storm {
-	s := &Storm{Since: r.time(), Copies: r.uvarint(), Passed: r.time(), WindowStart: r.time(), WindowCount: int(r.uvarint())}
+func (r *reader) prints() (all []uint64) {
+	for range r.count(8) {
+		all = append(all, r.uint64())
+	}
+	return all
+}
+
+func (r *reader) storm(version byte) *Storm {
+	s := &Storm{Since: r.time(), Copies: r.uvarint()}
+	if version > 2 {
+		s.Held = r.uvarint()
+	}
+	s.Passed, s.WindowStart, s.WindowCount = r.time(), r.time(), int(r.uvarint())
 	s.Mailbox, s.Class, s.Subject = r.string(), r.string(), r.string()
 	for range r.count(2) {
 		client, _ := netip.AddrFromSlice([]byte(r.string()))

@@ -30,6 +30,14 @@ const (
 	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
 	Outbreak                  // of storms of one text: how many there are, or that a server takes part
 	Handed                    // the stamp of the first server that handled a mail; its Link is of the text that first came with it
+	Numbered                  // a block of text with an ID in it, of the network that it comes from; its Marks are of subjects
+)
+
+// Kinds of prints that are no keys.
+const (
+	Version Kind = 48 + iota // see Saying
+	Content
+	Network // see Sighting
 )
 
 // Release is the kind of a copy's release, which passes once. No rule is about it.
@@ -68,6 +76,7 @@ type Count struct {
 	Link    [8]byte // kept from the first sighting on
 	Marks   uint64  // or-ed
 	Restart bool    // the tally begins anew with this sighting
+	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
 	Mailbox string  // in clear, for the label; kept only while there is a storm
 }
 
@@ -76,6 +85,8 @@ type Sighting struct {
 	At       time.Time
 	Transfer uint64     // the peer's own stamp: the same for a retry
 	Client   netip.Addr // who sent it
+	Network  uint64     // the network or login that it comes from, as a keyed hash
+	Saying              // what it says
 	Class    string     // for the label, as is Subject
 	Subject  string
 	Signs    Signs
@@ -99,6 +110,7 @@ type Source struct {
 type Storm struct {
 	Since       time.Time
 	Copies      uint64    // sightings since then that were no retry, let through or not
+	Held        uint64    // of these, those that were not let through
 	Passed      time.Time // rates: when the last one was let through
 	WindowStart time.Time // rates: the window under way, and what it brought so far
 	WindowCount int
@@ -144,11 +156,18 @@ type Tally struct {
 	Link        [8]byte
 	Marks       uint64
 	Transfers   []Transfer // identities: those let through, newest last
+	Given       Given      // what was let through
 	Storm       *Storm     // nil while there is none; shared by copies of a Tally and never changed in place
 
-	// Through reports whether the sighting just added is to be let through. It is
-	// the answer to Add alone and is not stored.
-	Through bool
+	Answer // to Add alone; it is not stored
+}
+
+// Answer is what Add says of the sighting just added.
+type Answer struct {
+	Through bool // it is to be let through
+	Again   bool // the key was seen before: the sighting is a copy or a retry
+	Gave    bool // Given has grown by it
+	Pass    Pass // why it is let through in the midst of a storm
 }
 
 var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Near: "near", Release: "release"}

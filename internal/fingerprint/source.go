@@ -1,0 +1,77 @@
+package fingerprint
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strings"
+
+	"breakwater/internal/message"
+	"breakwater/internal/storm"
+)
+
+// Source is where a message comes from, as we saw it ourselves or our own relays did.
+type Source struct {
+	Login string     // who logged in; "" if nobody did
+	Addr  netip.Addr // the client; the zero Addr where it is not known
+	Local string     // the sender of what was made on the mail server's own host, "" else
+}
+
+// SourceOf is where m comes from. Behind a relay of ours it is the first host that is none, by
+// the Received fields that the relays wrote; so it is for what a program of this host hands on, and
+// for mail in a mailbox, whose newest fields are those of its own servers. Older fields are the
+// senders' own.
+func SourceOf(m *message.Message, relay func(netip.Addr) bool) Source {
+	inside := func(a netip.Addr) bool { return a.IsLoopback() || relay(a) }
+	switch {
+	case m.AuthUser != "" && !relay(m.Client):
+		return Source{Login: m.AuthUser}
+	case m.Local:
+		return Source{Local: "local " + m.Sender()}
+	}
+	at := m.Client.Unmap()
+	if at.IsValid() && !inside(at) {
+		return Source{Addr: at}
+	}
+	if !at.IsValid() && !m.Rebuilt {
+		return Source{}
+	}
+	for _, field := range m.Received {
+		hop := message.ClientOf(field)
+		switch {
+		case !hop.IsValid() && !m.Rebuilt:
+			return Source{Addr: at}
+		case !hop.IsValid(), inside(hop), m.Rebuilt && hop.IsPrivate():
+			at = hop // a hop within one of our hosts, or from one to another
+		default:
+			return Source{Addr: hop}
+		}
+	}
+	if at.IsLoopback() {
+		return Source{Local: "local " + m.Sender()}
+	}
+	return Source{Addr: at}
+}
+
+// Widths of what belongs to one sender: whoever has an address has those beside it.
+const (
+	network4 = 24
+	network6 = 48
+)
+
+// Network is the print of the network or login that mail comes from.
+func (h *Hasher) Network(s Source) uint64 {
+	text := s.Local
+	switch {
+	case s.Login != "":
+		text = "login " + strings.ToLower(s.Login)
+	case s.Addr.IsValid():
+		bits := network6
+		if s.Addr.Is4() {
+			bits = network4
+		}
+		p, _ := s.Addr.Prefix(bits)
+		text = p.String()
+	}
+	sum := h.hash(storm.Network, []string{text})
+	return binary.BigEndian.Uint64(sum[:])
+}
