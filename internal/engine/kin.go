@@ -48,7 +48,9 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 		if err != nil {
 			return k, err
 		}
-		k.says.Folded = p.Numbered.Folded(tallies)
+		if folded, ok := p.Numbered.Folded(tallies); ok {
+			k.says.Versions = append(k.says.Versions, folded)
+		}
 	}
 	if k.near == nil {
 		return k, nil

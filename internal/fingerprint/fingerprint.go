@@ -54,9 +54,9 @@ type Print struct {
 // Prints are the fingerprints of a message.
 type Prints struct {
 	Shared   []Print      // by copies, at most one of each kind but DSN and Near
-	Says     storm.Saying // what the message says, but for Folded
+	Says     storm.Saying // what the message says
 	Near     *Near        // tells what is nearly the same; nil if the text is too short to tell
-	Numbered *Numbered    // tells what Folded is; nil if it is nothing
+	Numbered *Numbered    // tells of a version without IDs; nil if there are none
 }
 
 // Prints returns the fingerprints of m, which comes from a network. Shared prints of the kind Near

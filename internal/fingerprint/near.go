@@ -356,7 +356,7 @@ func bare(subject string) string {
 
 // tags are what gateways put in front of any subject. Those of ticket systems, lists and build
 // servers tell mail apart and stay.
-var tags = []string{"[extern]", "[external]", "[ext]", "[spam]", "[suspected spam]", "[possible spam]", "[bulk]", "[caution]", "***spam***", "*****spam*****", "{spam?}"}
+var tags = []string{"[extern]", "[external]", "[ext]", "[spam]", "[spam?]", "[suspected spam]", "[possible spam]", "[bulk]", "[caution]", "***spam***", "*****spam*****", "{spam?}"}
 
 // answers are the words before a colon that mark answers and forwarded mail, and what comes
 // from outside.

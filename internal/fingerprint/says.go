@@ -23,7 +23,7 @@ import (
 // and in each report there are a time and a queue ID that are new. Of an automatic answer it is
 // not what it quotes.
 
-// says returns what m says, but for what is folded, and what is numbered in m by a gateway; nil for
+// says returns what m says, and what is numbered in m by a gateway; nil for
 // nothing.
 func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says storm.Saying, n *Numbered) {
 	whose := []string{strings.ToLower(m.From), answersTo(m), h.words(distinct(bare(m.Subject)))}
@@ -38,12 +38,16 @@ func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says s
 			said, says.Ends = []string{c.rest}, distinctOf(c.ends)
 		}
 	}
-	says.Version = h.print(storm.Version, slices.Concat(said, whose))
+	version := h.print(storm.Version, slices.Concat(said, whose))
 	if says.Ends != nil {
 		for _, b := range distinctOf(c.blocks) {
-			says.Version += b
+			version += b
 		}
-		n = h.numbered(m, c.texts, says.Version)
+		n = h.numbered(m, c.texts, version)
+		// What is said twice within a block is told by the shingles.
+		says.Versions = append(says.Versions, version, h.print(storm.Version, slices.Concat([]string{"words"}, c.said, whose)))
+	} else {
+		says.Versions = []uint64{version}
 	}
 	says.Content = h.print(storm.Content, []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact})
 	return says, n
@@ -279,16 +283,13 @@ func (n *Numbered) Counts(network uint64) []storm.Count {
 }
 
 // Folded is the version of the message without the IDs in blocks for which its network is known
-// by the tallies of what Counts returned; 0 if it is for none.
-func (n *Numbered) Folded(tallies []storm.Tally) uint64 {
-	version := n.version
+// by the tallies of what Counts returned; false if it is for none.
+func (n *Numbered) Folded(tallies []storm.Tally) (version uint64, ok bool) {
+	version = n.version
 	for i, t := range tallies {
 		if b := n.blocks[i]; bits.OnesCount64(t.Marks) >= numberedMails && n.m.At.Sub(t.First) >= numberedFor {
-			version += b.folded - b.is
+			version, ok = version+b.folded-b.is, true
 		}
 	}
-	if version == n.version {
-		return 0
-	}
-	return version
+	return version, ok
 }

@@ -4,10 +4,22 @@ import "slices"
 
 // Saying is what a message says, as keyed prints.
 type Saying struct {
-	Version uint64   // all that a reader is told, whatever its layout and encoding: the sum of what its blocks of text are, and of all else
-	Folded  uint64   // likewise, without the numbers that a gateway gives to its mail; 0: there are none
-	Ends    []uint64 // the blocks at the beginning and the end, where gateways put theirs
-	Content uint64   // byte for byte
+	// Versions are prints of all that a reader is told, whatever its layout and encoding, each in a
+	// way of its own: who has been given one of them has been given all. The first is the sum of what
+	// its blocks of text are, and of all else.
+	Versions []uint64
+	Ends     []uint64 // the blocks at the beginning and the end, where gateways put theirs
+	Content  uint64   // byte for byte
+}
+
+// silent are the versions of what says nothing: all such is one version.
+var silent = []uint64{0}
+
+func (s Saying) versions() []uint64 {
+	if len(s.Versions) == 0 {
+		return silent
+	}
+	return s.Versions
 }
 
 // Given is what was let through to a mailbox under one key. It is what keeps two promises:
@@ -28,7 +40,7 @@ type Given struct {
 }
 
 const (
-	maxVersions = 16 // and blocks and contents, remembered for each key
+	maxVersions = 32 // prints of them, and as many of blocks and contents, remembered for each key
 	maxRemoved  = 4  // blocks that a version may have more than one that was given
 	maxNetworks = 8  // of which each has a copy let through
 )
@@ -53,7 +65,7 @@ func (p Pass) String() string {
 // pass says why s is let through, whatever its count; Held if nothing speaks for it.
 func (g *Given) pass(s Sighting) Pass {
 	switch {
-	case !g.said(s.Version, s.Ends) && (s.Folded == 0 || !g.said(s.Folded, s.Ends)):
+	case !slices.ContainsFunc(s.versions(), func(v uint64) bool { return g.said(v, s.Ends) }):
 		return NewWords
 	case slices.Contains(g.Networks, s.Network):
 		return Held
@@ -103,9 +115,8 @@ func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
 		}
 		return append(slices.Clip(slices.Clone(to)), x)
 	}
-	g.Versions = add(g.Versions, s.Version, maxVersions)
-	if s.Folded != 0 {
-		g.Versions = add(g.Versions, s.Folded, maxVersions)
+	for _, v := range s.versions() {
+		g.Versions = add(g.Versions, v, maxVersions)
 	}
 	if again {
 		for _, b := range s.Ends {
@@ -126,7 +137,7 @@ func (t Tally) revoke(s Sighting, c Count) Tally {
 	}
 	t.Key, t.Limit, t.Answer = c.Key, c.Limit, Answer{}
 	t.Given = Given{
-		Versions: without(t.Given.Versions, s.Version, s.Folded),
+		Versions: without(t.Given.Versions, s.versions()...),
 		Blocks:   without(t.Given.Blocks, s.Ends...),
 		Contents: without(t.Given.Contents, s.Content),
 		Networks: without(t.Given.Networks, s.Network),

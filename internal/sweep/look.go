@@ -363,7 +363,7 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 	}
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.m.At.Compare(b.m.At) })
 	for _, a := range list {
-		v.scratch.undated = !a.dated
+		v.scratch.undated, v.scratch.keys = !a.dated, v.scratch.keys[:0]
 		ds, err := v.engine.Judge(ctx, a.m)
 		if err != nil {
 			return fmt.Errorf("judge message %d: %w", a.UID, err)
@@ -380,7 +380,7 @@ func (v *view) candidate(f session.Message, m *message.Message, d rules.Decision
 	flags := v.sharedFlags(f.Flags)
 	c := &candidate{
 		uid: f.UID, at: m.At, size: f.Size, flags: flags, hash: beginning(f.Raw),
-		keys: slices.Clone(v.scratch.keys), protected: protected(flags, v.Rules.Keyword),
+		keys: slices.Clone(v.scratch.keys), says: v.scratch.version, protected: protected(flags, v.Rules.Keyword),
 	}
 	if to, keyword := target(d.Action, v.Rules); to != "" || keyword != "" {
 		c.decision = v.sharedDecision(d)

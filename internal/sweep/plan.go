@@ -20,6 +20,7 @@ type candidate struct {
 	flags     []string // without \Recent; shared, as all that many have alike
 	hash      hash
 	keys      []storm.Key     // identities
+	says      uint64          // print of what it says
 	decision  *rules.Decision // nil: it stays as it is
 	about     *about          // where there is a decision
 	protected string          // why it is left alone all the same
@@ -63,8 +64,8 @@ func boolean(a, b bool) int {
 }
 
 // exchange lets better copies stay in the place of those that stay because they came first.
-// One takes the place of another only where it is a copy of all that the other is one of, so
-// that of nothing fewer copies stay than the rules say.
+// One takes the place of another only where it says the same, and is a copy of all that the other
+// is one of, so that of nothing fewer copies stay than the rules say.
 func exchange(all []*candidate) {
 	storms := map[storm.Key]bool{}
 	of := map[string][]*candidate{} // by the storm that decided
@@ -109,7 +110,7 @@ func exchangeIn(kept, going []*candidate, storms map[storm.Key]bool) {
 		if next == len(going) || going[next].before(k) >= 0 {
 			return
 		}
-		if g := going[next]; covers(g.keys, k.keys, storms) {
+		if g := going[next]; g.says == k.says && covers(g.keys, k.keys, storms) {
 			k.decision, k.about, g.decision = g.decision, g.about, nil
 			next++
 		}

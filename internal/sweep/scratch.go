@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"slices"
 	"time"
 
 	"breakwater/internal/store"
@@ -21,7 +22,8 @@ type scratch struct {
 
 	undated bool        // the message under way has no time of its own: rates do not count it
 	copies  uint64      // messages so far
-	keys    []storm.Key // identities of the last message
+	keys    []storm.Key // identities of the message under way
+	version uint64      // what it says
 	swept   time.Time   // when forgotten tallies were last dropped
 	lost    error       // why the daemon is not asked any more
 }
@@ -37,7 +39,9 @@ const forgetEvery = 24 * time.Hour
 func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally, error) {
 	s.copies++
 	sg.Transfer = s.copies
-	s.keys = s.keys[:0]
+	if len(sg.Versions) > 0 {
+		s.version = sg.Versions[0]
+	}
 	tallies := make([]storm.Tally, len(sg.Counts))
 	for i, c := range sg.Counts {
 		before := s.tallies[c.Key]
@@ -46,7 +50,7 @@ func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally
 			if s.undated || sg.At.Before(before.Last) {
 				continue
 			}
-		} else {
+		} else if slices.Contains(storm.Kinds, c.Key.Kind) && !c.Revoke {
 			s.keys = append(s.keys, c.Key)
 		}
 		t := storm.Add(before, sg, c)
@@ -69,7 +73,7 @@ func (s *scratch) known(ctx context.Context, t storm.Tally, at time.Time) storm.
 		s.lost = err // the sweep goes on without: fewer copies go
 		return t
 	}
-	if d := theirs[0]; d.Storm != nil && !at.Before(d.Storm.Since) && d.Raging(at) {
+	if d := theirs[0]; d.Storm != nil && !at.Before(d.Storm.Since) && d.Raging(at) && !t.Gave { // what it says was given here
 		t.Storm, t.Through = d.Storm, false
 	}
 	return t
