@@ -103,6 +103,32 @@ func TestProofsBelongToCustomer(t *testing.T) {
 	}
 }
 
+// TestLogin has users send with a reverse-path that is not ours, or none, which no mail server checks
+// against their login, and with From of ann. It is her mail only if the login is not another
+// customer's; but it left here.
+func TestLogin(t *testing.T) {
+	for _, reversePath := range []string{"", "x@elsewhere.test"} {
+		for _, tt := range []struct {
+			login string
+			want  origin.Origin
+		}{
+			{"ann", origin.Genuine}, {"ann@example.org", origin.Genuine}, {"carl@example.net", origin.Genuine}, {"ann@auth.elsewhere.test", origin.Genuine},
+			{"m@customer.test", origin.Unknown}, {"M@CUSTOMER.test", origin.Unknown}, {"m@bare.test", origin.Unknown},
+		} {
+			e, now := twoCustomers(t)
+			m := by(now, reversePath, "ann@example.org", dated(now, "1@mail.example"), "bob@example.com")
+			m.AuthUser = tt.login
+			sent, _ := send(t, e, m)
+			for what, original := range map[string]string{"whole": sent, "Message-ID": dated(now, "1@mail.example"), "correspondent": "Subject: Hello\r\n"} {
+				d := judged(t, e, bounce(now.Add(time.Hour), "ann@example.org", original, "bob@example.com"))
+				if d.Origin != tt.want {
+					t.Errorf("from %q by %s, %s: %s: %s", reversePath, tt.login, what, d.Origin, d.Proof)
+				}
+			}
+		}
+	}
+}
+
 // TestSigned: reports are told apart that a tag or a token proves.
 func TestSigned(t *testing.T) {
 	e := newOriginEngine(t, "[batv]\nform = \"subaddress\"\n")
