@@ -188,7 +188,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 	own := func(addr string) bool { return set.Customer(fingerprint.DomainOf(addr)) == customer }
 	count(e.sentID(customer, id))
 	count(e.sentID(anybody, id))
-	if stamp.ReversePath == "" {
+	if stamp.ReversePath == "" && own(m.Sender()) {
 		count(e.untagged(m.Sender()))
 	}
 	for _, name := range []string{"Disposition-Notification-To", "Return-Receipt-To"} {

@@ -300,11 +300,14 @@ func TestTagsOfOthers(t *testing.T) {
 		{"m@customer.test", "m@customer.test", "Disposition-Notification-To: desk@example.org\r\n", true},
 		{"m@customer.test", "desk@example.org", "Return-Receipt-To: Desk <desk@example.org>\r\n", true},
 		{"m@customer.test", "desk@example.org", "", true},
+		{"", "desk@example.org", "", true},
 		{"ann@example.org", "ann@example.org", "Disposition-Notification-To: m@customer.test\r\n", true},
 		{"ann@example.net", "ann@example.net", "Return-Receipt-To: x@example.com, Desk <desk@example.org>\r\n", false},
 		{"ann@example.org", "ann@example.org", "Disposition-Notification-To: desk@example.org\r\n", false},
 	} {
-		send(t, e, by(now, tt.sender, tt.from, tt.field, "bob@example.com"))
+		m := by(now, tt.sender, tt.from, tt.field, "bob@example.com")
+		m.AuthUser = "m@customer.test"
+		send(t, e, m)
 		_, refused, err := e.Refuse(context.Background(), now, message.Envelope{Client: netip.MustParseAddr("203.0.113.5")}, message.Recipient{Addr: "desk@example.org"})
 		if err != nil || refused != tt.refused {
 			t.Errorf("%s, %s: %v, %v", tt.sender, tt.field, refused, err)
