@@ -191,7 +191,7 @@ func (d *daemon) done(o milterd.Outcome) {
 	}
 	for _, dec := range o.Decisions {
 		if dec.Unseen {
-			d.log.Warn("a bounce has a good token for mail that the index does not know, so the domain learns anew what it sends; does another host with the same keys send its mail? Then it must not say all_mail_leaves_here",
+			d.log.Warn("a good token proves mail that the index does not know, so its domain learns anew; if another host with the same keys sends its mail, remove all_mail_leaves_here from its rule file",
 				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", dec.Proof)
 		}
 		attrs := []slog.Attr{

@@ -134,8 +134,8 @@ func stormsLearningCommand(f *stormsFlags) *cobra.Command {
 		Short: "Show how long domains still learn what they send",
 		Long: `A domain whose file says all_mail_leaves_here = true learns for a while (learn in [origin])
 before reports on mail that was not seen leaving are taken for forged. Learning shows until
-when, and how many reports would have been absorbed already. It begins anew when a report
-shows that mail left by a way that breakwater does not see.`,
+when, and how many reports would have been absorbed already. It begins anew when a report with
+a good token shows that mail left by a way that breakwater does not see, such as another host.`,
 		Example: `  breakwater storms learning
   breakwater storms learning --json | jq '.[] | select(.spared > 0)'`,
 		Args: cobra.NoArgs,

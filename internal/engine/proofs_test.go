@@ -72,6 +72,7 @@ func TestProofsBelongToCustomer(t *testing.T) {
 		{"m@bare.test", "m@bare.test", "ann@example.org", false},
 		{"m@bare.test", "m@bare.test", "m@bare.example", false},
 		{"ann@example.org", "ann@example.org", "x@unheard.test", false},
+		{"ann@example.org", "ann@example.org", "postmaster", false},
 	} {
 		t.Run(tt.sender+" "+tt.from+" "+tt.recipient, func(t *testing.T) {
 			e, now := twoCustomers(t)
@@ -99,6 +100,46 @@ func TestProofsBelongToCustomer(t *testing.T) {
 				t.Errorf("by its correspondent: %s: %s", d.Origin, d.Proof)
 			}
 		})
+	}
+}
+
+// TestEachRecipient: one report is genuine for one recipient and not for the other.
+func TestEachRecipient(t *testing.T) {
+	e, now := twoCustomers(t)
+	sent, _ := send(t, e, by(now, "m@customer.test", "m@customer.test", dated(now, "1@mail.example"), "bob@example.com"))
+	for name, original := range map[string]string{"token": sent, "message-id": dated(now, "1@mail.example")} {
+		m := bounce(now.Add(time.Hour), "ann@example.org", original, "x@example.com")
+		m.Recipients = append(m.Recipients, message.Recipient{Addr: "m@customer.test", Mailer: "virtual"}, m.Recipients[0])
+		ds, err := e.Judge(context.Background(), m)
+		if err != nil || ds[0].Origin != origin.Unknown || ds[1].Origin != origin.Genuine || ds[2].Origin != origin.Unknown {
+			t.Errorf("%s: %+v, %v", name, ds, err)
+		}
+	}
+}
+
+// TestLogin has users send with a reverse-path that is not ours, or none, which no mail server checks
+// against their login, and with From of ann. It is her mail only if the login is not another
+// customer's; but it left here.
+func TestLogin(t *testing.T) {
+	for _, reversePath := range []string{"", "x@elsewhere.test"} {
+		for _, tt := range []struct {
+			login string
+			want  origin.Origin
+		}{
+			{"ann", origin.Genuine}, {"ann@example.org", origin.Genuine}, {"carl@example.net", origin.Genuine}, {"ann@auth.elsewhere.test", origin.Genuine},
+			{"m@customer.test", origin.Unknown}, {"M@CUSTOMER.test", origin.Unknown}, {"m@bare.test", origin.Unknown},
+		} {
+			e, now := twoCustomers(t)
+			m := by(now, reversePath, "ann@example.org", dated(now, "1@mail.example"), "bob@example.com")
+			m.AuthUser = tt.login
+			sent, _ := send(t, e, m)
+			for what, original := range map[string]string{"whole": sent, "Message-ID": dated(now, "1@mail.example"), "correspondent": "Subject: Hello\r\n"} {
+				d := judged(t, e, bounce(now.Add(time.Hour), "ann@example.org", original, "bob@example.com"))
+				if d.Origin != tt.want {
+					t.Errorf("from %q by %s, %s: %s: %s", reversePath, tt.login, what, d.Origin, d.Proof)
+				}
+			}
+		}
 	}
 }
 
@@ -183,14 +224,16 @@ func TestNoStrangerTeaches(t *testing.T) {
 	}
 	first := since()
 	sent, _ := send(t, e, by(now, "ann@example.org", "ann@example.org", dated(now, "1@example.org"), "bob@example.com"))
+	odd, _ := send(t, e, by(now, "ann@example.org", "ann@example.org", dated(now, "1 odd@example.org"), "bob@example.com"))
 	for week := range 8 {
 		for i, original := range []string{
 			"Received: by mx.example.org (Postfix, from userid 33) id 1; x\r\n" + never(now, fmt.Sprint("a", week)),
 			"Received: from a by mx.example.org with ESMTPSA id 1; x\r\n" + never(now, fmt.Sprint("b", week)),
 			sent, // somebody was sent this mail, and keeps it
 			"Date: " + now.Format(time.RFC1123Z) + "\r\n" + sent,
-			strings.Replace(sent, "1@example.org", " 1@example.org", 1),
-			strings.Replace(sent, "1@example.org", "1@exa\r\n mple.org", 1),
+			odd,
+			strings.Replace(odd, "1 odd", "1  odd", 1), // the token holds for it, too
+			strings.Replace(odd, "1 odd", "1\r\n\t odd", 1),
 		} {
 			if d := judged(t, e, bounce(now.Add(time.Minute), "ann@example.org", original, "bob@example.com")); d.Unseen {
 				t.Errorf("week %d, bounce %d: %s: %s", week, i, d.Origin, d.Proof)
@@ -271,11 +314,14 @@ func TestTagsOfOthers(t *testing.T) {
 		{"m@customer.test", "m@customer.test", "Disposition-Notification-To: desk@example.org\r\n", true},
 		{"m@customer.test", "desk@example.org", "Return-Receipt-To: Desk <desk@example.org>\r\n", true},
 		{"m@customer.test", "desk@example.org", "", true},
+		{"", "desk@example.org", "", true},
 		{"ann@example.org", "ann@example.org", "Disposition-Notification-To: m@customer.test\r\n", true},
 		{"ann@example.net", "ann@example.net", "Return-Receipt-To: x@example.com, Desk <desk@example.org>\r\n", false},
 		{"ann@example.org", "ann@example.org", "Disposition-Notification-To: desk@example.org\r\n", false},
 	} {
-		send(t, e, by(now, tt.sender, tt.from, tt.field, "bob@example.com"))
+		m := by(now, tt.sender, tt.from, tt.field, "bob@example.com")
+		m.AuthUser = "m@customer.test"
+		send(t, e, m)
 		_, refused, err := e.Refuse(context.Background(), now, message.Envelope{Client: netip.MustParseAddr("203.0.113.5")}, message.Recipient{Addr: "desk@example.org"})
 		if err != nil || refused != tt.refused {
 			t.Errorf("%s, %s: %v, %v", tt.sender, tt.field, refused, err)
@@ -291,16 +337,16 @@ func TestTagsOfOthers(t *testing.T) {
 // from one rule file to another; and strangers have their spam come back with all that they know.
 // No report on what was sent is forged, and none on spam is genuine.
 func TestOriginLaws(t *testing.T) {
-	for seed := range uint64(40) {
+	moved := newEngine(t, map[string]string{
+		"example.net.toml":   "aliases = [\"customer.test\"]\n" + leavesHere,
+		"example.org.toml":   leavesHere,
+		"*.example.org.toml": leavesHere,
+	}).Rules
+	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		pick := func(of ...string) string { return of[r.IntN(len(of))] }
 		maybe := func(s string) string { return pick(s, "") }
 		e, now := twoCustomers(t)
-		moved := newEngine(t, map[string]string{
-			"example.net.toml":   "aliases = [\"customer.test\"]\n" + leavesHere,
-			"example.org.toml":   leavesHere,
-			"*.example.org.toml": leavesHere,
-		}).Rules
 		e.TakesTag = func(string, origin.Form) bool { return true }
 		domains := []string{"example.org", "example.net", "web1.example.org", "customer.test", "bare.test"}
 		before := e.Rules
@@ -366,9 +412,6 @@ func TestOriginLaws(t *testing.T) {
 				t.Fatalf("seed %d: spam %d to %s: %s: %s\n%s", seed, n, to, d.Origin, d.Proof, spam)
 			}
 			now = now.Add(time.Duration(r.IntN(600)) * time.Minute)
-			if err := e.AssumeIndex(context.Background(), now, now); err != nil {
-				t.Fatal(err)
-			}
 		}
 	}
 }

@@ -41,19 +41,24 @@ func (s *Site) Submitted(m *message.Message) bool {
 func (s *Site) SentByUs(m *message.Message, set *rules.Set) bool { return s.sending(m, set) != "" }
 
 // sending is the domain of ours that sends m: that of the reverse-path, or else of From, where automatic
-// answers go. "" if none does. What users forward comes from a program of the host, with
-// whatever From it had.
+// answers go; or that of the login, if it is another customer's: no mail server checks From. "" if none
+// does. What users forward comes from a program of the host, with whatever From it had.
 func (s *Site) sending(m *message.Message, set *rules.Set) string {
 	if !s.Submitted(m) {
 		return ""
 	}
-	if d := fingerprint.DomainOf(m.Sender()); s.our(d, set) {
+	if d := fingerprint.DomainOf(m.ReversePath); s.our(d, set) {
 		return d
 	}
-	if d := fingerprint.DomainOf(m.From); !m.Local && s.our(d, set) {
-		return d
+	from, login := fingerprint.DomainOf(m.From), fingerprint.DomainOf(m.AuthUser)
+	forwarded := m.Local && m.ReversePath != ""
+	switch {
+	case forwarded || !s.our(from, set):
+		return ""
+	case s.our(login, set) && set.Customer(login) != set.Customer(from):
+		return login
 	}
-	return ""
+	return from
 }
 
 // Relay reports whether client is a relay of ours.

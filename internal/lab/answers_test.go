@@ -100,7 +100,7 @@ func TestOriginAnswers(t *testing.T) {
 	}
 	h.mta.Drained(t)
 
-	// A program's mail: first asked about, then not, and then the domain learns anew.
+	// A program's mail: first asked about, then not. Its bounce says so, as anybody can, and no other is judged by it.
 	program := func() {
 		raw, to := mail(), fmt.Sprintf("nobody%d@exim.far.example", n)
 		h.mta.Run(t, strings.Replace(raw, "{to}", to, 1), "sendmail", "-f", "ann@example.org", "-i", to)
@@ -110,7 +110,7 @@ func TestOriginAnswers(t *testing.T) {
 	h.expect("a program's mail", origin.Genuine, "token of key", program)
 	h.set("non_smtpd_milters=")
 	h.expect("a program's mail that nobody saw", origin.Unknown, "went through mx.example.org, where the index did not see it", program)
-	h.expect("after that", origin.Unknown, "still learning", spam)
+	h.expect("after that", origin.Forged, "saw all mail of that time", spam)
 	h.again(tagless, nil)
 	h.expect("just after a restart", origin.Unknown, "did not see all mail", spam)
 }

@@ -75,9 +75,9 @@ func (p *Proof) Why() string {
 	return strings.Join(p.Reasons, "; ")
 }
 
-// Signed reports whether a tag or a token of ours proves the report, and so not only what can be
-// read off our mail or guessed: its Message-ID, or whom the recipient writes to. It holds for the
-// one recipient whom the proof is about.
+// Signed reports whether a tag or a token of ours proves the report to this one recipient. Nobody can
+// guess these, while a Message-ID and whom somebody writes to are known to many. But whoever got
+// the mail has its token, and often its tag, and can put them into a report of his own.
 func (p Proof) Signed() bool { return p.By == ByTag || p.By == ByToken }
 
 // Prove climbs the ladder. The first rung that holds proves it genuine; without any it is
@@ -168,8 +168,8 @@ func (c *Case) belongs(domain string) bool {
 
 // unseen reports whether a token shows that mail of the recipient's domain leaves by a way that the index
 // does not see, such as another host with the same keys. It goes by what is signed alone, so
-// that no stranger can have a domain learn for ever; and by the day on which it was signed, since
-// a Date may be of any time.
+// that no stranger can have a domain learn for ever: by the Date, which may be of any time, and by
+// the day of the signature, up to which the index remembers.
 func (c *Case) unseen(t token) bool {
 	id := messageID(c.Sent.Get("Message-ID"))
 	sure := c.Life - Margin

@@ -20,7 +20,7 @@ type Origin struct {
 // BATV is how the reverse-path of mail that a domain sends is tagged.
 type BATV struct {
 	Form   origin.Form `toml:"form" doc:"subaddress: ann+prvs-1234abcdef@example.org; prvs: prvs=1234abcdef=ann@example.org, which the mail server must be told about; off: no tags."`
-	Refuse bool        `toml:"refuse" doc:"Refuse reports to addresses without a tag when the recipient is named. After learning, and never for postmaster and the like."`
+	Refuse bool        `toml:"refuse" doc:"Refuse reports to addresses without a tag of ours when the recipient is named. After learning, and never for postmaster and the like."`
 	Exempt []string    `toml:"exempt" doc:"Addresses and domains, *.example.net for all sub-domains: mail to them is not tagged."`
 	Accept []string    `toml:"accept" doc:"Local parts that get reports without a tag all the same."`
 }
