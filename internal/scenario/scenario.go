@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"time"
 
 	"breakwater/internal/message"
@@ -27,7 +26,7 @@ type fileTest struct {
 	Sends []send `toml:"send" need:"true" doc:"Messages, in their order."`
 }
 
-// send is one or more messages. The text fields but client and file are templates.
+// send is one or more messages. client, from, to and message are templates.
 type send struct {
 	Times  int           `toml:"times" min:"1" max:"1000000" doc:"So many different messages, numbered {{.N}} from 1; 1 if left out."`
 	Copies int           `toml:"copies" min:"1" max:"1000000" doc:"So many copies of each, numbered {{.Copy}}; 1 if left out."`
@@ -142,12 +141,4 @@ func (t *Test) Run(ctx context.Context, judge Judge) (int, error) {
 		wrong = append(wrong, check.done()...)
 	}
 	return n, tomlfile.Together(wrong)
-}
-
-// client is the address of a send.
-func (s *send) client() (netip.Addr, error) {
-	if s.Client == "" {
-		return netip.MustParseAddr("192.0.2.1"), nil
-	}
-	return netip.ParseAddr(s.Client)
 }

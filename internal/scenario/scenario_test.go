@@ -102,7 +102,7 @@ copies = 2
 every = "1m"
 from = "s{{.N}}@example.net"
 to = ["r{{.N}}@example.test", "x@example.test"]
-client = "2001:db8::1"
+client = "2001:db8:{{.N}}::{{.Copy}}"
 helo = "mx.example.com"
 login = "ann"
 message = "Subject: {{.N}} {{.Copy}}\n\n{{.Date}}\n{{.Now}}\n"
@@ -134,7 +134,7 @@ expect = ["deliver"]
 		t.Fatal(n, err)
 	}
 	m := got[3] // the second copy of the second
-	if m.Subject != "2 2" || m.ReversePath != "s2@example.net" || m.From != m.ReversePath || m.Recipients[0].Addr != "r2@example.test" || m.Client.String() != "2001:db8::1" ||
+	if m.Subject != "2 2" || m.ReversePath != "s2@example.net" || m.From != m.ReversePath || m.Recipients[0].Addr != "r2@example.test" || m.Client.String() != "2001:db8:2::2" ||
 		m.Helo != "mx.example.com" || m.AuthUser != "ann" || !m.At.Equal(Start.Add(3*time.Minute)) || !m.Date.Equal(Start.Add(time.Minute)) {
 		t.Errorf("%+v", m)
 	}

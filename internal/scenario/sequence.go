@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ type sequence struct {
 	to     []*template.Template
 	text   *template.Template
 	raw    []byte // of a file
-	client netip.Addr
+	client *template.Template
 	runs   []run // what is expected
 }
 
@@ -101,7 +102,10 @@ func newSequence(doc *tomlfile.Document, key string, s send, fsys fs.FS) (*seque
 	}
 	sq.Times, sq.Copies = max(s.Times, 1), max(s.Copies, 1)
 	var err error
-	sq.client, err = s.client()
+	sq.client, err = parse(cmp.Or(s.Client, "192.0.2.1"))
+	if err == nil {
+		_, err = sq.addr(values{N: 1, Copy: 1})
+	}
 	bad("client", err)
 	from := "robot@example.net"
 	if s.From != nil {
@@ -155,12 +159,15 @@ func (sq *sequence) messages(at time.Time) iter.Seq2[*message.Message, error] {
 func (sq *sequence) message(n, c int, written, at time.Time) (*message.Message, error) {
 	v := values{N: n, Copy: c, Date: written.Format(time.RFC1123Z), Now: at.Format(time.RFC1123Z)}
 	env := message.Envelope{
-		QueueID: fmt.Sprintf("T%dC%d", n, c), Client: sq.client, AuthUser: sq.Login, Helo: sq.Helo,
+		QueueID: fmt.Sprintf("T%dC%d", n, c), AuthUser: sq.Login, Helo: sq.Helo,
 	}
 	if env.Helo == "" {
 		env.Helo = "mx.example.net"
 	}
 	var err error
+	if env.Client, err = sq.addr(v); err != nil {
+		return nil, sq.doc.WrongValue(sq.key+".client", "%v", err)
+	}
 	if env.ReversePath, err = sq.fill("from", sq.from, v); err != nil {
 		return nil, err
 	}
@@ -176,6 +183,15 @@ func (sq *sequence) message(n, c int, written, at time.Time) (*message.Message, 
 		return nil, err
 	}
 	return message.Parse(env, at, raw), nil
+}
+
+// addr is the client of a message.
+func (sq *sequence) addr(v values) (netip.Addr, error) {
+	var b strings.Builder
+	if err := sq.client.Execute(&b, v); err != nil {
+		return netip.Addr{}, err
+	}
+	return netip.ParseAddr(b.String())
 }
 
 func (sq *sequence) fill(name string, t *template.Template, v values) (string, error) {
