@@ -256,7 +256,8 @@ func (r *demoResult) printVerdict(p *printer) {
 	if classes := r.classes(); classes != "" {
 		p.line("Absorbed, by class: %s.", classes)
 	}
-	p.line("Of each mailshot at most %d arrived at any mailbox.", r.Most)
+	p.line("Of each mailshot at most %d arrived at any mailbox: the first three, and one from", r.Most)
+	p.line("each further server or in each further wording.")
 	p.line("The archive has every absorbed mail byte for byte, in %.1f MB.", float64(r.Archived)/1e6)
 	if r.Kept != "" {
 		p.line("Store, archive and log are kept in %s.", r.Kept)

@@ -105,7 +105,8 @@ func Postfix(t testing.TB, o Options) *Server {
 	if o.Milter2 != "" {
 		milters += ", " + o.Milter2
 	}
-	set := []string{"local_header_rewrite_clients=", "smtpd_authorized_xclient_hosts=127.0.0.0/8", "smtpd_recipient_limit=2000"}
+	// One connection may say several clients, so that any client may say another.
+	set := []string{"local_header_rewrite_clients=", "smtpd_authorized_xclient_hosts=0.0.0.0/0, [::]/0", "inet_protocols=all", "smtpd_recipient_limit=2000"}
 	set = append(set, "virtual_mailbox_domains="+strings.Join(o.domains(), " "), "smtpd_milters="+milters)
 	for k, v := range o.Settings {
 		set = append(set, k+"="+v)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/textproto"
 	"strings"
 	"sync"
@@ -156,6 +157,8 @@ func dotted(r *bufio.Reader) ([]byte, error) {
 
 // Session is an SMTP client's connection.
 type Session struct {
+	Stands bool // the server takes it for another client: see Client
+
 	t    testing.TB
 	conn net.Conn
 	text *textproto.Conn
@@ -168,12 +171,13 @@ func Dial(t testing.TB, addr string) *Session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Session{t, c, textproto.NewConn(c)}
+	s := &Session{t: t, conn: c, text: textproto.NewConn(c)}
 	t.Cleanup(func() { c.Close() })
 	if _, _, err := s.reply(); err != nil {
 		t.Fatal("greeting:", err)
 	}
-	s.Do("EHLO client.example.net")
+	_, said := s.Do("EHLO client.example.net")
+	s.Stands = strings.Contains(said, "XCLIENT")
 	return s
 }
 
@@ -195,13 +199,16 @@ func (s *Session) Do(format string, args ...any) (code int, text string) {
 	return code, text
 }
 
-// Client says who is connected, by Postfix's XCLIENT.
-func (s *Session) Client(addr string) {
-	s.t.Helper()
-	if code, text := s.Do("XCLIENT ADDR=%s NAME=[UNAVAILABLE]", addr); code != 220 {
-		s.t.Fatalf("XCLIENT: %d %s", code, text)
+// Client says who is connected, by Postfix's XCLIENT, and returns the reply: 220, or why not.
+func (s *Session) Client(addr netip.Addr) (code int, text string) {
+	what := addr.String()
+	if addr.Is6() {
+		what = "IPv6:" + what
 	}
-	s.Do("EHLO client.example.net")
+	if code, text = s.Do("XCLIENT ADDR=%s NAME=[UNAVAILABLE]", what); code == 220 {
+		s.Do("EHLO client.example.net")
+	}
+	return code, text
 }
 
 // Send sends one message and returns the last reply: that to MAIL or to all RCPTs if they

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -212,9 +213,11 @@ func TestSources(t *testing.T) {
 	s := Postfix(t, Options{
 		Milter: d.listen, LMTP: sink.Port, Mailboxes: []string{"u1@example.test"}, Settings: map[string]string{"inet_protocols": "all"},
 	})
-	for i, from := range []string{"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.9", "192.0.2.9", "192.0.2.9", "IPv6:2001:db8::7"} {
+	for i, from := range []string{"192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.9", "192.0.2.9", "192.0.2.9", "2001:db8::7"} {
 		session := Dial(t, s.Addr())
-		session.Client(from)
+		if code, text := session.Client(netip.MustParseAddr(from)); code != 220 {
+			t.Fatal(code, text)
+		}
 		m := ordinary(1, "ann@example.net", "u1@example.test")
 		m.Raw = append(fmt.Appendf(nil, "Received: from x by y id %d; Mon, 2 Mar 2026 08:00:00 +0000\r\n", i), m.Raw...)
 		if code, text := session.Send("ann@example.net", to(m.Item), m.Raw); code != 250 {
