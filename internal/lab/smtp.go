@@ -211,6 +211,14 @@ func (s *Session) Client(addr netip.Addr) (code int, text string) {
 	return code, text
 }
 
+// Login says who has logged in, by Postfix's XCLIENT, and returns the reply: 220, or why not.
+func (s *Session) Login(user string) (code int, text string) {
+	if code, text = s.Do("XCLIENT LOGIN=%s", user); code == 220 {
+		s.Do("EHLO client.example.net")
+	}
+	return code, text
+}
+
 // Send sends one message and returns the last reply: that to MAIL or to all RCPTs if they
 // are refused, or else that to the message.
 func (s *Session) Send(from string, to []string, raw []byte) (code int, text string) {
