@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -19,9 +20,8 @@ import (
 // attachments byte for byte. Its layout, encoding, quotation marks and what is said twice do not
 // matter, nor what gateways put in front of a subject.
 //
-// Of a report it is what the reporter's text says: what it returns is the recipient's own mail,
-// and in each report there are a time and a queue ID that are new. Of an automatic answer it is
-// not what it quotes.
+// Of a report it is what the reporter's text says, without its own IDs and times: what it returns
+// is the recipient's own mail. Of an automatic answer it is not what it quotes.
 
 // says returns what m says, and what is numbered in m by a gateway; nil for
 // nothing.
@@ -114,73 +114,68 @@ func unquoted(m *message.Message) string {
 // what the servers said.
 func reportText(m *message.Message, r *report.Report) []string {
 	var texts []string
+	new := news{}
+	new.add(slices.Concat(m.Received, []string{m.MessageID, m.Header.Get("Date")})...)
+	told := true
 	for _, p := range m.Parts() {
-		if p.Type == "message/delivery-status" || p.Type == "message/rfc822" {
-			break
-		}
-		if p.IsText() {
+		switch {
+		case p.Type == "message/delivery-status":
+			told = false
+			new.fields(p.Content)
+		case p.Type == "message/rfc822":
+			told = false
+		case told && p.IsText():
 			text, links := p.Read()
-			texts = append(texts, withoutNews(report.Told(text)), links)
+			texts = append(texts, report.Told(text), links)
 		}
 	}
 	if r != nil {
 		for _, rcpt := range r.Recipients {
-			texts = append(texts, withoutNews(rcpt.Diagnostic))
+			texts = append(texts, rcpt.Diagnostic)
 		}
+	}
+	for i, text := range texts {
+		texts[i] = new.left(text)
 	}
 	return texts
 }
 
-// withoutNews is text without the dates and IDs that are new in each report.
-func withoutNews(text string) string {
-	var kept []string
-	words := strings.Fields(text)
-	for i, word := range words {
-		if strings.Count(word, ":") > 0 && isTime(word) {
-			kept = kept[:len(kept)-dateBefore(words[:i])]
-			continue
-		}
-		if !isID(word) && !(i > 0 && isZone(word) && isTime(words[i-1])) {
-			kept = append(kept, word)
-		}
-	}
-	return strings.Join(kept, " ")
-}
+// news are the words with digits that are new in each report, because it says elsewhere that they
+// are its IDs and times.
+type news map[string]bool
 
-// isTime reports whether a word is a time of day, such as 08:00:00.
-func isTime(word string) bool {
-	_, err := time.Parse("15:04:05", strings.TrimRight(word, ".,;)"))
-	return err == nil
-}
+const punctuation = ".,;:()[]<>\"'"
 
-// isZone reports whether a word is a time zone, such as +0100 or (CET).
-func isZone(word string) bool {
-	word = strings.Trim(word, "().,;")
-	if len(word) == 5 && (word[0] == '+' || word[0] == '-') {
-		_, err := strconv.Atoi(word[1:])
-		return err == nil
-	}
-	return len(word) >= 2 && len(word) <= 5 && strings.ToUpper(word) == word && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-}
-
-// dateBefore is how many of the last words are a date, such as Mon, 2 Mar 2026 (RFC 5322 §3.3).
-func dateBefore(words []string) int {
-	const most = 4
-	for n := min(most, len(words)); n > 2; n-- {
-		date := strings.Join(words[len(words)-n:], " ")
-		for _, layout := range []string{"Mon, 2 Jan 2006", "2 Jan 2006", "Mon Jan 2 2006"} {
-			if _, err := time.Parse(layout, date); err == nil {
-				return n
+func (n news) add(texts ...string) {
+	for _, text := range texts {
+		for word := range strings.FieldsSeq(text) {
+			if word = strings.Trim(word, punctuation); strings.ContainsAny(word, "0123456789") {
+				n[word] = true
 			}
 		}
 	}
-	return 0
+}
+
+// fields adds the times and IDs of the fields for machines (RFC 3464 §2.2, §2.3).
+func (n news) fields(content []byte) {
+	for line := range bytes.Lines(content) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		name = bytes.ToLower(name)
+		if bytes.HasSuffix(name, []byte("-date")) || bytes.HasSuffix(name, []byte("queue-id")) {
+			n.add(string(value))
+		}
+	}
+}
+
+// left is a text without them.
+func (n news) left(text string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(text), func(w string) bool { return n[strings.Trim(w, punctuation)] }), " ")
 }
 
 // isID reports whether a word is one that a machine numbers mail by: letters and digits mixed,
 // at least eight, and no account number (ISO 13616).
 func isID(word string) bool {
-	word = strings.Trim(word, `.,;:()[]<>"'`)
+	word = strings.Trim(word, punctuation)
 	if len(word) < 8 {
 		return false
 	}

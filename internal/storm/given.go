@@ -42,7 +42,7 @@ type Given struct {
 const (
 	maxVersions = 32 // prints of them, and as many of blocks and contents, remembered for each key
 	maxRemoved  = 4  // blocks that a version may have more than one that was given
-	maxNetworks = 8  // of which each has a copy let through
+	maxNetworks = 9  // of which each has a copy let through: the first, and eight more
 )
 
 // Pass says why a sighting is let through in the midst of a storm.
