@@ -167,8 +167,13 @@ func (r *reader) time() time.Time {
 }
 
 func (r *reader) prints() (all []uint64) {
-	for range r.count(8) {
-		all = append(all, r.uint64())
+	n := r.count(8)
+	if n == 0 {
+		return nil
+	}
+	all = make([]uint64, n)
+	for i := range all {
+		all[i] = r.uint64()
 	}
 	return all
 }

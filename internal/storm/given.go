@@ -105,27 +105,22 @@ func (g *Given) said(version uint64, ends []uint64) bool {
 
 // with is g after s was let through, and whether it is more than g. again tells that s is a copy.
 func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
-	add := func(to []uint64, x uint64, most int) []uint64 {
-		if slices.Contains(to, x) {
-			return to
+	add := func(to []uint64, most int, xs ...uint64) []uint64 {
+		to = slices.Clip(to) // what others have of it stays as it is
+		for _, x := range xs {
+			if !slices.Contains(to, x) {
+				to, grown = append(to, x), true
+			}
 		}
-		grown = true
-		if len(to) >= most {
-			to = to[len(to)-most+1:]
-		}
-		return append(slices.Clip(slices.Clone(to)), x)
+		return to[max(0, len(to)-most):]
 	}
-	for _, v := range s.versions() {
-		g.Versions = add(g.Versions, v, maxVersions)
-	}
+	g.Versions = add(g.Versions, maxVersions, s.versions()...)
 	if again {
-		for _, b := range s.Ends {
-			g.Blocks = add(g.Blocks, b, maxVersions)
-		}
+		g.Blocks = add(g.Blocks, maxVersions, s.Ends...)
 	}
-	g.Contents = add(g.Contents, s.Content, maxVersions)
+	g.Contents = add(g.Contents, maxVersions, s.Content)
 	if len(g.Networks) < maxNetworks {
-		g.Networks = add(g.Networks, s.Network, maxNetworks)
+		g.Networks = add(g.Networks, maxNetworks, s.Network)
 	}
 	return g, grown
 }
