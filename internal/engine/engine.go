@@ -106,7 +106,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		return fail("look up", err)
 	}
 	s := e.sighting(m, j.Verdict, j.Policies, k, proofs)
-	tallies, err := e.count(ctx, s, append(sent, e.learn(m, proofs)...))
+	tallies, err := e.count(ctx, s, slices.Concat(sent, e.learn(m, proofs), k.numbered))
 	if err == nil {
 		err = e.outbreak(ctx, s.Sighting, k, tallies)
 	}
