@@ -90,7 +90,7 @@ const (
 	maxBlocks = 200 // of a text; longer ones are not looked at for them
 )
 
-// parts is b without what gateways may have put at its ends, and each of its texts alone.
+// parts is b without what gateways may have put at its ends.
 func (b *body) parts() (parts []storm.Part) {
 	least := len(b.texts[0])
 	for _, text := range b.texts {
@@ -107,11 +107,6 @@ func (b *body) parts() (parts []storm.Part) {
 			slices.Sort(p.Without)
 			p.Without, p.Version = slices.Compact(p.Without), b.version(first, n-first)
 			parts = append(parts, p)
-		}
-	}
-	for _, text := range b.texts {
-		if alone := (&body{b.seed, b.besides, [][]uint64{text}}); len(b.texts) > 1 {
-			parts = append(parts, storm.Part{Version: alone.version(0, 0)})
 		}
 	}
 	return parts

@@ -123,7 +123,7 @@ func textOf(s string) Reading {
 func tells(name string) bool {
 	switch name {
 	case "html", "head", "body", "p", "div", "span", "br", "hr", "blockquote", "b", "strong", "i", "em", "u", "font", "center", "pre", "tt", "code", "small", "big",
-		"table", "tbody", "thead", "tr", "td", "th", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "a", "img", "meta", "title":
+		"table", "tbody", "thead", "tr", "td", "th", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "a", "img", "meta":
 		return false
 	}
 	return true

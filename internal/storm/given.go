@@ -11,8 +11,7 @@ type Saying struct {
 	Content  uint64 // byte for byte
 }
 
-// Part is the version of a part of what a message says: of all without some blocks of text, or of
-// one of its texts, which Without does not tell.
+// Part is the version of a part of what a message says: of all without some blocks of text.
 type Part struct {
 	Version uint64
 	Without []uint64 // the blocks that the message has more
@@ -84,7 +83,7 @@ func (g *Given) pass(s Sighting) Pass {
 func (g *Given) said(s Saying) bool {
 	given := func(v uint64) bool { return slices.Contains(g.Versions, v) }
 	return slices.ContainsFunc(s.versions(), given) || slices.ContainsFunc(s.Parts, func(p Part) bool {
-		return len(p.Without) > 0 && given(p.Version) && !slices.ContainsFunc(p.Without, func(b uint64) bool { return !slices.Contains(g.Blocks, b) })
+		return given(p.Version) && !slices.ContainsFunc(p.Without, func(b uint64) bool { return !slices.Contains(g.Blocks, b) })
 	})
 }
 
