@@ -106,7 +106,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		return fail("look up", err)
 	}
 	s := e.sighting(m, j.Verdict, j.Policies, k, proofs)
-	tallies, err := e.count(ctx, s, append(sent, e.learn(m, proofs)...))
+	tallies, err := e.count(ctx, s, slices.Concat(sent, e.learn(m, proofs), k.numbered))
 	if err == nil {
 		err = e.outbreak(ctx, s.Sighting, k, tallies)
 	}
@@ -180,6 +180,7 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 		link = k.prints[0].Hash
 	}
 	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
+	s.Counts, s.repeats = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)), make([]bool, 0, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		if policies[i].Domain().Exempts(m.From, k.source.Addr, k.source.Login) {
 			continue
@@ -189,6 +190,7 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 			prints = proven(prints)
 		}
 		mailbox := policies[i].Domain().Mailbox(fingerprint.Mailbox(rcpt.Addr))
+		s.places[i] = make([]place, 0, len(prints))
 		for n, key := range e.Hasher.Keys(prints, mailbox) {
 			if key.Kind == storm.Class && proofs != nil && proofs[i].Origin == origin.Genuine {
 				continue
@@ -225,7 +227,9 @@ func proven(prints []fingerprint.Print) []fingerprint.Print {
 
 // of returns the tallies of a recipient, and what agrees in each.
 func (s *sighting) of(recipient int, tallies []storm.Tally, prints []fingerprint.Print) (of []storm.Tally, evidence []string) {
-	for _, p := range s.places[recipient] {
+	places := s.places[recipient]
+	of, evidence = make([]storm.Tally, 0, len(places)), make([]string, 0, len(places))
+	for _, p := range places {
 		if t := tallies[p.count]; t.Seen > 0 {
 			of, evidence = append(of, t), append(evidence, prints[p.print].Evidence)
 		}
@@ -307,6 +311,9 @@ func (e *Engine) peek(ctx context.Context, s sighting, tallies []storm.Tally, of
 
 // revoke takes back that s was given to recipients who do not get it after all.
 func (e *Engine) revoke(ctx context.Context, s sighting, tallies []storm.Tally, ds []rules.Decision) error {
+	if e.DryRun || !slices.ContainsFunc(ds, func(d rules.Decision) bool { return !d.Arrives() }) {
+		return nil
+	}
 	got := make([]bool, len(s.Counts))
 	for i, places := range s.places {
 		for _, p := range places {
@@ -321,7 +328,7 @@ func (e *Engine) revoke(ctx context.Context, s sighting, tallies []storm.Tally, 
 			taken.Counts = append(taken.Counts, c)
 		}
 	}
-	if len(taken.Counts) == 0 || e.DryRun {
+	if len(taken.Counts) == 0 {
 		return nil
 	}
 	_, err := e.Store.Observe(ctx, taken)

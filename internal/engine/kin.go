@@ -26,25 +26,29 @@ const partaking = 60
 
 // kin is what a message shares with others, and what is known of those of nearly its text.
 type kin struct {
-	prints  []fingerprint.Print
-	signs   storm.Signs
-	source  fingerprint.Source // where the message comes from
-	network uint64             // its print
-	says    storm.Saying       // what it says
-	near    *fingerprint.Near  // nil: the text is too short to tell, as for all that follows
-	cluster [8]byte            // the text that they have in common
-	storms  int                // at how many mailboxes copies of the text were held, at least
-	stormy  bool               // the server that sent the message takes part in them
+	prints   []fingerprint.Print
+	signs    storm.Signs
+	source   fingerprint.Source // where the message comes from
+	network  uint64             // its print
+	says     storm.Saying       // what it says
+	numbered []storm.Count      // what is to be counted of the numbers of gateways
+	near     *fingerprint.Near  // nil: the text is too short to tell, as for all that follows
+	cluster  [8]byte            // the text that they have in common
+	storms   int                // at how many mailboxes copies of the text were held, at least
+	stormy   bool               // the server that sent the message takes part in them
 }
 
 // kin is what m shares with others.
 func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (kin, error) {
-	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts), source: fingerprint.SourceOf(m, e.Site.Relay)}
+	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts), source: fingerprint.SourceOf(m, e.Site.Relay, e.Site.Hosts)}
 	k.network = e.Hasher.Network(k.source)
 	p := e.Hasher.Prints(m, v, k.network)
 	k.prints, k.says, k.near = p.Shared, p.Says, p.Near
 	if p.Numbered != nil {
-		tallies, err := e.observe(ctx, storm.Sighting{At: m.At, Counts: p.Numbered.Counts(k.network)})
+		k.numbered = p.Numbered.Counts(k.network)
+	}
+	if p.Numbered != nil && p.Numbered.Any() {
+		tallies, err := e.Store.Lookup(ctx, m.At, p.Numbered.Keys(k.network))
 		if err != nil {
 			return k, err
 		}

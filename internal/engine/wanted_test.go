@@ -248,11 +248,11 @@ func TestTwists(t *testing.T) {
 			return letterhead{subject: "Our offer", date: date, id: "one", first: first, last: noID(0), text: portal}
 		}, 3},
 		{"much, anew in all but the first hop", 200, 5 * time.Second, func(n int) letterhead {
-			return letterhead{from: fmt.Sprintf("\"Shop %d\" <via%d@example.org>", n, n%3), subject: fmt.Sprintf("[gw%d] Our offer", n%3), first: once, text: portal + footer(n)}
+			return letterhead{from: fmt.Sprintf("\"Shop %d\" <via%d@example.org>", n%3, n%3), subject: fmt.Sprintf("[gw%d] Our offer", n%3), first: once, text: portal + footer(n)}
 		}, 4},
-		{"From in other words", 200, 5 * time.Second, func(n int) letterhead {
+		{"From in other words, which may say who calls", 200, 5 * time.Second, func(n int) letterhead {
 			return letterhead{from: fmt.Sprintf("\"Shop (%d)\" <shop@example.net>", n), date: date, subject: "Our offer", first: noID(n), text: portal}
-		}, 3},
+		}, 200},
 		{"much, no first hop, a footer more each time", 200, 5 * time.Second, func(n int) letterhead {
 			return letterhead{from: "<shop@example.net>", date: date, subject: "Our offer", first: noID(n), text: portal + footer(n)}
 		}, 60},

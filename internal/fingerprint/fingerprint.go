@@ -70,7 +70,7 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) 
 	date := date(m, trace)
 	compared := v.Class == classify.Personal || v.Class == classify.Bulk
 	identified := m.MessageID != "" && date != ""
-	c := h.content(m, compared || identified && trace == "")
+	c := h.content(m, v.Class != classify.DSN || identified && trace == "")
 	p.Says, p.Numbered = h.says(m, v, c)
 	// There are programs that write one Message-ID into all their mail, and many a second.
 	// So the rest must agree: it was handed in once, or it says the same.
@@ -130,13 +130,12 @@ func (p Print) Proven() Print {
 
 // content is what a message contains.
 type content struct {
-	exact        string   // all of it; "" of a message that is not whole
-	rest         string   // what is no text for a reader
-	said         []string // rest, and the words of the text; or else exact
-	texts        []string // those of which the words are
-	blocks, ends []uint64 // of these
-	words        string   // how many the text has; "" if they are not told
-	least        []uint64 // of the text, if there are enough: see digest
+	exact string   // all of it; "" of a message that is not whole
+	rest  string   // what is no text for a reader
+	said  []string // rest, and the words of the text; or else exact
+	texts []string // all that its text parts say, one for each
+	words string   // how many the text has; "" if they are not told
+	least []uint64 // of the text, if there are enough: see digest
 }
 
 // content tells what m contains; its words, if they are wanted.
@@ -146,11 +145,11 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 	}
 	all, rest := sha256.New(), sha256.New()
 	texts := m.WriteContents(all, rest)
-	var read []string
+	var read, whole []string
 	for _, p := range m.Parts() {
 		if words && p.IsText() {
-			text, links := p.Read()
-			read = append(read, text, links)
+			r := p.Read()
+			read, whole = append(read, r.Text, r.Links), append(whole, r.Whole)
 			texts--
 		}
 		if p.Filename != "" { // there are empty files, and their names say all
@@ -169,7 +168,7 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 		return c
 	}
 	c.said, c.words, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, strconv.Itoa(d.words), d.least
-	c.texts, c.blocks, c.ends = read, d.blocks, d.ends
+	c.texts = whole
 	return c
 }
 

@@ -1,6 +1,7 @@
 package fingerprint
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -15,42 +16,33 @@ import (
 )
 
 // What a message says is more than what copies of it share. A version is the print of all of it:
-// who writes, where answers go, the subject, the words of all texts to the number, links, and
-// attachments byte for byte. Its layout, encoding, quotation marks and what is said twice do not
-// matter, nor what gateways put in front of a subject.
+// who writes, where answers go, the subject, all texts to the letter and sign, and attachments byte
+// for byte. Only layout, encoding and quotation marks do not matter, what is said twice in a row, and
+// what gateways put in front of a subject.
 //
-// Of a report it is what the reporter's text says: what it returns is the recipient's own mail,
-// and in each report there are a time and a queue ID that are new. Of an automatic answer it is
-// not what it quotes.
+// Of a bounce it is what the reporter's text says, without its own IDs and times: what it returns
+// is the recipient's own mail.
 
-// says returns what m says, and what is numbered in m by a gateway; nil for
-// nothing.
+// says returns what m says, and what is numbered in m by a gateway; nil for nothing.
 func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says storm.Saying, n *Numbered) {
-	whose := []string{strings.ToLower(m.From), answersTo(m), h.words(distinct(bare(m.Subject)))}
-	said := []string{c.exact}
+	whose := []string{plain(message.DecodeWords(m.Header.Get("From"))), answersTo(m), distinct(bare(m.Subject))}
+	says.Content = h.print(storm.Content, []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact})
+	said := c.exact
 	switch v.Class {
 	case classify.DSN:
-		said = []string{h.words(reportText(m, v.Report)...)}
-	case classify.AutoReply, classify.Challenge:
-		said = []string{c.rest, h.words(unquoted(m))}
-	case classify.Personal, classify.Bulk:
-		if len(c.blocks) > 0 {
-			said, says.Ends = []string{c.rest}, distinctOf(c.ends)
+		said = reportText(m, v.Report)
+	default:
+		b := body{seed: &h.seed, besides: h.print(storm.Version, append(whose, c.rest))}
+		for _, text := range c.texts {
+			b.add(h.seed.blocks(text))
+		}
+		if len(b.texts) > 0 {
+			says.Versions, says.Parts = []uint64{b.version(0, 0)}, b.parts()
+			return says, h.numbered(m, c.texts, b)
 		}
 	}
-	version := h.print(storm.Version, slices.Concat(said, whose))
-	if says.Ends != nil {
-		for _, b := range distinctOf(c.blocks) {
-			version += b
-		}
-		n = h.numbered(m, c.texts, version)
-		// What is said twice within a block is told by the shingles.
-		says.Versions = append(says.Versions, version, h.print(storm.Version, slices.Concat([]string{"words"}, c.said, whose)))
-	} else {
-		says.Versions = []uint64{version}
-	}
-	says.Content = h.print(storm.Content, []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact})
-	return says, n
+	says.Versions = []uint64{h.print(storm.Version, append(whose, said))}
+	return says, nil
 }
 
 func (h *Hasher) print(k storm.Kind, fields []string) uint64 {
@@ -58,21 +50,125 @@ func (h *Hasher) print(k storm.Kind, fields []string) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// distinctOf is some hashes, each once.
-func distinctOf(hashes []uint64) []uint64 {
-	hashes = slices.Clone(hashes)
-	slices.Sort(hashes)
-	return slices.Compact(hashes)
+// plain is a text without its layout.
+func plain(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// body is the texts of a message, as blocks, and all else that it says.
+type body struct {
+	*seed
+	besides uint64
+	texts   [][]uint64 // each text once: the same in HTML is no other
 }
 
-// words is the print of the words of texts, to the number; of those that are too long it is that
-// of their bytes.
-func (h *Hasher) words(texts ...string) string {
-	if d := h.seed.digest(texts); !d.cut {
-		return strconv.FormatUint(d.sum, 36)
+func (b *body) add(text []uint64) {
+	if len(text) > 0 && !slices.ContainsFunc(b.texts, func(t []uint64) bool { return slices.Equal(t, text) }) {
+		b.texts = append(b.texts, text)
 	}
-	return strings.Join(texts, "\x00")
 }
+
+// version is the print of all without so many blocks at the beginning and at the end of each text.
+func (b *body) version(first, last int) uint64 {
+	sum := b.besides
+	for _, text := range b.texts {
+		x := uint64(1)
+		for _, block := range text[first : len(text)-last] {
+			x = b.next(x, block&(prime>>1))
+		}
+		sum = b.mix(b.next(sum&(prime>>1), x))
+	}
+	return sum
+}
+
+// next is a hash that goes on with x, below 2^62.
+func (s *seed) next(hash, x uint64) uint64 {
+	hash = mul(hash, s.shingle) + x
+	return hash&prime + hash>>61
+}
+
+const (
+	endBlocks = 2   // of a text, at either end, that a gateway may have put there
+	maxBlocks = 200 // of a text; longer ones are not looked at for them
+)
+
+// parts is b without what gateways may have put at its ends.
+func (b *body) parts() (parts []storm.Part) {
+	least := len(b.texts[0])
+	for _, text := range b.texts {
+		if least = min(least, len(text)); len(text) > maxBlocks {
+			return nil
+		}
+	}
+	for n := 1; n <= endBlocks && n < least; n++ {
+		for first := range n + 1 {
+			p := storm.Part{}
+			for _, text := range b.texts {
+				p.Without = append(append(p.Without, text[:first]...), text[len(text)-(n-first):]...)
+			}
+			slices.Sort(p.Without)
+			p.Without, p.Version = slices.Compact(p.Without), b.version(first, n-first)
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+// blocks are the prints of the blocks of a text in their order, of several equal ones in a row one:
+// lines without a blank one between them, whatever their white space and the marks that quote them.
+// Of equal lines in a row it is one, too.
+func (s *seed) blocks(text string) []uint64 {
+	blocks := make([]uint64, 0, strings.Count(text, "\n")/2+1)
+	var line, last []byte
+	sum, words := uint64(1), false
+	end := func() {
+		if words {
+			if x := s.mix(sum); len(blocks) == 0 || blocks[len(blocks)-1] != x {
+				blocks = append(blocks, x)
+			}
+		}
+		sum, words, last = 1, false, last[:0]
+	}
+	for l := range strings.Lines(text) {
+		if line = unmarked(line[:0], l); blank(line) {
+			end()
+			continue
+		}
+		if bytes.Equal(line, last) {
+			continue
+		}
+		last = append(last[:0], line...)
+		for rest := line; len(rest) > 0; {
+			n := min(len(rest), 7)
+			var chunk [8]byte
+			copy(chunk[1:], rest[:n])
+			sum = s.next(sum, binary.BigEndian.Uint64(chunk[:]))
+			rest = rest[n:]
+		}
+		words = true
+	}
+	end()
+	return blocks
+}
+
+// unmarked appends a line without white space and the marks in front that quote it.
+func unmarked(to []byte, line string) []byte {
+	line = strings.TrimLeft(line, "> \t|")
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == ' ', c == '\t', c == '\r', c == '\n':
+			if len(to) > 0 && to[len(to)-1] != ' ' {
+				to = append(to, ' ')
+			}
+		case c == 0xc2 && i+1 < len(line) && line[i+1] == 0xa0: // a no-break space
+			to, i = append(to, ' '), i+1
+		default:
+			to = append(to, c)
+		}
+	}
+	return bytes.TrimRight(to, " ")
+}
+
+// blank reports whether a line sets blocks apart.
+func blank(line []byte) bool { return len(bytes.Trim(line, "-_=* ")) == 0 }
 
 // answersTo is where answers to m go, if not to From.
 func answersTo(m *message.Message) string {
@@ -99,88 +195,66 @@ func distinct(subject string) string {
 	return strings.Join(kept, ": ")
 }
 
-// unquoted is the text of m without the lines that it quotes.
-func unquoted(m *message.Message) string {
-	var b strings.Builder
-	for line := range strings.Lines(m.Text(message.MaxParse)) {
-		if !strings.HasPrefix(line, ">") {
-			b.WriteString(line)
-		}
-	}
-	return b.String()
-}
-
 // reportText is what a report says in words: its text in front of the fields for machines, and
 // what the servers said.
-func reportText(m *message.Message, r *report.Report) []string {
+func reportText(m *message.Message, r *report.Report) string {
 	var texts []string
+	new := news{}
+	new.add(slices.Concat(m.Received, []string{m.MessageID, m.Header.Get("Date")})...)
 	for _, p := range m.Parts() {
-		if p.Type == "message/delivery-status" || p.Type == "message/rfc822" {
-			break
-		}
-		if p.IsText() {
-			text, links := p.Read()
-			texts = append(texts, withoutNews(report.Told(text)), links)
+		switch {
+		case p.Type == "message/delivery-status":
+			new.fields(p.Content)
+		case p.IsText() && m.ContentType.Type == "multipart/report":
+			texts = append(texts, p.Read().Whole)
+		case p.IsText():
+			texts = append(texts, report.Told(p.Read().Whole))
 		}
 	}
 	if r != nil {
 		for _, rcpt := range r.Recipients {
-			texts = append(texts, withoutNews(rcpt.Diagnostic))
+			texts = append(texts, rcpt.Diagnostic)
 		}
 	}
-	return texts
+	return new.left(strings.Join(texts, "\n\x00\n"))
 }
 
-// withoutNews is text without the dates and IDs that are new in each report.
-func withoutNews(text string) string {
-	var kept []string
-	words := strings.Fields(text)
-	for i, word := range words {
-		if strings.Count(word, ":") > 0 && isTime(word) {
-			kept = kept[:len(kept)-dateBefore(words[:i])]
-			continue
-		}
-		if !isID(word) && !(i > 0 && isZone(word) && isTime(words[i-1])) {
-			kept = append(kept, word)
-		}
-	}
-	return strings.Join(kept, " ")
-}
+// news are the words with digits that are new in each report, because it says elsewhere that they
+// are its IDs and times.
+type news map[string]bool
 
-// isTime reports whether a word is a time of day, such as 08:00:00.
-func isTime(word string) bool {
-	_, err := time.Parse("15:04:05", strings.TrimRight(word, ".,;)"))
-	return err == nil
-}
+const punctuation = ".,;:()[]<>\"'"
 
-// isZone reports whether a word is a time zone, such as +0100 or (CET).
-func isZone(word string) bool {
-	word = strings.Trim(word, "().,;")
-	if len(word) == 5 && (word[0] == '+' || word[0] == '-') {
-		_, err := strconv.Atoi(word[1:])
-		return err == nil
-	}
-	return len(word) >= 2 && len(word) <= 5 && strings.ToUpper(word) == word && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == ""
-}
-
-// dateBefore is how many of the last words are a date, such as Mon, 2 Mar 2026 (RFC 5322 §3.3).
-func dateBefore(words []string) int {
-	const most = 4
-	for n := min(most, len(words)); n > 2; n-- {
-		date := strings.Join(words[len(words)-n:], " ")
-		for _, layout := range []string{"Mon, 2 Jan 2006", "2 Jan 2006", "Mon Jan 2 2006"} {
-			if _, err := time.Parse(layout, date); err == nil {
-				return n
+func (n news) add(texts ...string) {
+	for _, text := range texts {
+		for word := range strings.FieldsSeq(text) {
+			if word = strings.Trim(word, punctuation); strings.ContainsAny(word, "0123456789") {
+				n[word] = true
 			}
 		}
 	}
-	return 0
+}
+
+// fields adds the times and IDs of the fields for machines (RFC 3464 §2.2, §2.3).
+func (n news) fields(content []byte) {
+	for line := range bytes.Lines(content) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		name = bytes.ToLower(name)
+		if bytes.HasSuffix(name, []byte("-date")) || bytes.HasSuffix(name, []byte("queue-id")) {
+			n.add(string(value))
+		}
+	}
+}
+
+// left is a text without them.
+func (n news) left(text string) string {
+	return strings.Join(slices.DeleteFunc(strings.Fields(text), func(w string) bool { return n[strings.Trim(w, punctuation)] }), " ")
 }
 
 // isID reports whether a word is one that a machine numbers mail by: letters and digits mixed,
 // at least eight, and no account number (ISO 13616).
 func isID(word string) bool {
-	word = strings.Trim(word, `.,;:()[]<>"'`)
+	word = strings.Trim(word, punctuation)
 	if len(word) < 8 {
 		return false
 	}
@@ -202,22 +276,22 @@ func isID(word string) bool {
 }
 
 // A gateway that numbers the mail that it scans says something new in each copy. Its number is
-// no version where it is known for it: at the beginning or the end of a text stands a block that
-// the same network has put into enough different mail, for a while, with an ID that is new in
-// each. For all else a number is part of what is said.
+// no version where the gateway is known for it: the first or last block of a text has an ID, and the
+// same block came with all mail of the network, with enough subjects, for a while. For all else a
+// number is part of what is said.
 const (
-	numberedMails = 8         // with different subjects
-	numberedFor   = time.Hour // before that the ID may be what a sender wants to be read
+	numberedMails = 8              // with different subjects
+	numberedFor   = 24 * time.Hour // before that the ID may be what a sender wants to be read
 	numberedLife  = 30 * 24 * time.Hour
 	maxBlock      = 1 << 10 // bytes
 )
 
 // Numbered is the blocks of a message in which there are IDs.
 type Numbered struct {
-	hasher  *Hasher
-	m       *message.Message
-	version uint64
-	blocks  []numbered
+	hasher *Hasher
+	m      *message.Message
+	body   body
+	blocks []numbered
 }
 
 // numbered is one of them.
@@ -226,26 +300,21 @@ type numbered struct {
 	key        [8]byte // of the latter
 }
 
-// numbered finds the blocks at the ends of the texts of m that have IDs; nil if there are none.
-func (h *Hasher) numbered(m *message.Message, texts []string, version uint64) *Numbered {
-	n := &Numbered{hasher: h, m: m, version: version}
+// numbered finds the first and last blocks of texts that have IDs.
+func (h *Hasher) numbered(m *message.Message, texts []string, b body) *Numbered {
+	n := &Numbered{hasher: h, m: m, body: b}
 	for _, text := range texts {
-		var first, last []string
-		for b := range blocksOf(text) {
-			if len(first) < endBlocks {
-				first = append(first, b)
-				continue
-			}
-			if last = append(last, b); len(last) > endBlocks {
-				last = last[1:]
-			}
+		text = strings.Trim(text, " \t\r\n")
+		first, last := text, text
+		if i := strings.Index(strings.ReplaceAll(text[:min(len(text), maxBlock)], "\r", " "), "\n\n"); i >= 0 {
+			first = text[:i]
 		}
-		for _, b := range append(first, last...) {
-			n.add(b)
+		from := max(0, len(text)-maxBlock)
+		if i := strings.LastIndex(strings.ReplaceAll(text[from:], "\r", " "), "\n\n"); i >= 0 {
+			last = text[from+i:]
 		}
-	}
-	if len(n.blocks) == 0 {
-		return nil
+		n.add(first)
+		n.add(last)
 	}
 	return n
 }
@@ -257,13 +326,13 @@ func (n *Numbered) add(block string) {
 	words, found := strings.Fields(block), false
 	for i, w := range words {
 		if isID(w) {
-			words[i], found = "id0", true
+			words[i], found = "id", true
 		}
 	}
 	if !found {
 		return
 	}
-	is, folded := n.hasher.seed.digest([]string{block}).blocks, n.hasher.seed.digest([]string{strings.Join(words, " ")}).blocks
+	is, folded := n.hasher.seed.blocks(block), n.hasher.seed.blocks(strings.Join(words, " "))
 	if len(is) != 1 || len(folded) != 1 || slices.ContainsFunc(n.blocks, func(o numbered) bool { return o.is == is[0] }) {
 		return
 	}
@@ -271,25 +340,58 @@ func (n *Numbered) add(block string) {
 	n.blocks = append(n.blocks, numbered{is[0], folded[0], key})
 }
 
+// Keys are what is known of the network's mail without such blocks, and then of each block.
+func (n *Numbered) Keys(network uint64) []storm.Key {
+	keys := make([]storm.Key, 1+len(n.blocks))
+	for i := range keys {
+		keys[i].Kind = storm.Numbered
+		binary.BigEndian.PutUint64(keys[i].Owner[:], network)
+		if i > 0 {
+			keys[i].Hash = n.blocks[i-1].key
+		}
+	}
+	return keys
+}
+
+// Any reports whether there are blocks with IDs.
+func (n *Numbered) Any() bool { return len(n.blocks) > 0 }
+
 // Counts are to be counted, so that the network is known for its blocks.
 func (n *Numbered) Counts(network uint64) []storm.Count {
-	counts := make([]storm.Count, len(n.blocks))
-	for i, b := range n.blocks {
-		k := storm.Key{Kind: storm.Numbered, Hash: b.key}
-		binary.BigEndian.PutUint64(k.Owner[:], network)
+	keys := n.Keys(network)
+	if n.Any() {
+		keys = keys[1:]
+	} else {
+		keys = keys[:1]
+	}
+	counts := make([]storm.Count, len(keys))
+	for i, k := range keys {
 		counts[i] = storm.Count{Key: k, Limit: storm.Limit{Keep: numberedLife}, Marks: n.hasher.Mark(skeleton(n.m.Subject))}
 	}
 	return counts
 }
 
 // Folded is the version of the message without the IDs in blocks for which its network is known
-// by the tallies of what Counts returned; false if it is for none.
+// by the tallies of Keys; false if it is for none.
 func (n *Numbered) Folded(tallies []storm.Tally) (version uint64, ok bool) {
-	version = n.version
-	for i, t := range tallies {
-		if b := n.blocks[i]; bits.OnesCount64(t.Marks) >= numberedMails && n.m.At.Sub(t.First) >= numberedFor {
-			version, ok = version+b.folded-b.is, true
+	without := tallies[0]
+	b := body{seed: n.body.seed, besides: n.body.besides}
+	for _, text := range n.body.texts {
+		b.texts = append(b.texts, slices.Clone(text))
+	}
+	for i, t := range tallies[1:] {
+		known := bits.OnesCount64(t.Marks) >= numberedMails && n.m.At.Sub(t.First) >= numberedFor && (without.Seen == 0 || without.Last.Before(t.First))
+		if !known {
+			continue
+		}
+		ok = true
+		for _, text := range b.texts {
+			for j := range text {
+				if text[j] == n.blocks[i].is {
+					text[j] = n.blocks[i].folded
+				}
+			}
 		}
 	}
-	return version, ok
+	return b.version(0, 0), ok
 }

@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"breakwater/internal/message"
@@ -17,10 +18,10 @@ type Source struct {
 }
 
 // SourceOf is where m comes from. Behind a relay of ours it is the first host that is none, by
-// the Received fields that the relays wrote; so it is for what a program of this host hands on, and
+// the Received fields that our hosts wrote; so it is for what a program of this host hands on, and
 // for mail in a mailbox, whose newest fields are those of its own servers. Older fields are the
-// senders' own.
-func SourceOf(m *message.Message, relay func(netip.Addr) bool) Source {
+// senders' own. hosts are our names in them, in lower case.
+func SourceOf(m *message.Message, relay func(netip.Addr) bool, hosts []string) Source {
 	inside := func(a netip.Addr) bool { return a.IsLoopback() || relay(a) }
 	switch {
 	case m.AuthUser != "" && !relay(m.Client):
@@ -32,21 +33,22 @@ func SourceOf(m *message.Message, relay func(netip.Addr) bool) Source {
 	if at.IsValid() && !inside(at) {
 		return Source{Addr: at}
 	}
-	if !at.IsValid() && !m.Rebuilt {
-		return Source{}
-	}
+	wrote := m.Rebuilt || at.IsValid() && relay(at) // one of ours wrote the field
 	for _, field := range m.Received {
+		by := message.Clause(field, "by")
+		if !wrote && by != "localhost" && by != strings.ToLower(m.Host) && !slices.Contains(hosts, by) {
+			break
+		}
 		hop := message.ClientOf(field)
-		switch {
-		case !hop.IsValid() && !m.Rebuilt:
-			return Source{Addr: at}
-		case !hop.IsValid(), inside(hop), m.Rebuilt && hop.IsPrivate():
-			at = hop // a hop within one of our hosts, or from one to another
-		default:
+		if hop.IsValid() && !inside(hop) && !(m.Rebuilt && hop.IsPrivate()) {
 			return Source{Addr: hop}
 		}
+		if !hop.IsValid() && !m.Rebuilt {
+			break
+		}
+		at, wrote = hop, m.Rebuilt || hop.IsValid() && relay(hop)
 	}
-	if at.IsLoopback() {
+	if at.IsLoopback() && len(m.Received) == 0 {
 		return Source{Local: "local " + m.Sender()}
 	}
 	return Source{Addr: at}

@@ -1,7 +1,6 @@
 package fingerprint
 
 import (
-	"iter"
 	"math/bits"
 	"slices"
 	"strings"
@@ -14,16 +13,12 @@ import (
 // line ends and punctuation are left out. In scripts without spaces each three characters in a
 // row are a word. Right-to-left text is read as it is stored, without marks of direction and of
 // vowels. Letters with accents and signs such as € and ½ get lost with a charset: texts are
-// near without them, but do not say the same. Many a name differs in no more than an accent, and
-// many a link or password in the case of its letters: that of words that are neither a name nor
-// shouted tells what is said, too.
+// near without them, but do not say the same. Many a name differs in no more than an accent.
 
 const (
 	shingle  = 5       // words
 	maxWords = 1 << 15 // of a message; longer texts are not compared, and not read any further
 	longWord = 32      // characters; a longer one is no word
-
-	endBlocks = 2 // of a text, at either end: what gateways add
 )
 
 // seed makes word hashes those of one secret. Hashes are polynomials modulo 2^61-1 in secret
@@ -87,7 +82,6 @@ var classes = func() (t [256]byte) {
 type chars struct {
 	hash, chunk uint64
 	bits, n     int
-	upper       uint64 // which of the last 64 were in upper case, the last one in the lowest bit
 	frail       uint64 // a hash of those that are, also of such as stand alone before the word
 }
 
@@ -97,13 +91,6 @@ func (c *chars) push(s *seed, r uint64, bits int) {
 	}
 	c.chunk = c.chunk<<bits | r
 	c.n++
-	c.upper <<= 1
-}
-
-// cased reports whether the case of a word's letters says something: not in names and at the
-// beginning of a sentence, and not where all are in upper case.
-func (c *chars) cased(folded bool) bool {
-	return c.upper != 0 && (folded || c.upper != 1<<(c.n-1) && c.upper != 1<<c.n-1)
 }
 
 // reader reads the texts of a message.
@@ -118,71 +105,23 @@ type reader struct {
 	// near-duplicates. plain is how many words in a row are none.
 	folded bool
 	plain  int
-	block  uint64 // a hash of the words of the block under way, below 2^62
 }
 
 // read reads one text.
 func (r *reader) read(text string) {
 	r.last, r.row, r.plain = window{}, 0, 0
-	first := len(r.blocks)
-	for block := range blocksOf(text) {
-		r.scan(block)
-		if r.block != 0 {
-			r.blocks = append(r.blocks, r.mix(r.block))
-		}
-		r.block = 0
-	}
-	own := r.blocks[first:]
-	r.ends = append(append(r.ends, own[:min(len(own), endBlocks)]...), own[max(0, len(own)-endBlocks):]...)
-}
-
-// blocksOf yields the blocks of a text: lines without a blank one between them. What quotes them,
-// and dashes that set a signature apart, is blank.
-func blocksOf(text string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		begin, words := 0, false
-		for pos := 0; pos < len(text); {
-			next := len(text)
-			if i := strings.IndexByte(text[pos:], '\n'); i >= 0 {
-				next = pos + i + 1
-			}
-			blank := strings.Trim(text[pos:next], ">|-_=* \t\r\n\u00a0") == ""
-			if blank && words {
-				if !yield(text[begin:pos]) {
-					return
-				}
-				words = false
-			}
-			if !blank && !words {
-				begin, words = pos, true
-			}
-			pos = next
-		}
-		if words {
-			yield(text[begin:])
-		}
-	}
-}
-
-// scan reads one block of a text.
-func (r *reader) scan(text string) {
 	for i := 0; i < len(text) && !r.cut; {
 		b := text[i]
 		class := classes[b]
 		if class == letter {
 			r.word.push(r.seed, uint64(b|0x20), 8)
-			r.word.upper |= uint64(^b >> 5 & 1)
 			i, r.row = i+1, 0
 			continue
 		}
 		// Most letters of other alphabets, and most of Chinese, for speed.
 		if class == other && b < 0xe0 && i+1 < len(text) {
-			c := int(b&0x1f)<<6 | int(text[i+1]&0x3f)
-			if a := alphabets[c]; a.class == letter {
+			if a := alphabets[int(b&0x1f)<<6|int(text[i+1]&0x3f)]; a.class == letter {
 				r.word.push(r.seed, uint64(a.fold), 21)
-				if int(a.fold) != c {
-					r.word.upper |= 1
-				}
 				i, r.row = i+2, 0
 				continue
 			}
@@ -266,9 +205,6 @@ func (r *reader) endWord() {
 		hash += mul(w.hash, r.seed.word)
 	}
 	r.folded = r.folded || w.n > longWord
-	if w.cased(r.folded) {
-		w.frail = mul(w.frail, r.seed.word) + w.upper
-	}
 	r.take(mul(hash, r.seed.word) + uint64(w.n))
 	*w, r.folded = chars{}, false
 }
@@ -283,11 +219,8 @@ func (r *reader) take(hash uint64) {
 		r.plain = 0
 	}
 	x := r.mix(r.last.add(r.seed, hash))
-	r.block = mul(r.block, r.seed.shingle) + hash
-	r.block = r.block&prime + r.block>>61
 	said := x
 	if r.word.frail != 0 {
-		r.block = (r.block + r.word.frail) & prime
 		said, r.word.frail = r.mix(x+r.word.frail), 0
 	}
 	if !r.seen.add(said) {
@@ -386,9 +319,6 @@ type digest struct {
 	least []uint64 // the smallest hashes of shingles without numbers and the like, ascending
 	words int
 	cut   bool // there are more than maxWords
-
-	blocks []uint64 // hashes of the blocks of all texts, in their order
-	ends   []uint64 // of these, the first and the last of each text
 }
 
 var tables = sync.Pool{New: func() any { return new(table) }}

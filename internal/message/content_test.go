@@ -254,7 +254,11 @@ func TestRest(t *testing.T) {
 func TestRead(t *testing.T) {
 	p := Part{ContentType: ContentType{Type: "text/html", Params: map[string]string{"charset": "iso-8859-1"}}, Content: []byte("<p>Gr\xfc\xdfe <A class=x HREF='https://example.org/c/1'>hier</a><br>" +
 		"<img alt=rot src=\"https://example.org/1.png\"><img src=cid:1><input type=text value='ja'>")}
-	if text, links := p.Read(); text != "Grüße hier\n" || links != "https://example.org/c/1\nrot\nhttps://example.org/1.png\nja\n" {
-		t.Errorf("%q, %q", text, links)
+	r := p.Read()
+	if r.Text != "Grüße hier\n" || r.Links != "https://example.org/c/1\nrot\nhttps://example.org/1.png\nja\n" {
+		t.Errorf("%q, %q", r.Text, r.Links)
+	}
+	if want := "Grüße <A class=x HREF='https://example.org/c/1'>hier\n<img alt=rot src=\"https://example.org/1.png\"><img src=cid:1><input type=text value='ja'>"; r.Whole != want {
+		t.Errorf("%q, want %q", r.Whole, want)
 	}
 }

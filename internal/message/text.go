@@ -3,6 +3,7 @@ package message
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 )
@@ -22,7 +23,7 @@ func (m *Message) Text(limit int) string {
 		if p.Type == "text/html" {
 			left *= markup
 		}
-		s, _ := p.read(left)
+		s := p.read(left).Text
 		b.Grow(len(s) + 1)
 		b.WriteString(s)
 		b.WriteByte('\n')
@@ -34,33 +35,54 @@ func (m *Message) Text(limit int) string {
 	return s
 }
 
-// Read returns the text of a text part as UTF-8. Of HTML it is what a reader sees, with the
-// lines that it has, and apart from it, a line each, where its links and forms lead, which
-// pictures it shows and what stands in their place, and what is in the fields of its forms.
-func (p Part) Read() (text, links string) { return p.read(len(p.Content)) }
-
-func (p Part) read(limit int) (text, links string) {
-	text = toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
-	if p.Type == "text/html" {
-		return textOf(text)
-	}
-	return text, ""
+// Reading is what a text part says to a reader, as UTF-8.
+type Reading struct {
+	Text  string // of HTML what a reader sees, with the lines that it has
+	Links string // of HTML, a line each, where links and forms lead, which pictures it shows and what stands in their place, and what is in the fields of its forms
+	Whole string // Text; of HTML with all that may change what a reader sees: attributes, styles, what is struck out
 }
 
-// textOf returns the text between the tags of HTML, and what its tags say to a reader.
-func textOf(s string) (text, links string) {
-	var b, to strings.Builder
+// Read reads a text part.
+func (p Part) Read() Reading { return p.read(len(p.Content)) }
+
+func (p Part) read(limit int) Reading {
+	content := p.Content[:min(len(p.Content), limit)]
+	text := toUTF8(content, p.Params["charset"])
+	r := Reading{Text: text, Whole: text}
+	if p.Type == "text/html" {
+		r = textOf(text)
+	}
+	if strings.ContainsRune(text, utf8.RuneError) { // somebody's program may make more of it
+		r.Whole += string(content)
+	}
+	return r
+}
+
+// textOf reads the text between the tags of HTML, and what its tags say to a reader.
+func textOf(s string) Reading {
+	var b, to, whole strings.Builder
+	whole.Grow(len(s))
 	unseen := false
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
 		switch z.Next() {
 		case html.ErrorToken:
-			return b.String(), to.String()
-		case html.TextToken:
-			if !unseen {
-				b.Write(z.Text())
+			return Reading{b.String(), to.String(), whole.String()}
+		case html.CommentToken:
+			if raw := z.Raw(); bytes.HasPrefix(raw, []byte("<!--[if")) { // some programs show it
+				whole.Write(raw)
 			}
+		case html.TextToken:
+			text := z.Text()
+			if !unseen {
+				b.Write(text)
+			}
+			whole.Write(text)
 		case html.StartTagToken, html.SelfClosingTagToken:
+			raw := z.Raw()
 			name, attrs := z.TagName()
+			if attrs || tells(string(name)) {
+				whole.Write(raw)
+			}
 			for attrs {
 				var key, value []byte
 				key, value, attrs = z.TagAttr()
@@ -76,16 +98,35 @@ func textOf(s string) (text, links string) {
 				unseen = true
 			case "br":
 				b.WriteByte('\n')
+				whole.WriteByte('\n')
 			case "td", "th":
 				b.WriteByte(' ')
+				whole.WriteByte(' ')
 			}
 		case html.EndTagToken:
 			unseen = false
-			if name, _ := z.TagName(); endsLine(string(name)) {
+			name, _ := z.TagName()
+			if tells(string(name)) {
+				whole.WriteString("</")
+				whole.Write(name)
+			}
+			if endsLine(string(name)) {
 				b.WriteByte('\n')
+				whole.WriteString("\n\n")
 			}
 		}
 	}
+}
+
+// tells reports whether an element without attributes changes what its text says: the others
+// are layout.
+func tells(name string) bool {
+	switch name {
+	case "html", "head", "body", "p", "div", "span", "br", "hr", "blockquote", "b", "strong", "i", "em", "u", "font", "center", "pre", "tt", "code", "small", "big",
+		"table", "tbody", "thead", "tr", "td", "th", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "a", "img", "meta":
+		return false
+	}
+	return true
 }
 
 // endsLine reports whether a line ends with an element.

@@ -132,6 +132,9 @@ func toUTF8(b []byte, charset string) string {
 	if charset != "" {
 		e, _ = htmlindex.Get(charset)
 	}
+	if e == encoding.Replacement { // what browsers refuse to read, mail programs do read
+		e = nil
+	}
 	if e == nil || strings.EqualFold(charset, "us-ascii") {
 		if utf8.Valid(b) {
 			return string(b)

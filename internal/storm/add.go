@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	maxTransfers = 8  // remembered for each identity
+	maxTransfers = 32 // remembered for each identity
 	maxSources   = 16 // named for each storm
 
 	// A transfer that comes back is a retry as long as it comes back like one: a peer
@@ -232,8 +232,26 @@ func remember(known []Transfer, s Sighting) []Transfer {
 	if slices.ContainsFunc(known, func(t Transfer) bool { return t.Stamp == s.Transfer }) {
 		return known
 	}
+	known = slices.Clip(known)
 	if len(known) >= maxTransfers {
-		known = known[len(known)-maxTransfers+1:]
+		at := spare(known)
+		known = slices.Concat(known[:at], known[at+1:])
 	}
-	return append(slices.Clip(slices.Clone(known)), Transfer{Stamp: s.Transfer, Last: s.At})
+	return append(known, Transfer{Stamp: s.Transfer, Network: s.Network, Last: s.At})
+}
+
+// spare is the place of the transfer that is forgotten first: the oldest one of the network that has the
+// most, so that nobody has another's forgotten.
+func spare(known []Transfer) int {
+	of := map[uint64]int{}
+	for _, t := range known {
+		of[t.Network]++
+	}
+	at := 0
+	for i, t := range known {
+		if of[t.Network] > of[known[at].Network] {
+			at = i
+		}
+	}
+	return at
 }

@@ -33,6 +33,7 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 	b = binary.AppendUvarint(b, uint64(len(t.Transfers)))
 	for _, x := range t.Transfers {
 		b = binary.BigEndian.AppendUint64(b, x.Stamp)
+		b = binary.BigEndian.AppendUint64(b, x.Network)
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
 		b = appendTime(b, x.Last)
 	}
@@ -94,7 +95,12 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 	copy(n.Link[:], r.take(8))
 	n.Marks = r.uvarint()
 	for range r.count(17) {
-		n.Transfers = append(n.Transfers, Transfer{Stamp: r.uint64(), Level: r.float(), Last: r.time()})
+		x := Transfer{Stamp: r.uint64()}
+		if version > 2 {
+			x.Network = r.uint64()
+		}
+		x.Level, x.Last = r.float(), r.time()
+		n.Transfers = append(n.Transfers, x)
 	}
 	if version > 2 {
 		n.Given = Given{Versions: r.prints(), Blocks: r.prints(), Contents: r.prints(), Networks: r.prints()}
@@ -167,8 +173,13 @@ func (r *reader) time() time.Time {
 }
 
 func (r *reader) prints() (all []uint64) {
-	for range r.count(8) {
-		all = append(all, r.uint64())
+	n := r.count(8)
+	if n == 0 {
+		return nil
+	}
+	all = make([]uint64, n)
+	for i := range all {
+		all[i] = r.uint64()
 	}
 	return all
 }

@@ -5,11 +5,16 @@ import "slices"
 // Saying is what a message says, as keyed prints.
 type Saying struct {
 	// Versions are prints of all that a reader is told, whatever its layout and encoding, each in a
-	// way of its own: who has been given one of them has been given all. The first is the sum of what
-	// its blocks of text are, and of all else.
+	// way of its own: who has been given one of them has been given all.
 	Versions []uint64
-	Ends     []uint64 // the blocks at the beginning and the end, where gateways put theirs
-	Content  uint64   // byte for byte
+	Parts    []Part
+	Content  uint64 // byte for byte
+}
+
+// Part is the version of a part of what a message says: of all without some blocks of text.
+type Part struct {
+	Version uint64
+	Without []uint64 // the blocks that the message has more
 }
 
 // silent are the versions of what says nothing: all such is one version.
@@ -25,8 +30,8 @@ func (s Saying) versions() []uint64 {
 // Given is what was let through to a mailbox under one key. It is what keeps two promises:
 //
 //   - Nothing is held that says something that was not given: a version that is not among
-//     Versions passes, and is among them from then on. One that differs from one of these in no more
-//     than blocks that were given, too, says nothing new.
+//     Versions passes, and is among them from then on. What is left of one of these, or has no more than
+//     blocks at its ends that were given with another, says nothing new: banners pile up on the way.
 //   - Nobody can use up somebody else's copies: what comes from a network of which none was let
 //     through passes. Since there are storms with hundreds of servers, that is so for the first
 //     few networks; what comes from further ones is held only if it was given byte for byte.
@@ -34,15 +39,14 @@ func (s Saying) versions() []uint64 {
 // What there is no room for is forgotten, the oldest first, and passes once more.
 type Given struct {
 	Versions []uint64 // newest last
-	Blocks   []uint64 // ends of copies, newest last
+	Blocks   []uint64 // at the ends of copies, newest last
 	Contents []uint64 // newest last
 	Networks []uint64 // the first ones; none is ever forgotten
 }
 
 const (
-	maxVersions = 32 // prints of them, and as many of blocks and contents, remembered for each key
-	maxRemoved  = 4  // blocks that a version may have more than one that was given
-	maxNetworks = 8  // of which each has a copy let through
+	maxVersions = 64 // and blocks and contents, remembered for each key
+	maxNetworks = 9  // of which each has a copy let through: the first, and eight more
 )
 
 // Pass says why a sighting is let through in the midst of a storm.
@@ -65,7 +69,7 @@ func (p Pass) String() string {
 // pass says why s is let through, whatever its count; Held if nothing speaks for it.
 func (g *Given) pass(s Sighting) Pass {
 	switch {
-	case !slices.ContainsFunc(s.versions(), func(v uint64) bool { return g.said(v, s.Ends) }):
+	case !g.said(s.Saying):
 		return NewWords
 	case slices.Contains(g.Networks, s.Network):
 		return Held
@@ -75,57 +79,34 @@ func (g *Given) pass(s Sighting) Pass {
 	return Held
 }
 
-// said reports whether all of a version was given. Versions are sums, so that one with or without
-// some blocks is known by theirs.
-func (g *Given) said(version uint64, ends []uint64) bool {
-	if slices.Contains(g.Versions, version) {
-		return true
-	}
-	var more, others []uint64 // given blocks that it has, and has not
-	for _, b := range g.Blocks {
-		if !slices.Contains(ends, b) {
-			others = append(others, b)
-		} else if len(more) < maxRemoved {
-			more = append(more, b)
-		}
-	}
-	for set := range 1 << len(more) {
-		without := version
-		for i, b := range more {
-			if set&(1<<i) != 0 {
-				without -= b
-			}
-		}
-		if slices.Contains(g.Versions, without) || slices.ContainsFunc(others, func(b uint64) bool { return slices.Contains(g.Versions, without+b) }) {
-			return true
-		}
-	}
-	return false
+// said reports whether all of s was given.
+func (g *Given) said(s Saying) bool {
+	given := func(v uint64) bool { return slices.Contains(g.Versions, v) }
+	return slices.ContainsFunc(s.versions(), given) || slices.ContainsFunc(s.Parts, func(p Part) bool {
+		return given(p.Version) && !slices.ContainsFunc(p.Without, func(b uint64) bool { return !slices.Contains(g.Blocks, b) })
+	})
 }
 
 // with is g after s was let through, and whether it is more than g. again tells that s is a copy.
 func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
-	add := func(to []uint64, x uint64, most int) []uint64 {
-		if slices.Contains(to, x) {
-			return to
+	add := func(to []uint64, most int, xs ...uint64) []uint64 {
+		to = slices.Clip(to) // what others have of it stays as it is
+		for _, x := range xs {
+			if !slices.Contains(to, x) {
+				to, grown = append(to, x), true
+			}
 		}
-		grown = true
-		if len(to) >= most {
-			to = to[len(to)-most+1:]
-		}
-		return append(slices.Clip(slices.Clone(to)), x)
+		return to[max(0, len(to)-most):]
 	}
-	for _, v := range s.versions() {
-		g.Versions = add(g.Versions, v, maxVersions)
-	}
+	g.Versions = add(g.Versions, maxVersions, s.versions()...)
 	if again {
-		for _, b := range s.Ends {
-			g.Blocks = add(g.Blocks, b, maxVersions)
+		for _, p := range s.Parts {
+			g.Versions, g.Blocks = add(g.Versions, maxVersions, p.Version), add(g.Blocks, maxVersions, p.Without...)
 		}
 	}
-	g.Contents = add(g.Contents, s.Content, maxVersions)
+	g.Contents = add(g.Contents, maxVersions, s.Content)
 	if len(g.Networks) < maxNetworks {
-		g.Networks = add(g.Networks, s.Network, maxNetworks)
+		g.Networks = add(g.Networks, maxNetworks, s.Network)
 	}
 	return g, grown
 }
@@ -135,10 +116,14 @@ func (t Tally) revoke(s Sighting, c Count) Tally {
 	without := func(from []uint64, xs ...uint64) []uint64 {
 		return slices.DeleteFunc(slices.Clone(from), func(x uint64) bool { return slices.Contains(xs, x) })
 	}
+	versions, blocks := slices.Clone(s.versions()), []uint64(nil)
+	for _, p := range s.Parts {
+		versions, blocks = append(versions, p.Version), append(blocks, p.Without...)
+	}
 	t.Key, t.Limit, t.Answer = c.Key, c.Limit, Answer{}
 	t.Given = Given{
-		Versions: without(t.Given.Versions, s.versions()...),
-		Blocks:   without(t.Given.Blocks, s.Ends...),
+		Versions: without(t.Given.Versions, versions...),
+		Blocks:   without(t.Given.Blocks, blocks...),
 		Contents: without(t.Given.Contents, s.Content),
 		Networks: without(t.Given.Networks, s.Network),
 	}

@@ -30,7 +30,7 @@ const (
 	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
 	Outbreak                  // of storms of one text: how many there are, or that a server takes part
 	Handed                    // the stamp of the first server that handled a mail; its Link is of the text that first came with it
-	Numbered                  // a block of text with an ID in it, of the network that it comes from; its Marks are of subjects
+	Numbered                  // a block of text with an ID in it, of the network that it comes from, or all mail without one; its Marks are of subjects
 )
 
 // Kinds of prints that are no keys.
@@ -95,9 +95,10 @@ type Sighting struct {
 
 // Transfer is one transfer of an identity that was let through.
 type Transfer struct {
-	Stamp uint64
-	Level float64   // leaky bucket of its retries
-	Last  time.Time // when Level was true
+	Stamp   uint64
+	Network uint64    // from where it came
+	Level   float64   // leaky bucket of its retries
+	Last    time.Time // when Level was true
 }
 
 // Source is a server that sent copies of a storm.
