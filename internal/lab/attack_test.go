@@ -12,7 +12,7 @@ import (
 )
 
 // by prepares a session and a message so that the message comes from a client: the server is told so,
-// or a relay on this host has handed it on. n is new for each message.
+// or another mail server on this host has handed it on. n is new for each message.
 func by(t *testing.T, s *Session, client string, n int, raw string) []byte {
 	t.Helper()
 	if s.Stands {
@@ -21,7 +21,7 @@ func by(t *testing.T, s *Session, client string, n int, raw string) []byte {
 		}
 		return []byte(crlf(raw))
 	}
-	return []byte(crlf(fmt.Sprintf("Received: from mx.example.net (mx.example.net [%s]) by relay.example.test with ESMTP id R%05d; %s\n", client, n, now()) + raw))
+	return []byte(crlf(fmt.Sprintf("Received: from mx.example.net (mx.example.net [%s]) by localhost with ESMTP id R%05d; %s\n", client, n, now()) + raw))
 }
 
 func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }

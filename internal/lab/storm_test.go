@@ -211,7 +211,7 @@ func (v *variety) add(m *sent) {
 	env := m.Envelope
 	env.Client = m.peer
 	got := message.Parse(env, m.At, m.Raw)
-	network := hasher.Network(fingerprint.SourceOf(got, func(netip.Addr) bool { return false }))
+	network := hasher.Network(fingerprint.SourceOf(got, func(netip.Addr) bool { return false }, nil))
 	v.networks[network] = true
 	v.versions[hasher.Prints(got, classify.Classify(got), network).Says.Versions[0]] = true
 }
