@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -26,7 +27,14 @@ import (
 
 // says returns what m says, and what is numbered in m by a gateway; nil for nothing.
 func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says storm.Saying, n *Numbered) {
-	whose := []string{plain(message.DecodeWords(m.Header.Get("From"))), answersTo(m), distinct(bare(m.Subject))}
+	subject := bare(m.Subject)
+	switch {
+	case subject == "":
+		subject = m.Subject
+	case v.Class == classify.AutoReply:
+		subject = distinct(subject)
+	}
+	whose := []string{plain(message.DecodeWords(m.Header.Get("From"))), answersTo(m), subject}
 	content := []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact}
 	for _, p := range m.Parts() {
 		content = append(content, p.Type, p.Params["charset"], p.Header.Get("Content-Disposition"))
@@ -38,10 +46,13 @@ func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says s
 		said = reportText(m, v.Report)
 	default:
 		b := body{seed: &h.seed, besides: h.print(storm.Version, append(whose, c.rest))}
+		nothing := false
 		for _, text := range c.texts {
-			b.add(h.seed.blocks(text))
+			blocks := h.seed.blocks(text)
+			b.add(blocks)
+			nothing = nothing || len(blocks) == 0
 		}
-		if len(b.texts) > 1 { // whether one of them is read or all
+		if len(b.texts) > 1 || nothing { // whether one of them is read or all
 			b.besides = h.print(storm.Version, append(whose, c.rest, m.ContentType.Type))
 		}
 		if len(b.texts) > 0 {
@@ -212,6 +223,26 @@ func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // blank reports whether a line sets blocks apart.
 func blank(line []byte) bool { return len(bytes.Trim(line, "-_=* ")) == 0 }
+
+// shown are texts with what their pictures show for the names of these, which are new each time.
+func shown(texts []string, parts []message.Part) []string {
+	var names []string
+	for _, p := range parts {
+		if id := strings.Trim(p.Header.Get("Content-ID"), "<> \t"); id != "" && len(names) < 2*maxPictures {
+			sum := sha256.Sum256(p.Content)
+			names = append(names, "cid:"+id, "cid:"+hex.EncodeToString(sum[:8]))
+		}
+	}
+	if len(names) > 0 {
+		r := strings.NewReplacer(names...)
+		for i := range texts {
+			texts[i] = r.Replace(texts[i])
+		}
+	}
+	return texts
+}
+
+const maxPictures = 100 // that stand in a text; of more the names count
 
 // answersTo is where answers to m go, if not to From.
 func answersTo(m *message.Message) string {

@@ -34,6 +34,12 @@ func TestVersions(t *testing.T) {
 	file := func(name, content string) string {
 		return "--b\n\nSee the file.\n--b\nContent-Type: application/pdf\nContent-Disposition: attachment; filename=" + name + "\n\n" + content + "\n--b--"
 	}
+	const related = "MIME-Version: 1.0\nContent-Type: multipart/related; boundary=b\n"
+	pictures := func(a, b, one, two string) string {
+		names := strings.NewReplacer("LEFT", a, "RIGHT", b, "FIRST", min(a, b), "SECOND", max(a, b))
+		return names.Replace("--b\nContent-Type: text/html\n\n<img src=\"cid:LEFT\">left <img src=\"cid:RIGHT\">right\n--b\nContent-Type: image/png\nContent-ID: <FIRST>\n\n" + one +
+			"\n--b\nContent-Type: image/png\nContent-ID: <SECOND>\n\n" + two + "\n--b--")
+	}
 	const answer = "Auto-Submitted: auto-replied\nIn-Reply-To: <q@example.test>\n"
 	const bounced = "Return-Path: <>\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\nSubject: Undelivered\n"
 	bounce := func(text, id, returned string) string {
@@ -92,6 +98,14 @@ func TestVersions(t *testing.T) {
 		{"a charset that nobody should read", mail{"Subject: Offer\nContent-Type: text/plain; charset=iso-2022-kr\n", "Pay 5."}, mail{"Subject: Offer\nContent-Type: text/plain; charset=iso-2022-kr\n", "Pay 6."}, false},
 		{"bytes that are none of the charset", mail{"Subject: Offer\nContent-Type: text/plain; charset=utf-8\n", "Pay \xff."}, mail{"Subject: Offer\nContent-Type: text/plain; charset=utf-8\n", "Pay \xfe."}, false},
 		{"a byte of a file", mail{"Subject: Offer\n" + attached, file("a.pdf", "PDF 1")}, mail{"Subject: Offer\n" + attached, file("a.pdf", "PDF 2")}, false},
+		{"pictures under other names", mail{"Subject: Offer\n" + related, pictures("a", "b", "1", "2")}, mail{"Subject: Offer\n" + related, pictures("c", "d", "1", "2")}, true},
+		{"pictures, exchanged", mail{"Subject: Offer\n" + related, pictures("a", "b", "1", "2")}, mail{"Subject: Offer\n" + related, pictures("b", "a", "1", "2")}, false},
+		{"an alternative that is empty", text("We accept."), mail{"Subject: Offer\n" + alternative, both("We accept.", "<p></p>")}, false},
+		{"within a multipart that has no boundary", mail{"Subject: Offer\n" + attached, "--b\n\nYes.\n--b\nContent-Type: multipart/mixed\n\nNot at all.\n--b--"}, mail{"Subject: Offer\n" + attached, "--b\n\nYes.\n--b\nContent-Type: multipart/mixed\n\nSurely.\n--b--"}, false},
+		{"parts of a subject", mail{"Subject: Vote: yes: no: yes\n", "x"}, mail{"Subject: Vote: yes: no\n", "x"}, false},
+		{"subjects of tags alone", mail{"Subject: [SPAM]\n", "x"}, mail{"Subject: [EXTERN]\n", "x"}, false},
+		{"the name of a file behind much else", mail{"Subject: Offer\n" + attached, strings.Replace(file("a.pdf", ""), "--b\nContent-Type: app", "--b\nContent-Type: text/csv\n\n"+strings.Repeat("0,1,2,3,4,5,6,7\n", 20000)+"\n--b\nContent-Type: app", 1)},
+			mail{"Subject: Offer\n" + attached, strings.Replace(file("b.pdf", ""), "--b\nContent-Type: app", "--b\nContent-Type: text/csv\n\n"+strings.Repeat("0,1,2,3,4,5,6,7\n", 20000)+"\n--b\nContent-Type: app", 1)}, false},
 		{"the name of a file", mail{"Subject: Offer\n" + attached, file("a.pdf", "PDF 1")}, mail{"Subject: Offer\n" + attached, file("b.pdf", "PDF 1")}, false},
 
 		{"an answer's number", mail{answer + "Subject: Ticket\n", "Your number is 17."}, mail{answer + "Subject: Ticket\n", "Your number is 18."}, false},

@@ -31,7 +31,7 @@ func (s Saying) versions() []uint64 {
 //
 //   - Nothing is held that says something that was not given: a version that is not among
 //     Versions passes, and is among them from then on. What is left of one of these, or has no more than
-//     blocks at its ends that were given with another, says nothing new: banners pile up on the way.
+//     banners at its ends that were given with another, says nothing new: these pile up on the way.
 //   - Nobody can use up somebody else's copies: what comes from a network of which none was let
 //     through passes. Since there are storms with hundreds of servers, that is so for the first
 //     few networks; what comes from a further one is held, too, if it was given byte for byte.
