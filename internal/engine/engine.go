@@ -105,25 +105,29 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	if err != nil {
 		return fail("look up", err)
 	}
-	s := e.sighting(m, j.Verdict, j.Policies, k, proofs)
+	j.Facts = make([]rules.Facts, len(m.Recipients))
+	for i, rcpt := range m.Recipients {
+		j.Facts[i] = rules.Facts{
+			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
+			Signs: k.signs, Loops: e.Site.loops(m),
+		}
+		if proofs != nil {
+			j.Facts[i].Proof = proofs[i]
+		}
+	}
+	s := e.sighting(m, j, k)
 	tallies, err := e.count(ctx, s, slices.Concat(sent, e.learn(m, proofs), k.numbered))
 	if err == nil {
 		err = e.outbreak(ctx, s.Sighting, k, tallies)
 	}
 	if err != nil {
+		j.Facts = nil
 		return fail("count", err)
 	}
-	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
-	for i, rcpt := range m.Recipients {
-		facts := rules.Facts{
-			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
-			Signs: k.signs, Loops: e.Site.loops(m),
-		}
-		if proofs != nil {
-			facts.Proof = proofs[i]
-		}
-		facts.Tallies, facts.Evidence = s.of(i, tallies, k.prints)
-		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
+	j.Decisions = make([]rules.Decision, len(m.Recipients))
+	for i := range j.Facts {
+		j.Facts[i].Tallies, j.Facts[i].Evidence = s.of(i, tallies, k.prints)
+		j.Decisions[i] = j.Policies[i].Decide(j.Facts[i])
 		j.Decisions[i].Stamp = stamp
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
@@ -166,7 +170,8 @@ type place struct{ count, print int }
 // sighting gathers what is to be counted for all recipients of m. Recipients that are one
 // mailbox share their keys, so that one message counts once. Reports on mail that we sent do not
 // count to their class. What the rules exempt from limits counts nowhere.
-func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*rules.Policy, k kin, proofs []origin.Proof) sighting {
+func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
+	v := j.Verdict
 	s := sighting{places: make([][]place, len(m.Recipients))}
 	s.Sighting = storm.Sighting{
 		At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Network: k.network, Saying: k.says,
@@ -182,24 +187,26 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 	known := make(map[storm.Key]int, len(k.prints)*len(m.Recipients))
 	s.Counts, s.repeats = make([]storm.Count, 0, len(k.prints)*len(m.Recipients)), make([]bool, 0, len(k.prints)*len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		if policies[i].Domain().Exempts(m.From, k.source.Addr, k.source.Login) {
+		policy, proof := j.Policies[i], j.Facts[i].Proof
+		if policy.Domain().Exempts(m.From, k.source.Addr, k.source.Login) {
 			continue
 		}
 		prints := k.prints
-		if proofs != nil && proofs[i].Signed() {
+		if proof.Signed() {
 			prints = proven(prints)
 		}
-		mailbox := policies[i].Domain().Mailbox(fingerprint.Mailbox(rcpt.Addr))
+		keeps := policy.Keeps(j.Facts[i])
+		mailbox := policy.Domain().Mailbox(fingerprint.Mailbox(rcpt.Addr))
 		s.places[i] = make([]place, 0, len(prints))
 		for n, key := range e.Hasher.Keys(prints, mailbox) {
-			if key.Kind == storm.Class && proofs != nil && proofs[i].Origin == origin.Genuine {
+			if key.Kind == storm.Class && proof.Origin == origin.Genuine {
 				continue
 			}
 			at, ok := known[key]
 			if !ok {
 				at = len(s.Counts)
 				known[key] = at
-				c := storm.Count{Key: key, Limit: policies[i].Limit(key.Kind, v.Class), Mailbox: mailbox}
+				c := storm.Count{Key: key, Limit: policy.Limit(key.Kind, v.Class), Mailbox: mailbox, Keeps: true}
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
@@ -208,6 +215,7 @@ func (e *Engine) sighting(m *message.Message, v classify.Verdict, policies []*ru
 				}
 				s.Counts, s.repeats = append(s.Counts, c), append(s.repeats, key.Kind == storm.Repeat)
 			}
+			s.Counts[at].Keeps = s.Counts[at].Keeps && keeps
 			s.places[i] = append(s.places[i], place{at, n})
 		}
 	}
@@ -309,7 +317,8 @@ func (e *Engine) peek(ctx context.Context, s sighting, tallies []storm.Tally, of
 	return nil
 }
 
-// revoke takes back that s was given to recipients who do not get it after all.
+// revoke takes back that s was given to recipients who do not get it after all: since rules ask for its
+// count, or because it was absorbed under another key.
 func (e *Engine) revoke(ctx context.Context, s sighting, tallies []storm.Tally, ds []rules.Decision) error {
 	if e.DryRun || !slices.ContainsFunc(ds, func(d rules.Decision) bool { return !d.Arrives() }) {
 		return nil

@@ -38,6 +38,15 @@ type kin struct {
 	stormy   bool               // the server that sent the message takes part in them
 }
 
+// server is the one that sent the message; the zero Addr where it is one of our own hosts, through which
+// everybody's mail comes.
+func (k *kin) server() netip.Addr {
+	if k.source.Addr.IsLoopback() {
+		return netip.Addr{}
+	}
+	return k.source.Addr
+}
+
 // kin is what m shares with others.
 func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict) (kin, error) {
 	k := kin{signs: fingerprint.Signs(m, e.Site.Hosts), source: fingerprint.SourceOf(m, e.Site.Relay, e.Site.Hosts)}
@@ -102,10 +111,10 @@ func (e *Engine) storms(ctx context.Context, m *message.Message, k *kin) error {
 		return ts[0], nil
 	}
 	all, err := of(netip.Addr{})
-	if k.storms = bits.OnesCount64(all.Marks); err != nil || k.storms == 0 || !m.Client.IsValid() {
+	if k.storms = bits.OnesCount64(all.Marks); err != nil || k.storms == 0 || !k.server().IsValid() {
 		return err
 	}
-	held, err := of(m.Client)
+	held, err := of(k.server())
 	k.stormy = held.Seen >= partaking
 	return err
 }
@@ -141,8 +150,8 @@ func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies 
 	if marks != 0 {
 		seen.Counts = append(seen.Counts, storm.Count{Key: e.outbreakOf(k.cluster, netip.Addr{}, s.At), Limit: keep, Marks: marks})
 	}
-	if !k.stormy && s.Client.IsValid() {
-		seen.Counts = append(seen.Counts, storm.Count{Key: e.outbreakOf(k.cluster, s.Client, s.At), Limit: keep})
+	if server := k.server(); !k.stormy && server.IsValid() {
+		seen.Counts = append(seen.Counts, storm.Count{Key: e.outbreakOf(k.cluster, server, s.At), Limit: keep})
 	}
 	if len(seen.Counts) == 0 {
 		return nil

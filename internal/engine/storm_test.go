@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +68,88 @@ func stormOf(t *testing.T, o stormgen.Options) {
 		}
 	}
 	t.Log(hist, delivered)
+}
+
+// TestServers plays the storm from ever more servers, each in a network of its own, and tells how much of it
+// arrives: of each mailshot a mailbox gets three messages, one more from each of eight further
+// networks, and one for each change of what it says. BREAKWATER_SOAK=1 plays it at full size.
+func TestServers(t *testing.T) {
+	messages := 3000
+	if os.Getenv("BREAKWATER_SOAK") != "" {
+		messages = 0
+	}
+	for _, kind := range []struct {
+		name string
+		o    stormgen.Options
+		more func(servers int) int // versions
+	}{
+		{"Message-IDs kept", stormgen.Options{}, func(int) int { return 0 }},
+		{"Message-IDs rewritten", stormgen.Options{MessageID: stormgen.Change}, func(int) int { return 0 }},
+		{"with gateways", stormgen.Options{MessageID: stormgen.Change, Body: stormgen.Mixed, Gateways: true}, func(servers int) int { return 6 + servers/2 }}, // each third one writes itself into From, and each sees other versions
+	} {
+		for _, servers := range []int{1, 3, 8, 30, 300} {
+			o := kind.o
+			o.Seed, o.Servers, o.Messages = 7, servers, messages
+			t.Run(fmt.Sprint(kind.name, ", ", servers), func(t *testing.T) {
+				t.Parallel()
+				r := played(t, o)
+				most := 3 + min(servers, 8) + kind.more(servers)
+				if r.most > most || r.held > 0 || r.missing > 0 {
+					t.Errorf("%d of a mailshot arrive at a mailbox, want at most %d; %d originals and ordinary mails are held; nothing arrives at %d", r.most, most, r.held, r.missing)
+				}
+				t.Logf("| %s | %d | %d of %d | %.1f | %d | %.1f%% |", kind.name, servers, r.copies, r.came, float64(r.arrived)/float64(r.pairs), r.most, 100-100*float64(r.copies)/float64(r.came))
+			})
+		}
+	}
+}
+
+// outcome is what became of a storm.
+type outcome struct {
+	came, copies  int // of copies: those that came, and those that arrived
+	pairs         int // of mailshots and mailboxes
+	arrived, most int // messages of mailshots at mailboxes, and of one at one
+	held, missing int // ordinary mail; pairs of which nothing arrived
+}
+
+func played(t *testing.T, o stormgen.Options) (r outcome) {
+	e := newEngine(t, nil)
+	got := map[string]int{}
+	for it := range stormgen.Generate(o) {
+		ds, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range ds {
+			arrives := d.Action == rules.Deliver
+			switch it.Kind {
+			case stormgen.Ordinary:
+				if !arrives {
+					r.held++
+				}
+			case stormgen.Original, stormgen.Copy:
+				pair := it.Group + " " + it.Envelope.Recipients[i].Addr
+				got[pair] += 0
+				if it.Kind == stormgen.Copy {
+					r.came++
+				}
+				if arrives {
+					got[pair]++
+					r.arrived++
+				}
+				if arrives && it.Kind == stormgen.Copy {
+					r.copies++
+				}
+			}
+		}
+	}
+	r.pairs = len(got)
+	for _, n := range got {
+		r.most = max(r.most, n)
+		if n == 0 {
+			r.missing++
+		}
+	}
+	return r
 }
 
 // TestRing plays a storm that is built differently: letters in seven languages go round and

@@ -152,10 +152,6 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 			read, whole = append(read, r.Text, r.Links), append(whole, r.Whole)
 			texts--
 		}
-		if p.Filename != "" { // there are empty files, and their names say all
-			io.WriteString(all, p.Filename)
-			io.WriteString(rest, p.Filename)
-		}
 	}
 	c := content{exact: string(all.Sum(nil)), rest: string(rest.Sum(nil))}
 	if !words {
@@ -168,7 +164,7 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 		return c
 	}
 	c.said, c.words, c.least = []string{c.rest, strconv.FormatUint(d.sum, 36)}, strconv.Itoa(d.words), d.least
-	c.texts = whole
+	c.texts = shown(whole, m.Parts())
 	return c
 }
 

@@ -2,7 +2,9 @@ package fingerprint
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"math/bits"
 	"slices"
 	"strconv"
@@ -25,16 +27,33 @@ import (
 
 // says returns what m says, and what is numbered in m by a gateway; nil for nothing.
 func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says storm.Saying, n *Numbered) {
-	whose := []string{plain(message.DecodeWords(m.Header.Get("From"))), answersTo(m), distinct(bare(m.Subject))}
-	says.Content = h.print(storm.Content, []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact})
+	subject := bare(m.Subject)
+	switch {
+	case subject == "":
+		subject = m.Subject
+	case v.Class == classify.AutoReply:
+		subject = distinct(subject)
+	}
+	whose := []string{plain(message.DecodeWords(m.Header.Get("From"))), answersTo(m), subject}
+	content := []string{m.Header.Get("From"), m.Header.Get("Reply-To"), m.Subject, c.exact}
+	for _, p := range m.Parts() {
+		content = append(content, p.Type, p.Params["charset"], p.Header.Get("Content-Disposition"))
+	}
+	says.Content = h.print(storm.Content, content)
 	said := c.exact
 	switch v.Class {
 	case classify.DSN:
 		said = reportText(m, v.Report)
 	default:
 		b := body{seed: &h.seed, besides: h.print(storm.Version, append(whose, c.rest))}
+		nothing := false
 		for _, text := range c.texts {
-			b.add(h.seed.blocks(text))
+			blocks := h.seed.blocks(text)
+			b.add(blocks)
+			nothing = nothing || len(blocks) == 0
+		}
+		if len(b.texts) > 1 || nothing { // whether one of them is read or all
+			b.besides = h.print(storm.Version, append(whose, c.rest, m.ContentType.Type))
 		}
 		if len(b.texts) > 0 {
 			says.Versions, says.Parts = []uint64{b.version(0, 0)}, b.parts()
@@ -57,11 +76,17 @@ func plain(text string) string { return strings.Join(strings.Fields(text), " ") 
 type body struct {
 	*seed
 	besides uint64
-	texts   [][]uint64 // each text once: the same in HTML is no other
+	texts   [][]block // each text once: the same in HTML is no other
 }
 
-func (b *body) add(text []uint64) {
-	if len(text) > 0 && !slices.ContainsFunc(b.texts, func(t []uint64) bool { return slices.Equal(t, text) }) {
+// block is a part of a text.
+type block struct {
+	print  uint64
+	banner bool // it may be one: enough words, and no number, so that it is nobody's answer
+}
+
+func (b *body) add(text []block) {
+	if len(text) > 0 && !slices.ContainsFunc(b.texts, func(t []block) bool { return slices.Equal(t, text) }) {
 		b.texts = append(b.texts, text)
 	}
 }
@@ -72,7 +97,7 @@ func (b *body) version(first, last int) uint64 {
 	for _, text := range b.texts {
 		x := uint64(1)
 		for _, block := range text[first : len(text)-last] {
-			x = b.next(x, block&(prime>>1))
+			x = b.next(x, block.print&(prime>>1))
 		}
 		sum = b.mix(b.next(sum&(prime>>1), x))
 	}
@@ -86,89 +111,138 @@ func (s *seed) next(hash, x uint64) uint64 {
 }
 
 const (
-	endBlocks = 2   // of a text, at either end, that a gateway may have put there
-	maxBlocks = 200 // of a text; longer ones are not looked at for them
+	endBlocks   = 2   // of a text, at either end, that a gateway may have put there
+	bannerWords = 6   // of which it has so many
+	maxTexts    = 4   // of a message with more, and with longer ones, there are no parts
+	maxBlocks   = 200 // of a text
 )
 
 // parts is b without what gateways may have put at its ends.
 func (b *body) parts() (parts []storm.Part) {
 	least := len(b.texts[0])
 	for _, text := range b.texts {
-		if least = min(least, len(text)); len(text) > maxBlocks {
+		if least = min(least, len(text)); len(text) > maxBlocks || len(b.texts) > maxTexts {
 			return nil
 		}
 	}
 	for n := 1; n <= endBlocks && n < least; n++ {
 		for first := range n + 1 {
-			p := storm.Part{}
-			for _, text := range b.texts {
-				p.Without = append(append(p.Without, text[:first]...), text[len(text)-(n-first):]...)
+			if p, ok := b.part(first, n-first); ok {
+				parts = append(parts, p)
 			}
-			slices.Sort(p.Without)
-			p.Without, p.Version = slices.Compact(p.Without), b.version(first, n-first)
-			parts = append(parts, p)
 		}
 	}
 	return parts
 }
 
+// part is b without so many blocks at the beginning and at the end, if these may be banners.
+func (b *body) part(first, last int) (p storm.Part, ok bool) {
+	for _, text := range b.texts {
+		for _, block := range slices.Concat(text[:first], text[len(text)-last:]) {
+			if !block.banner {
+				return p, false
+			}
+			p.Without = append(p.Without, block.print)
+		}
+	}
+	slices.Sort(p.Without)
+	p.Without, p.Version = slices.Compact(p.Without), b.version(first, last)
+	return p, true
+}
+
 // blocks are the prints of the blocks of a text in their order, of several equal ones in a row one:
 // lines without a blank one between them, whatever their white space and the marks that quote them.
 // Of equal lines in a row it is one, too.
-func (s *seed) blocks(text string) []uint64 {
-	blocks := make([]uint64, 0, strings.Count(text, "\n")/2+1)
-	var line, last []byte
-	sum, words := uint64(1), false
+func (s *seed) blocks(text string) []block {
+	blocks := make([]block, 0, strings.Count(text, "\n")/2+1)
+	var line, last, all []byte
 	end := func() {
-		if words {
-			if x := s.mix(sum); len(blocks) == 0 || blocks[len(blocks)-1] != x {
-				blocks = append(blocks, x)
+		if len(all) > 0 {
+			b := block{s.print(all), bytes.Count(all, []byte(" ")) >= bannerWords && !bytes.ContainsAny(all, "0123456789")}
+			if len(blocks) == 0 || blocks[len(blocks)-1] != b {
+				blocks = append(blocks, b)
 			}
 		}
-		sum, words, last = 1, false, last[:0]
+		all, last = all[:0], last[:0]
 	}
 	for l := range strings.Lines(text) {
 		if line = unmarked(line[:0], l); blank(line) {
 			end()
 			continue
 		}
-		if bytes.Equal(line, last) {
-			continue
+		if !bytes.Equal(line, last) {
+			all = append(append(all, line...), ' ')
 		}
 		last = append(last[:0], line...)
-		for rest := line; len(rest) > 0; {
-			n := min(len(rest), 7)
-			var chunk [8]byte
-			copy(chunk[1:], rest[:n])
-			sum = s.next(sum, binary.BigEndian.Uint64(chunk[:]))
-			rest = rest[n:]
-		}
-		words = true
 	}
 	end()
 	return blocks
 }
 
+// print is a hash of bytes.
+func (s *seed) print(b []byte) uint64 {
+	sum := uint64(len(b))
+	for len(b) >= 8 {
+		sum = s.next(sum, binary.BigEndian.Uint64(b)>>8)
+		b = b[7:]
+	}
+	for _, c := range b {
+		sum = s.next(sum, uint64(c))
+	}
+	return s.mix(sum)
+}
+
 // unmarked appends a line without white space and the marks in front that quote it.
 func unmarked(to []byte, line string) []byte {
 	line = strings.TrimLeft(line, "> \t|")
-	for i := 0; i < len(line); i++ {
-		switch c := line[i]; {
-		case c == ' ', c == '\t', c == '\r', c == '\n':
-			if len(to) > 0 && to[len(to)-1] != ' ' {
-				to = append(to, ' ')
-			}
-		case c == 0xc2 && i+1 < len(line) && line[i+1] == 0xa0: // a no-break space
+	for i := 0; i < len(line); {
+		word := i
+		for i < len(line) && line[i] > ' ' && line[i] != 0xc2 {
+			i++
+		}
+		if to = append(to, line[word:i]...); i == len(line) {
+			break
+		}
+		switch space := len(to) == 0 || to[len(to)-1] == ' '; {
+		case strings.HasPrefix(line[i:], "\u00a0") && !space:
+			to, i = append(to, ' '), i+2
+		case strings.HasPrefix(line[i:], "\u00a0"):
+			i += 2
+		case !isSpace(line[i]):
+			to, i = append(to, line[i]), i+1
+		case !space:
 			to, i = append(to, ' '), i+1
 		default:
-			to = append(to, c)
+			i++
 		}
 	}
 	return bytes.TrimRight(to, " ")
 }
 
+func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
 // blank reports whether a line sets blocks apart.
 func blank(line []byte) bool { return len(bytes.Trim(line, "-_=* ")) == 0 }
+
+// shown are texts with what their pictures show for the names of these, which are new each time.
+func shown(texts []string, parts []message.Part) []string {
+	var names []string
+	for _, p := range parts {
+		if id := strings.Trim(p.Header.Get("Content-ID"), "<> \t"); id != "" && len(names) < 2*maxPictures {
+			sum := sha256.Sum256(p.Content)
+			names = append(names, "cid:"+id, "cid:"+hex.EncodeToString(sum[:8]))
+		}
+	}
+	if len(names) > 0 {
+		r := strings.NewReplacer(names...)
+		for i := range texts {
+			texts[i] = r.Replace(texts[i])
+		}
+	}
+	return texts
+}
+
+const maxPictures = 100 // that stand in a text; of more the names count
 
 // answersTo is where answers to m go, if not to From.
 func answersTo(m *message.Message) string {
@@ -209,6 +283,9 @@ func reportText(m *message.Message, r *report.Report) string {
 			texts = append(texts, p.Read().Whole)
 		case p.IsText():
 			texts = append(texts, report.Told(p.Read().Whole))
+		case p.Type != "message/rfc822" && p.Type != "text/rfc822-headers":
+			sum := sha256.Sum256(p.Content)
+			texts = append(texts, p.Filename, string(sum[:]))
 		}
 	}
 	if r != nil {
@@ -303,24 +380,48 @@ type numbered struct {
 // numbered finds the first and last blocks of texts that have IDs.
 func (h *Hasher) numbered(m *message.Message, texts []string, b body) *Numbered {
 	n := &Numbered{hasher: h, m: m, body: b}
-	for _, text := range texts {
-		text = strings.Trim(text, " \t\r\n")
-		first, last := text, text
-		if i := strings.Index(strings.ReplaceAll(text[:min(len(text), maxBlock)], "\r", " "), "\n\n"); i >= 0 {
-			first = text[:i]
+	for _, text := range texts[:min(len(texts), maxTexts)] {
+		first, last := ends(text)
+		n.add(text[:first])
+		if last > first {
+			n.add(text[last:])
 		}
-		from := max(0, len(text)-maxBlock)
-		if i := strings.LastIndex(strings.ReplaceAll(text[from:], "\r", " "), "\n\n"); i >= 0 {
-			last = text[from+i:]
-		}
-		n.add(first)
-		n.add(last)
 	}
 	return n
 }
 
+// ends is where the first block of a text ends and the last one begins.
+func ends(text string) (first, last int) {
+	var line []byte
+	began, end := false, 0
+	for l := range strings.Lines(text) {
+		line = unmarked(line[:0], l)
+		if is := blank(line); !is {
+			began = true
+		} else if began {
+			first = end
+			break
+		}
+		end += len(l)
+	}
+	if end == len(text) { // there is one block
+		return end, end
+	}
+	for last, began = len(text), false; last > first; {
+		begin := strings.LastIndexByte(text[:last-1], '\n') + 1
+		line = unmarked(line[:0], text[begin:last])
+		if is := blank(line); !is {
+			began = true
+		} else if began {
+			break
+		}
+		last = begin
+	}
+	return first, last
+}
+
 func (n *Numbered) add(block string) {
-	if len(block) > maxBlock {
+	if len(block) > maxBlock || !strings.ContainsAny(block, "0123456789") {
 		return
 	}
 	words, found := strings.Fields(block), false
@@ -333,11 +434,11 @@ func (n *Numbered) add(block string) {
 		return
 	}
 	is, folded := n.hasher.seed.blocks(block), n.hasher.seed.blocks(strings.Join(words, " "))
-	if len(is) != 1 || len(folded) != 1 || slices.ContainsFunc(n.blocks, func(o numbered) bool { return o.is == is[0] }) {
+	if len(is) != 1 || len(folded) != 1 || slices.ContainsFunc(n.blocks, func(o numbered) bool { return o.is == is[0].print }) {
 		return
 	}
-	key := n.hasher.hash(storm.Numbered, []string{strconv.FormatUint(folded[0], 36)})
-	n.blocks = append(n.blocks, numbered{is[0], folded[0], key})
+	key := n.hasher.hash(storm.Numbered, []string{strconv.FormatUint(folded[0].print, 36)})
+	n.blocks = append(n.blocks, numbered{is[0].print, folded[0].print, key})
 }
 
 // Keys are what is known of the network's mail without such blocks, and then of each block.
@@ -387,8 +488,8 @@ func (n *Numbered) Folded(tallies []storm.Tally) (version uint64, ok bool) {
 		ok = true
 		for _, text := range b.texts {
 			for j := range text {
-				if text[j] == n.blocks[i].is {
-					text[j] = n.blocks[i].folded
+				if text[j].print == n.blocks[i].is {
+					text[j].print = n.blocks[i].folded
 				}
 			}
 		}

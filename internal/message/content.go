@@ -16,8 +16,8 @@ const (
 
 // WriteContent writes what m contains to w, all parts and attachments, from the first to the
 // last byte of Body: transfer encodings are undone, lines end in LF, white space at the end
-// of lines and parts is dropped, and behind each part stand its media type and the lengths of
-// both. Boundaries, encodings and charsets do not show, so that copies that a gateway wrote
+// of lines and parts is dropped, and behind each part stand its media type, with the name of the
+// file that it is, and the lengths of both. Boundaries, encodings and charsets do not show, so that copies that a gateway wrote
 // anew give the same bytes; any other difference shows. It takes one pass, O(len(Body)) time
 // and little memory, whatever the structure.
 func (m *Message) WriteContent(w io.Writer) { m.WriteContents(w, nil) }
@@ -28,6 +28,7 @@ func (m *Message) WriteContent(w io.Writer) { m.WriteContents(w, nil) }
 func (m *Message) WriteContents(w, rest io.Writer) (texts int) {
 	c := content{w: w, rest: rest, boundaries: map[string]bool{}}
 	c.begin(m.ContentType, m.Header)
+	c.preamble = strings.HasPrefix(m.ContentType.Type, "multipart/")
 	shown := MaxParse - (len(m.Raw) - len(m.Body))
 	begins := true // a line begins at pos
 	for pos := 0; pos < len(m.Body); {
@@ -72,9 +73,10 @@ type content struct {
 	mediaType string
 	encoding  string
 	length    uint64
-	text      bool // Parts shows it as text
-	preamble  bool // it is what nobody sees, before the first boundary of a multipart
-	implied   bool // a header, preamble or epilogue, which is no part unless there is something in it
+	text      bool   // Parts shows it as text
+	preamble  bool   // it is what nobody sees, before the first boundary of the message
+	name      string // of the file that it is
+	implied   bool   // a header, preamble or epilogue, which is no part unless there is something in it
 	lines     lines
 	base64    quanta
 	unquoted  []byte
@@ -97,7 +99,7 @@ const (
 // begin starts a part with a header.
 func (c *content) begin(t ContentType, h Header) {
 	c.mediaType, c.encoding = t.Type, transferEncoding(h)
-	c.text, c.preamble = isText(t, h), strings.HasPrefix(t.Type, "multipart/")
+	c.text, c.preamble, c.name = isText(t, h), false, filename(t, h)
 	c.length, c.implied, c.header = 0, false, false
 	if b := t.Params["boundary"]; b != "" && strings.HasPrefix(t.Type, "multipart/") && len(c.boundaries) < maxBoundaries {
 		c.boundaries[b] = true
@@ -132,7 +134,11 @@ func (c *content) end() {
 	if c.implied && c.length == 0 {
 		return
 	}
-	trailer := binary.BigEndian.AppendUint64([]byte(c.mediaType), uint64(len(c.mediaType)))
+	what := c.mediaType
+	if c.name != "" { // there are empty files, and their names say all
+		what += "; name=" + c.name
+	}
+	trailer := binary.BigEndian.AppendUint64([]byte(what), uint64(len(what)))
 	trailer = binary.BigEndian.AppendUint64(trailer, c.length)
 	c.w.Write(trailer)
 	if c.text {

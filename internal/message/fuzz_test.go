@@ -108,7 +108,7 @@ func FuzzGateways(f *testing.F) {
 			}
 			visible = append(visible, strings.TrimRight(l, " \t"))
 		}
-		want := []string{"text/plain: " + strings.TrimRight(strings.Join(visible, "\n"), "\n"), "image/png: " + string(file)}
+		want := []string{"text/plain: " + strings.TrimRight(strings.Join(visible, "\n"), "\n"), "image/png; name=x: " + string(file)}
 		for _, boundary := range []string{"x", "x--y z"} {
 			for _, encoding := range []string{"8bit", "base64", "quoted-printable"} {
 				for _, eol := range []string{"\n", "\r\n"} {

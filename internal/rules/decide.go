@@ -24,6 +24,12 @@ func (p *Policy) Decide(f Facts) Decision {
 	return dec
 }
 
+// Keeps reports whether p has a message not arrive, whatever was counted of it.
+func (p *Policy) Keeps(f Facts) bool {
+	f.Tallies, f.Evidence = nil, nil
+	return !p.Decide(f).Arrives()
+}
+
 // decide is Decide as if all decisions were carried out: the first rule that matches, a
 // storm, a loop, or else the class decides.
 func (p *Policy) decide(f *Facts) Decision {

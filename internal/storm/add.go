@@ -58,7 +58,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 		t.Pass = t.pass(s)
 		t.Storm, t.Through = t.Storm.add(s, t.Pass), t.Pass != Held
 	}
-	if !t.Through {
+	if !t.Through || c.Keeps {
 		return t
 	}
 	t.Given, t.Gave = t.Given.with(s, t.Again)

@@ -31,22 +31,23 @@ func (s Saying) versions() []uint64 {
 //
 //   - Nothing is held that says something that was not given: a version that is not among
 //     Versions passes, and is among them from then on. What is left of one of these, or has no more than
-//     blocks at its ends that were given with another, says nothing new: banners pile up on the way.
+//     banners at its ends that were given with another, says nothing new: these pile up on the way.
 //   - Nobody can use up somebody else's copies: what comes from a network of which none was let
 //     through passes. Since there are storms with hundreds of servers, that is so for the first
-//     few networks; what comes from further ones is held only if it was given byte for byte.
+//     few networks; what comes from a further one is held, too, if it was given byte for byte.
 //
 // What there is no room for is forgotten, the oldest first, and passes once more.
 type Given struct {
 	Versions []uint64 // newest last
 	Blocks   []uint64 // at the ends of copies, newest last
 	Contents []uint64 // newest last
-	Networks []uint64 // the first ones; none is ever forgotten
+	Networks []uint64 // the first ones, of which none is ever forgotten, and then others, newest last
 }
 
 const (
 	maxVersions = 64 // and blocks and contents, remembered for each key
-	maxNetworks = 9  // of which each has a copy let through: the first, and eight more
+	maxNetworks = 9  // of which each has a copy let through, whatever came before: the first, and eight more
+	maxOthers   = 32 // further networks that had one let through, remembered for each key
 )
 
 // Pass says why a sighting is let through in the midst of a storm.
@@ -105,8 +106,12 @@ func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
 		}
 	}
 	g.Contents = add(g.Contents, maxVersions, s.Content)
-	if len(g.Networks) < maxNetworks {
-		g.Networks = add(g.Networks, maxNetworks, s.Network)
+	switch first := g.Networks[:min(len(g.Networks), maxNetworks)]; {
+	case slices.Contains(first, s.Network):
+	case len(first) < maxNetworks:
+		g.Networks = add(first, maxNetworks, s.Network)
+	default:
+		g.Networks = slices.Concat(first, add(g.Networks[maxNetworks:], maxOthers, s.Network))
 	}
 	return g, grown
 }

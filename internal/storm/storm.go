@@ -76,6 +76,7 @@ type Count struct {
 	Link    [8]byte // kept from the first sighting on
 	Marks   uint64  // or-ed
 	Restart bool    // the tally begins anew with this sighting
+	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
 	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
 	Mailbox string  // in clear, for the label; kept only while there is a storm
 }

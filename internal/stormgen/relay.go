@@ -14,6 +14,7 @@ type relay struct {
 	site    string // domain of its people
 	client  netip.Addr
 	rcpts   int // at most in one transaction
+	make    int // in relays
 	weight  int // its share of the storm
 	fetched func(r *relay, mx, id string, at time.Time) string
 	sent    func(r *relay, id string, at time.Time) string
@@ -27,13 +28,27 @@ var relays = []relay{
 		fetched: fetchedByConnector, sent: sentByConnector,
 	}, {
 		host: "mailsrv.south.example.com", site: "south.example.com",
-		client: netip.MustParseAddr("203.0.113.77"), rcpts: 1, weight: 3,
+		client: netip.MustParseAddr("203.0.113.77"), rcpts: 1, weight: 3, make: 1,
 		fetched: fetchedByInternetMail, sent: sentByInternetMail,
 	}, {
 		host: "gw.west.example.net", site: "west.example.net",
-		client: netip.MustParseAddr("2001:db8:77::25"), rcpts: 5, weight: 2,
+		client: netip.MustParseAddr("2001:db8:77::25"), rcpts: 5, weight: 2, make: 2,
 		fetched: fetchedByMultidrop, sent: sentByMultidrop,
 	},
+}
+
+// resenders are the first n of them; further ones are of the same makes, elsewhere.
+func resenders(n int) []*relay {
+	all := make([]*relay, n)
+	for i := range all {
+		r := relays[i%len(relays)]
+		if k := i / len(relays); k > 0 {
+			r.host, r.site = fmt.Sprintf("s%d.%s", k, r.host), fmt.Sprintf("s%d.%s", k, r.site)
+			r.client = netip.AddrFrom4([4]byte{198, byte(18 + i/256), byte(i % 256), 25}) // RFC 2544
+		}
+		all[i] = &r
+	}
+	return all
 }
 
 // A small-business server with a POP3 connector that hands on by the header.
@@ -89,10 +104,10 @@ func (t *tempest) pass(r *relay, from *hop, s *mailshot, at time.Time) *hop {
 		from.relay.host, literal(from.relay.client), mx, queueID(t.rng, 11), r.site, stamp(at.Add(-time.Minute)))
 	d.field("Received", "%s", s.stamped(from, queueID(t.rng, 12), at.Add(-time.Minute-time.Second)))
 	h.chain = append(d.b, from.chain...)
-	if changes(t.o.MessageID, r == &relays[1]) {
+	if changes(t.o.MessageID, r.make == 1) {
 		h.messageID = queueID(t.rng, 20) + "@" + r.host
 	}
-	if changes(t.o.Body, r == &relays[2]) {
+	if changes(t.o.Body, r.make == 2) {
 		h.disclaimers++
 	}
 	if t.o.Gateways {
@@ -106,10 +121,10 @@ func (t *tempest) pass(r *relay, from *hop, s *mailshot, at time.Time) *hop {
 
 // gateway is what the gateway in front of r makes of a look.
 func (r *relay) gateway(l look, at time.Time) look {
-	switch r {
-	case &relays[0]:
+	switch r.make {
+	case 0:
 		l.date, l.from = at, "office@"+r.site
-	case &relays[1]:
+	case 1:
 		l.html, l.lossy = true, true
 	default:
 		l.quoted, l.banners = true, l.banners+1
@@ -128,13 +143,15 @@ func literal(a netip.Addr) string {
 	return "[" + a.String() + "]"
 }
 
-// drawRelay picks one of relays by weight.
-func drawRelay(rng *rand.Rand) int {
-	n := rng.IntN(10)
-	for i := range relays {
-		if n -= relays[i].weight; n < 0 {
-			return i
-		}
+// drawRelay picks one of some relays by weight.
+func drawRelay(rng *rand.Rand, of []*relay) int {
+	sum := 0
+	for _, r := range of {
+		sum += r.weight
 	}
-	panic("weights do not add up to 10")
+	n, i := rng.IntN(sum), 0
+	for n -= of[i].weight; n >= 0; n -= of[i].weight {
+		i++
+	}
+	return i
 }

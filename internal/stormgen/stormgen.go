@@ -56,6 +56,7 @@ type Options struct {
 	Ordinary  int // transactions; 0: a tenth of Messages; less: none
 	Mailshots int // 0: as many as a share of 4% needs
 	Mailboxes int // that each mailshot goes to; 0: 40
+	Servers   int // that send copies again, each in a network of its own; 0: three
 
 	MessageID Habit
 	Body      Habit
@@ -118,6 +119,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Mailshots <= 0 {
 		o.Mailshots = max(1, pairs/o.Mailboxes)
+	}
+	if o.Servers <= 0 {
+		o.Servers = len(relays)
 	}
 	if o.Start.IsZero() {
 		o.Start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)

@@ -16,7 +16,8 @@ type tempest struct {
 	quota [Ordinary]int // of them, by Kind
 	pairs int           // (mailshot, mailbox) still to be thought of
 	shots []*mailshot   // begun; of the last one perhaps not all copies are out
-	blast []blast       // what each relay is sending
+	relay []*relay      // those that send copies again
+	blast []blast       // what each of them is sending
 	boxes []string      // where everything goes to
 }
 
@@ -29,12 +30,12 @@ type blast struct {
 }
 
 func newTempest(o Options) *tempest {
-	t := &tempest{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), left: o.Messages, boxes: o.mailboxes()}
+	t := &tempest{o: o, rng: rand.New(rand.NewPCG(o.Seed, 1)), left: o.Messages, boxes: o.mailboxes(), relay: resenders(o.Servers)}
 	t.pairs = min(o.Mailshots*o.Mailboxes, t.left)
 	later := t.left - t.pairs
 	bounces, replies := later*1602/19_200, later*810/19_200
 	t.quota = [...]int{Original: t.pairs, Copy: later - bounces - replies, Bounce: bounces, AutoReply: replies}
-	for i := range relays {
+	for i := range t.relay {
 		t.blast = append(t.blast, blast{turn: i})
 	}
 	return t
@@ -109,15 +110,15 @@ func (t *tempest) original(at time.Time) Item {
 
 // copy is the next transaction of a relay that goes on with its blast, or begins another one.
 func (t *tempest) copy(at time.Time) Item {
-	which := drawRelay(t.rng)
+	which := drawRelay(t.rng, t.relay)
 	b := &t.blast[which]
 	if b.shot == nil || b.next == len(b.shot.boxes) {
 		b.shot, b.next = t.shots[b.turn%t.out()], 0
 		b.turn++
-		b.hop = t.pass(&relays[which], b.shot.anyHop(t.rng), b.shot, at)
+		b.hop = t.pass(t.relay[which], b.shot.anyHop(t.rng), b.shot, at)
 		b.shot.remember(b.hop)
 	}
-	n := min(1+t.rng.IntN(relays[which].rcpts), len(b.shot.boxes)-b.next, t.quota[Copy])
+	n := min(1+t.rng.IntN(t.relay[which].rcpts), len(b.shot.boxes)-b.next, t.quota[Copy])
 	boxes := b.shot.boxes[b.next : b.next+n]
 	b.next += n
 	return t.transfer(b.shot, b.hop, boxes, at)
@@ -131,7 +132,7 @@ func (t *tempest) transfer(s *mailshot, h *hop, boxes []string, at time.Time) It
 	s.header(&d, h)
 	d.b = append(d.b, h.content...)
 	env := message.Envelope{Client: h.relay.client, Helo: h.relay.host, ReversePath: s.author}
-	if t.o.Login && h.relay == &relays[2] {
+	if t.o.Login && h.relay.make == 2 && h.depth > 0 {
 		env.AuthUser = "office@" + h.relay.site
 	}
 	return Item{Group: s.group(), Envelope: arrived(t.rng, env, boxes...), Raw: d.b}
