@@ -63,7 +63,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	}
 	t.Given, t.Gave = t.Given.with(s, t.Again)
 	if !c.Key.Kind.Rate() {
-		t.Transfers = remember(t.Transfers, s)
+		t.Transfers = remember(t.Transfers, s, t.Given.firsts())
 	}
 	return t
 }
@@ -211,7 +211,7 @@ func named(sources []Source, others uint64, client netip.Addr) ([]Source, uint64
 
 // retried looks for the transfer of s among those that were let through, and counts the retry.
 func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
-	i := slices.IndexFunc(known, func(t Transfer) bool { return t.Stamp == s.Transfer })
+	i := slices.IndexFunc(known, s.isRetry)
 	if i < 0 {
 		return known, false
 	}
@@ -228,24 +228,34 @@ func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
 	return known, true
 }
 
-func remember(known []Transfer, s Sighting) []Transfer {
-	if slices.ContainsFunc(known, func(t Transfer) bool { return t.Stamp == s.Transfer }) {
+// isRetry reports whether s may be a transfer once more. The stamps of another network can be made up.
+func (s Sighting) isRetry(of Transfer) bool {
+	return of.Stamp == s.Transfer && of.Network == s.Network
+}
+
+// remember adds the transfer of s to those that are known. firsts are networks whose transfers are not
+// forgotten for those of others.
+func remember(known []Transfer, s Sighting, firsts []uint64) []Transfer {
+	if slices.ContainsFunc(known, s.isRetry) {
 		return known
 	}
 	known = slices.Clip(known)
 	if len(known) >= maxTransfers {
-		at := spare(known)
+		at := spare(known, firsts)
 		known = slices.Concat(known[:at], known[at+1:])
 	}
 	return append(known, Transfer{Stamp: s.Transfer, Network: s.Network, Last: s.At})
 }
 
 // spare is the place of the transfer that is forgotten first: the oldest one of the network that has the
-// most, so that nobody has another's forgotten.
-func spare(known []Transfer) int {
+// most, one of those that are none of the firsts before these, so that nobody has another's forgotten.
+func spare(known []Transfer, firsts []uint64) int {
 	of := map[uint64]int{}
 	for _, t := range known {
 		of[t.Network]++
+		if !slices.Contains(firsts, t.Network) && of[t.Network] <= maxTransfers {
+			of[t.Network] += maxTransfers
+		}
 	}
 	at := 0
 	for i, t := range known {

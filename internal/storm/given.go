@@ -88,6 +88,9 @@ func (g *Given) said(s Saying) bool {
 	})
 }
 
+// firsts are the networks that are never forgotten.
+func (g *Given) firsts() []uint64 { return g.Networks[:min(len(g.Networks), maxNetworks)] }
+
 // with is g after s was let through, and whether it is more than g. again tells that s is a copy.
 func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
 	add := func(to []uint64, most int, xs ...uint64) []uint64 {
@@ -106,7 +109,7 @@ func (g Given) with(s Sighting, again bool) (_ Given, grown bool) {
 		}
 	}
 	g.Contents = add(g.Contents, maxVersions, s.Content)
-	switch first := g.Networks[:min(len(g.Networks), maxNetworks)]; {
+	switch first := g.firsts(); {
 	case slices.Contains(first, s.Network):
 	case len(first) < maxNetworks:
 		g.Networks = add(first, maxNetworks, s.Network)
@@ -132,6 +135,6 @@ func (t Tally) revoke(s Sighting, c Count) Tally {
 		Contents: without(t.Given.Contents, s.Content),
 		Networks: without(t.Given.Networks, s.Network),
 	}
-	t.Transfers = slices.DeleteFunc(slices.Clone(t.Transfers), func(x Transfer) bool { return x.Stamp == s.Transfer })
+	t.Transfers = slices.DeleteFunc(slices.Clone(t.Transfers), s.isRetry)
 	return t
 }

@@ -103,7 +103,12 @@ func TestTransferOfOne(t *testing.T) {
 	mine := told(0, 1, 1)
 	add(mine)
 	for i := range 1000 {
-		add(told(i+1, uint64(2+i%8), uint64(100+i)))
+		add(told(i+1, uint64(2+i%40), uint64(100+i)))
+	}
+	for i := range 300 { // others' transfers with the same stamp do not use up mine
+		other := told(1001+i, 2, 1)
+		other.Transfer = mine.Transfer
+		add(other)
 	}
 	mine.At = mine.At.Add(20 * time.Minute)
 	if add(mine); !tally.Through || tally.Pass != Retry {
