@@ -1,5 +1,14 @@
 // Package internal holds breakwater's rooms. This page is the way through them.
 //
+// # The two laws
+//
+//  1. Nothing is absorbed that says something this mailbox has not been given.
+//  2. Nobody can use up somebody else's copies.
+//
+// They come before every limit: storm.Given keeps them, and TestStranger in engine plays an
+// adversary against them. What a message says is told by fingerprint (says.go), where it comes
+// from by fingerprint.SourceOf. A new limit counts in a tally, and so cannot go round them.
+//
 // # The flow
 //
 //	milter events ─► milterd ───┐                                      ┌─► archive, if absorbed ─► milter response
@@ -46,6 +55,7 @@
 //   - what a message is taken for: classify, and report for what it says; the words by which
 //     bounces and automatic replies are known are in the words.go of both
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
+//   - what is something new to a mailbox: fingerprint/says.go; who has had copies: storm/given.go
 //   - what proves that we sent something: origin; what is remembered of it: engine/origin.go
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
