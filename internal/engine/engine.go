@@ -196,7 +196,7 @@ func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
 			prints = proven(prints)
 		}
 		keeps := policy.Keeps(j.Facts[i])
-		mailbox := policy.Domain().Mailbox(fingerprint.Mailbox(rcpt.Addr))
+		mailbox := counted(policy, rcpt)
 		s.places[i] = make([]place, 0, len(prints))
 		for n, key := range e.Hasher.Keys(prints, mailbox) {
 			if key.Kind == storm.Class && proof.Origin == origin.Genuine {
@@ -220,6 +220,19 @@ func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
 		}
 	}
 	return s
+}
+
+// counted is the mailbox for which mail to a recipient counts: that which the rules say it is, or else the MTA.
+func counted(p *rules.Policy, rcpt message.Recipient) string {
+	mailbox := fingerprint.Mailbox(rcpt.Addr)
+	if is := p.Domain().Mailbox(mailbox); is != mailbox || rcpt.User == "" {
+		return is
+	}
+	user := fingerprint.Mailbox(rcpt.User + "@" + fingerprint.DomainOf(rcpt.Addr))
+	if fingerprint.Base(user) == fingerprint.Base(mailbox) {
+		return mailbox
+	}
+	return user
 }
 
 // proven are the prints of a report that a signature of ours proves.

@@ -22,7 +22,7 @@ type piece struct {
 	class                                   string   // header fields that make it what it is
 	report                                  string   // parts of a report behind its text
 	attached                                string
-	html, encoded, quoted                   bool
+	html, quoted                            bool
 	hops                                    []string // Received fields in front of the trace, newest first
 }
 
@@ -329,4 +329,31 @@ func TestStranger(t *testing.T) {
 			s.at = s.at.Add(w.every)
 		}
 	})
+}
+
+// TestCounted: addresses that are one mailbox share what it was given, by the rules or by what the mail
+// server tells.
+func TestCounted(t *testing.T) {
+	e := newEngine(t, map[string]string{"catchall.test.toml": "[mailbox_alias]\n\"*\" = \"office\"\n"})
+	for name, to := range map[string]func(n int) message.Recipient{
+		"rules": func(n int) message.Recipient { return message.Recipient{Addr: fmt.Sprintf("u%d@catchall.test", n)} },
+		"mail server": func(n int) message.Recipient {
+			return message.Recipient{Addr: fmt.Sprintf("u%d@example.test", n), User: "office"}
+		},
+	} {
+		for n := range 6 {
+			m := mail(n, start, "Offer", name, "x@example.test")
+			m.Recipients[0] = to(n)
+			if got, want := actions(t, e, m), map[bool]string{true: "deliver", false: "absorb"}[n < 3]; got != want {
+				t.Errorf("%s: copy %d to another address: %s, want %s", name, n+1, got, want)
+			}
+		}
+	}
+	for n := range 4 { // a user's own address and its sub-addresses are what they were
+		m := mail(n, start, "Offer", "own", fmt.Sprintf("ann+%d@example.test", n))
+		m.Recipients[0].User = "ann"
+		if got := actions(t, e, m); got != "deliver" {
+			t.Errorf("to sub-address %d: %s", n, got)
+		}
+	}
 }

@@ -28,6 +28,7 @@ type Envelope struct {
 type Recipient struct {
 	Addr   string // as it came, without angle brackets
 	Mailer string // {rcpt_mailer}: how the MTA will deliver, such as local, virtual, smtp; "" where unknown
+	User   string // {rcpt_addr} of Sendmail: whose mailbox it is, after aliases and catch-alls; "" where the MTA does not tell
 }
 
 // Field is one header field. Value is as it came, folded, without the colon,

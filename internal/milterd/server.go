@@ -110,7 +110,7 @@ var macros = map[milter.Stage][]string{
 	milter.StageConnect:  {"j", "v", "{daemon_name}", "{client_addr}"},
 	milter.StageHelo:     {"j"},
 	milter.StageMailFrom: {"i", "{auth_authen}"},
-	milter.StageRcptTo:   {"i", "{rcpt_mailer}"},
+	milter.StageRcptTo:   {"i", "{rcpt_mailer}", "{rcpt_addr}"},
 	milter.StageData:     {"i"},
 	milter.StageEOH:      {"i"},
 	milter.StageEOM:      {"i"},

@@ -114,6 +114,10 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
 	rcpt := message.Recipient{Addr: withoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]}
+	// Sendmail tells the user whom a local address comes to, Postfix the address itself.
+	if user := m.Macros["{rcpt_addr}"]; rcpt.Mailer == "local" && !strings.Contains(user, "@") {
+		rcpt.User = user
+	}
 	if text, refused := s.refuse(rcpt); refused {
 		return reply("550 5.7.1", text), nil
 	}

@@ -230,7 +230,7 @@ func TestMacros(t *testing.T) {
 					macros += "{auth_authen}\x00ann\x00"
 				}
 				if p[4] == 'R' {
-					macros += "{rcpt_mailer}\x00local\x00"
+					macros += "{rcpt_mailer}\x00local\x00{rcpt_addr}\x00office\x00"
 				}
 				c.put('D', string(p[4:5])+macros)
 				c.play(p)
@@ -240,7 +240,7 @@ func TestMacros(t *testing.T) {
 			first, second := got.messages[0].Envelope, got.messages[1].Envelope
 			want := message.Envelope{
 				QueueID: "Q1", Client: netip.MustParseAddr("192.0.2.1"), Helo: "helo.example.net", DaemonName: "MSA", AuthUser: "ann",
-				ReversePath: "a@example.net", Recipients: []message.Recipient{{Addr: "u1@example.test", Mailer: "local"}},
+				ReversePath: "a@example.net", Recipients: []message.Recipient{{Addr: "u1@example.test", Mailer: "local", User: "office"}},
 			}
 			if !reflect.DeepEqual(first, want) {
 				t.Errorf("first:\n got %+v\nwant %+v", first, want)
