@@ -19,8 +19,8 @@ import (
 
 // What a message says is more than what copies of it share. A version is the print of all of it:
 // who writes, where answers go, the subject, all texts to the letter and sign, and attachments byte
-// for byte. Only layout, encoding and quotation marks do not matter, what is said twice in a row, and
-// what gateways put in front of a subject.
+// for byte. Only layout, encoding and quotation marks do not matter, prose that is said twice in a row,
+// and what gateways put in front of a subject.
 //
 // Of a bounce it is what the reporter's text says, without its own IDs and times: what it returns
 // is the recipient's own mail.
@@ -82,7 +82,7 @@ type body struct {
 // block is a part of a text.
 type block struct {
 	print  uint64
-	banner bool // it may be one: enough words, and no number, so that it is nobody's answer
+	banner bool // it may be one: see prose
 }
 
 func (b *body) add(text []block) {
@@ -113,6 +113,7 @@ func (s *seed) next(hash, x uint64) uint64 {
 const (
 	endBlocks   = 2   // of a text, at either end, that a gateway may have put there
 	bannerWords = 6   // of which it has so many
+	lineWords   = 4   // of a line that may stand twice in a row
 	maxTexts    = 4   // of a message with more, and with longer ones, there are no parts
 	maxBlocks   = 200 // of a text
 )
@@ -150,16 +151,16 @@ func (b *body) part(first, last int) (p storm.Part, ok bool) {
 	return p, true
 }
 
-// blocks are the prints of the blocks of a text in their order, of several equal ones in a row one:
-// lines without a blank one between them, whatever their white space and the marks that quote them.
-// Of equal lines in a row it is one, too.
+// blocks are the prints of the blocks of a text in their order: lines without a blank one between
+// them, whatever their white space and the marks that quote them. Of equal banners in a row it is one, and
+// of equal lines of theirs.
 func (s *seed) blocks(text string) []block {
 	blocks := make([]block, 0, strings.Count(text, "\n")/2+1)
 	var line, last, all []byte
 	end := func() {
 		if len(all) > 0 {
-			b := block{s.print(all), bytes.Count(all, []byte(" ")) >= bannerWords && !bytes.ContainsAny(all, "0123456789")}
-			if len(blocks) == 0 || blocks[len(blocks)-1] != b {
+			b := block{s.print(all), prose(all, bannerWords)}
+			if !b.banner || len(blocks) == 0 || blocks[len(blocks)-1] != b {
 				blocks = append(blocks, b)
 			}
 		}
@@ -170,13 +171,19 @@ func (s *seed) blocks(text string) []block {
 			end()
 			continue
 		}
-		if !bytes.Equal(line, last) {
+		if !bytes.Equal(line, last) || !prose(line, lineWords) {
 			all = append(append(all, line...), ' ')
 		}
 		last = append(last[:0], line...)
 	}
 	end()
 	return blocks
+}
+
+// prose reports whether a text has so many words, and no number: said twice it says no more, and it is
+// nobody's answer.
+func prose(text []byte, words int) bool {
+	return bytes.Count(bytes.TrimSpace(text), []byte(" "))+1 >= words && !bytes.ContainsAny(text, "0123456789")
 }
 
 // print is a hash of bytes.

@@ -62,8 +62,11 @@ func TestVersions(t *testing.T) {
 		{"HTML", text("Pay 5.\n\nBy noon."), page("<html><body><p>Pay 5.</p><p><b>By</b> noon.</p></body></html>"), true},
 		{"HTML beside it", text("Pay 5."), mail{"Subject: Offer\n" + alternative, both("Pay 5.", "<p>Pay 5.</p>")}, true},
 		{"a blank line more", text("Pay 5.\n\nBy noon."), text("Pay 5.\n\n\n-- \nBy noon."), true},
-		{"a line twice in a row", text("Pay 5.\nBy noon."), text("Pay 5.\nBy noon.\nBy noon."), true},
-		{"a block twice in a row", text("Pay 5.\n\nBy noon."), text("Pay 5.\n\nBy noon.\n\nBy noon."), true},
+		{"a line twice in a row", text("Pay 5.\nThis mail is confidential."), text("Pay 5.\nThis mail is confidential.\nThis mail is confidential."), true},
+		{"a block twice in a row", text("Pay 5.\n\nThis mail was scanned by us."), text("Pay 5.\n\nThis mail was scanned by us.\n\nThis mail was scanned by us."), true},
+		{"items", text("Order:\nbread\nbread"), text("Order:\nbread"), false},
+		{"which line", text("0\n0\n1\n0"), text("0\n1\n0\n0"), false},
+		{"how many blocks", text("yes\n\nyes"), text("yes"), false},
 		{"a gateway's tag in Subject", text("Pay 5."), mail{"Subject: [EXTERN] Re: Offer\n", "Pay 5."}, true},
 		{"a file, encoded otherwise", mail{"Subject: Offer\n" + attached, file("a.pdf", "PDF 1")}, mail{"Subject: Offer\n" + attached, strings.Replace(file("a.pdf", "UERGIDE="), "attachment;", "attachment; x=y;\nContent-Transfer-Encoding: base64\nX-A: b;", 1)}, false}, // a header more
 
