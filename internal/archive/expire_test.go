@@ -122,8 +122,8 @@ func TestExpireByAge(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if a.domains["a.test"] > 20_000 || a.domains["b.test"] != 0 || a.domains["c.test"] < 20_000 {
-		t.Errorf("bytes by domain: %v", a.domains)
+	if a.sums.domains["a.test"] > 20_000 || a.sums.domains["b.test"] != 0 || a.sums.domains["c.test"] < 20_000 {
+		t.Errorf("bytes by domain: %v", a.sums.domains)
 	}
 }
 
@@ -269,7 +269,7 @@ func TestOwner(t *testing.T) {
 	expire(t, a, time.Now().Add(2*day))
 	stormAt(t, a, "b.test", 3, 6)
 	files := must(filepath.Glob(filepath.Join(dir, "*")))
-	if len(files) != 5 {
+	if len(files) != 7 { // segments, lock, marks, audit.log, FORMAT, clock
 		t.Errorf("%v", files)
 	}
 	// What the daemon's user links there is not ours to give away.
@@ -378,7 +378,7 @@ func TestExpireFaults(t *testing.T) {
 			}})
 			stormAt(t, a, "a.test", 0, 50)
 			want := stormAt(t, a, "b.test", 0, 50)
-			noError(t, a.roll(context.Background()))
+			must(a.roll(context.Background()))
 			fs.set(func(o string) bool { return o == op })
 			if _, err := a.Expire(context.Background(), time.Now().Add(2*day)); err == nil {
 				t.Error("no error")
@@ -428,11 +428,11 @@ func TestExpireDamaged(t *testing.T) {
 				}
 			}
 			noError(t, k.Close())
-			if _, err := a.Expire(context.Background(), time.Now()); !errors.Is(err, errDamaged) || !strings.Contains(err.Error(), "left as it is") {
+			if _, err := a.Expire(context.Background(), time.Now()); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "left as it is") {
 				t.Errorf("damaged: %v", err)
 			}
 			v, err := a.Verify(context.Background(), func(int, int) {})
-			if err != nil || v.Copies < 4 || len(v.Damages) != 1 || !errors.Is(v.Damages[0], errDamaged) {
+			if err != nil || v.Copies < 4 || len(v.Damages) != 1 || !errors.Is(v.Damages[0], ErrDamaged) {
 				t.Errorf("%+v, %v", v, err)
 			}
 			_, err = a.Expire(context.Background(), time.Now().Add(31*day))
