@@ -226,7 +226,7 @@ func recoverAll(dir string, log *slog.Logger) (last id, err error) {
 		return 0, err
 	}
 	if err := removeUnfinished(dir); err != nil {
-		return 0, err
+		log.Warn("what is left of a segment that was being written anew is still there", "folder", dir, "err", err)
 	}
 	for _, name := range names {
 		highest, err := recoverSegment(dir, name, log)
