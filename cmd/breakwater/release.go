@@ -283,9 +283,6 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	case j.flags.to == "-":
 		box = mailfile.NewMbox(forTerminal(j.stdout))
 	case j.flags.format == "mbox":
-		if err := os.MkdirAll(j.flags.to, 0o700); err != nil {
-			return res, err
-		}
 		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
 	default:
 		box, err = mailfile.CreateMaildir(j.flags.to)

@@ -79,8 +79,8 @@ type Copy struct {
 // DomainOf is the domain whose retention a recipient of the copy has.
 func (c *Copy) DomainOf(r Recipient) string { return cmp.Or(r.Domain, c.Domain) }
 
-// domains are those of all recipients.
-func (c *Copy) domains() []string {
+// Domains are those of all recipients, each once.
+func (c *Copy) Domains() []string {
 	if len(c.Recipients) == 0 {
 		return []string{c.Domain}
 	}
@@ -397,7 +397,7 @@ func (a *Archive) newPut(copies []Entry, raw []byte) (*put, error) {
 
 // familyOf makes copies for the same domains alike, and no others: what one domain has in the archive
 // is never what is left of another's.
-func familyOf(c *Copy, name string) string { return strings.Join(append(c.domains(), name), "\x00") }
+func familyOf(c *Copy, name string) string { return strings.Join(append(c.Domains(), name), "\x00") }
 
 func (a *Archive) handOver(ctx context.Context, p *put) error {
 	a.closing.RLock()

@@ -328,7 +328,7 @@ func TestShares(t *testing.T) {
 		p, _ := c.Client.Prefix(24)
 		return []string{p.String()}
 	}
-	o := Options{MaxSize: 1 << 20, Shares: []Share{{"domain", 1, (*Copy).domains}, {"network", .25, network}}}
+	o := Options{MaxSize: 1 << 20, Shares: []Share{{"domain", 1, (*Copy).Domains}, {"network", .25, network}}}
 	a := openTest(t, dir, o)
 	put := func(domain, client string) error {
 		c := Copy{Recipients: []Recipient{{Addr: "u@" + domain, Domain: domain}}}

@@ -192,7 +192,7 @@ func (a *Archive) look(name string, info fs.FileInfo) (survey, sums, error) {
 			continue
 		}
 		held.add(a.o.Shares, &c, p.head.length())
-		for _, domain := range c.domains() {
+		for _, domain := range c.Domains() {
 			h := s.domains[domain]
 			h.add(p, c.Kept, states)
 			s.domains[domain] = h
@@ -302,10 +302,10 @@ func (c *cleaner) waiting(surveys map[string]survey) []string {
 
 // left is for which recipients a copy stays.
 func (c *cleaner) left(m *Copy, p place, states []state) (rs []Recipient, leftStates []state, forgot bool) {
-	room := allReleased(states) && slices.ContainsFunc(m.domains(), func(d string) bool { return c.over > 0 || c.domains[d] > 0 })
+	room := allReleased(states) && slices.ContainsFunc(m.Domains(), func(d string) bool { return c.over > 0 || c.domains[d] > 0 })
 	if room {
 		c.over -= p.head.length()
-		each(m.domains(), p.head.length(), func(d string, n int64) { c.domains[d] -= n })
+		each(m.Domains(), p.head.length(), func(d string, n int64) { c.domains[d] -= n })
 	}
 	for i, r := range m.Recipients {
 		forgot = forgot || states[i] == forgotten

@@ -26,7 +26,7 @@ func newSums() sums { return sums{map[string]int64{}, map[string]int64{}} }
 
 // add charges a record of a copy.
 func (s sums) add(shares []Share, c *Copy, bytes int64) {
-	each(c.domains(), bytes, func(domain string, n int64) { s.domains[domain] += n })
+	each(c.Domains(), bytes, func(domain string, n int64) { s.domains[domain] += n })
 	for _, share := range shares {
 		each(share.Of(c), bytes, func(key string, n int64) { s.held[share.Name+" "+key] += n })
 	}
@@ -73,7 +73,7 @@ func (a *Archive) full(c *Copy) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, domain := range c.domains() {
+	for _, domain := range c.Domains() {
 		limit := a.o.Retention(domain).MaxSize
 		if used := a.sums.domains[domain]; limit > 0 && used >= limit {
 			return a.refuse("domain "+domain, fmt.Errorf("%w: %s has %d MiB there, its max_size is %d MiB", ErrFull, domain, used>>20, limit>>20))

@@ -121,7 +121,7 @@ func TestErasedAsAnnounced(t *testing.T) {
 func TestNothingErasedUntold(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		fail func(to string) error // until the 60th day
+		fail func(to string) error // until the 40th day
 		told string                // who has the notice in the end
 	}{
 		{"server away", func(string) error { return errors.New("connection refused") }, "postmaster@mx.example.org"},
@@ -152,8 +152,8 @@ func TestNothingErasedUntold(t *testing.T) {
 				k.absorb("id-1", 2, "ann@a.example")
 				k.calm()
 				gone := time.Time{}
-				for n := range 90 {
-					if n == 60 {
+				for n := range 62 {
+					if n == 40 {
 						k.office.set(nil)
 					}
 					if n%10 == 9 {

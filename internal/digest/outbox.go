@@ -120,7 +120,9 @@ func readLetter(path string) (l letter, err error) {
 // sendAll tries what is due, in the order in which it became so. After three failures in a
 // row the server is left alone until the next round.
 func (d *Digester) sendAll(ctx context.Context, now time.Time) {
-	slices.SortStableFunc(d.outbox, func(a, b *waiting) int { return cmp.Or(a.next.Compare(b.next), strings.Compare(a.account, b.account), strings.Compare(a.path, b.path)) })
+	slices.SortStableFunc(d.outbox, func(a, b *waiting) int {
+		return cmp.Or(a.next.Compare(b.next), strings.Compare(a.account, b.account), strings.Compare(a.path, b.path))
+	})
 	failed := 0
 	var left []*waiting
 	for i, w := range d.outbox {
