@@ -210,6 +210,32 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// TestMarkIsOnDisk: what is released is noted on disk before the next copy goes out.
+func TestMarkIsOnDisk(t *testing.T) {
+	a := openTest(t, t.TempDir(), Options{})
+	stormAt(t, a, "a.test", 0, 3)
+	k := must(NewMarker(a.dir))
+	synced := 0
+	k.sync = func(f *os.File) error { synced++; return f.Sync() }
+	for m, err := range a.Outlines(context.Background()) {
+		noError(t, err)
+		before := synced
+		noError(t, k.Released(m, m.Recipients[0].Addr))
+		if synced != before+1 {
+			t.Errorf("%d fsyncs", synced-before)
+		}
+	}
+	k.sync = func(*os.File) error { return errFault }
+	for m, err := range a.Outlines(context.Background()) {
+		noError(t, err)
+		if err := k.Released(m, "second@a.test"); !errors.Is(err, errFault) {
+			t.Errorf("a mark that is not on disk: %v", err)
+		}
+	}
+	k.sync = (*os.File).Sync
+	noError(t, k.Close())
+}
+
 func noError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {

@@ -31,27 +31,49 @@ func CreateMaildir(dir string) (*Maildir, error) {
 	return &Maildir{dir}, nil
 }
 
-// makeOurs makes a folder. One that is there must be no link and belong to who runs this, with nobody
-// else allowed to write: others could lay links into it that lead elsewhere.
+// makeOurs makes a folder and those above it. Nobody but us and root may be able to put something
+// else in its place or into it: a link there would have us write where it leads.
 func makeOurs(dir string) error {
-	err := os.MkdirAll(filepath.Dir(dir), 0o700)
-	if err == nil {
-		err = os.Mkdir(dir, 0o700)
-	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return err
 	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	above, err := filepath.Abs(filepath.Dir(dir))
+	if err == nil {
+		above, err = filepath.EvalSymlinks(above)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ours(dir, false); err != nil {
+		return err
+	}
+	for ; ; above = filepath.Dir(above) {
+		if err := ours(above, true); err != nil {
+			return err
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
+}
+
+// ours tells when others could put links into a folder, or, if it is only on the way, swap what we have there.
+func ours(dir string, way bool) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(dir, &st); err != nil {
 		return &os.PathError{Op: "lstat", Path: dir, Err: err}
 	}
+	owner := int(st.Uid)
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
 		return fmt.Errorf("%s is a link or a file; name a folder of your own", dir)
-	case int(st.Uid) != os.Geteuid():
+	case owner != os.Geteuid() && !(way && owner == 0):
 		return fmt.Errorf("%s belongs to another user, who could have it lead elsewhere; name a folder of your own", dir)
-	case st.Mode&0o022 != 0:
-		return fmt.Errorf("others may write to %s; chmod go-w it, or name another folder", dir)
+	case st.Mode&0o022 != 0 && !(way && st.Mode&unix.S_ISVTX != 0):
+		return fmt.Errorf("others may write to %s; name another folder, or run chmod go-w %s", dir, dir)
 	}
 	return nil
 }
