@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -193,7 +194,9 @@ func (d *daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)
 	m := o.Message
 	if o.Err != nil {
-		d.missed.Add(1)
+		if unseen(o.Err) {
+			d.missed.Add(1)
+		}
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
 	}
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())
@@ -224,6 +227,15 @@ func (d *daemon) done(o milterd.Outcome) {
 		}
 		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
 	}
+}
+
+// unseen reports whether a message that failed may be missing in the index of what was sent. One that the
+// archive had no room for was judged, or whoever fills the archive would have nothing be forged.
+func unseen(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), unseen)
+	}
+	return err != nil && !errors.Is(err, archive.ErrFull) && !errors.Is(err, archive.ErrStalled)
 }
 
 // address is an address as the log shows it.

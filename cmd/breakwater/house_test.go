@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/message"
+	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
 )
 
@@ -178,5 +180,25 @@ func TestUnwritableAtStart(t *testing.T) {
 	_ = d.archive.Probe(context.Background())
 	if code, page := get(t, d.pages(), "/healthz"); code != 200 {
 		t.Error(code, page)
+	}
+}
+
+// TestFullIsSeen: mail that the archive has no room for is no gap in what is known of mail that was sent.
+func TestFullIsSeen(t *testing.T) {
+	full := fmt.Errorf("absorb: %w", archive.ErrFull)
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{{nil, false}, {io.EOF, true}, {full, false}, {archive.ErrStalled, false}, {errors.Join(nil, full), false}, {errors.Join(io.EOF, full), true}} {
+		if unseen(tt.err) != tt.want {
+			t.Errorf("%v", tt.err)
+		}
+	}
+	d := testDaemon(t)
+	before := d.missed.Load()
+	d.done(milterd.Outcome{Message: &message.Message{}, Err: errors.Join(full)})
+	d.done(milterd.Outcome{Message: &message.Message{}, Err: io.EOF})
+	if n := d.missed.Load() - before; n != 1 {
+		t.Errorf("%d gaps", n)
 	}
 }

@@ -109,7 +109,8 @@ type Options struct {
 	Log         *slog.Logger
 	Clock       HostClock
 
-	files files // of the operating system, if nil
+	files files         // of the operating system, if nil
+	stall time.Duration // stallAfter, if 0
 }
 
 // Archive is an archive in a folder. It is safe for concurrent use.
@@ -171,7 +172,7 @@ func Open(dir string, o Options) (*Archive, error) {
 		return nil, fmt.Errorf("create archive: %w", err)
 	}
 	a := &Archive{
-		Reader: Reader{dir}, o: o, puts: make(chan *put, 64), written: make(chan struct{}), breaker: newBreaker(),
+		Reader: Reader{dir}, o: o, puts: make(chan *put, 64), written: make(chan struct{}), breaker: newBreaker(o.stall),
 		known: map[string]bool{}, before: map[string]bool{}, sums: newSums(), refused: map[string]time.Time{},
 	}
 	lock, err := lockFolder(dir)
@@ -289,6 +290,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.files == nil {
 		o.files = osFiles{}
+	}
+	if o.stall == 0 {
+		o.stall = stallAfter
 	}
 	return o
 }
@@ -473,11 +477,11 @@ func (a *Archive) run() {
 			}
 		}
 		if group != nil {
-			a.breaker.watch(func() { a.write(group) })
+			a.write(group)
 		}
 		if p != nil && p.take() {
 			close(p.packed)
-			a.breaker.watch(func() { p.end(p.do()) })
+			a.breaker.watch(0, func() { p.end(p.do()) })
 		}
 	}
 }
@@ -488,7 +492,8 @@ func (a *Archive) write(group []*put) {
 	for _, p := range group {
 		length += p.size()
 	}
-	err := a.w.prepare(length)
+	var err error
+	a.breaker.watch(0, func() { err = a.w.prepare(length) })
 	group = slices.DeleteFunc(group, func(p *put) bool { return !p.take() })
 	if err == nil {
 		err = a.w.pack(group)
@@ -498,7 +503,7 @@ func (a *Archive) write(group []*put) {
 	}
 	var written sums
 	if err == nil && len(group) > 0 {
-		written, err = a.w.write(group)
+		a.breaker.watch(length, func() { written, err = a.w.write(group) })
 	}
 	a.mu.Lock()
 	a.failed, a.needed = err, 0
@@ -516,7 +521,8 @@ func (a *Archive) write(group []*put) {
 			late = append(late, p)
 		}
 	}
-	if err := a.w.release(late); err != nil {
+	a.breaker.watch(0, func() { err = a.w.release(late) })
+	if err != nil {
 		a.o.Log.Error("mail that was delivered, since the disk stalled, is in the archive as if it was not", "folder", a.dir, "err", err)
 	}
 }

@@ -47,6 +47,9 @@ func openTest(t testing.TB, dir string, o Options) *Archive {
 	if o.MinFree == 0 {
 		o.MinFree = 1
 	}
+	if o.stall == 0 {
+		o.stall = time.Hour // the disk of whoever runs the tests may be slow
+	}
 	a, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)

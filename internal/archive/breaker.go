@@ -9,23 +9,27 @@ import (
 // ErrStalled is the error of Put while the disk of the archive does not answer.
 var ErrStalled = errors.New("the disk of the archive does not answer")
 
-// stallAfter is how long a write may take before nobody waits for it any more.
-const stallAfter = 2 * time.Second
+const (
+	stallAfter = 2 * time.Second // may what is asked of the disk take, before nobody waits for it any more
+	slowest    = 8 << 20         // bytes a second that a disk in order writes
+)
 
-// breaker tells when a write takes too long.
+// breaker tells when the disk takes too long.
 type breaker struct {
+	after   time.Duration
 	mu      sync.Mutex
-	timer   *time.Timer
 	tripped bool
-	open    chan struct{} // closed while a write takes too long
+	open    chan struct{} // closed while it takes too long
 }
 
-func newBreaker() *breaker { return &breaker{open: make(chan struct{})} }
+func newBreaker(after time.Duration) *breaker {
+	return &breaker{after: after, open: make(chan struct{})}
+}
 
-// watch runs f, and trips while it takes too long.
-func (b *breaker) watch(f func()) {
+// watch runs f, which writes so many bytes, and trips while it takes too long.
+func (b *breaker) watch(bytes int64, f func()) {
 	done := false
-	b.timer = time.AfterFunc(stallAfter, func() {
+	timer := time.AfterFunc(b.after+time.Duration(bytes)*time.Second/slowest, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if !done && !b.tripped {
@@ -34,7 +38,7 @@ func (b *breaker) watch(f func()) {
 		}
 	})
 	defer func() {
-		b.timer.Stop()
+		timer.Stop()
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		if done = true; b.tripped {
@@ -44,14 +48,14 @@ func (b *breaker) watch(f func()) {
 	f()
 }
 
-// stalled is closed while a write takes too long.
+// stalled is closed while the disk takes too long.
 func (b *breaker) stalled() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.open
 }
 
-// err is ErrStalled while a write takes too long.
+// err is ErrStalled while the disk takes too long.
 func (b *breaker) err() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -480,6 +480,7 @@ func TestManyFamiliesAreQuick(t *testing.T) {
 	begun := time.Now()
 	expire(t, a, time.Now())
 	k := must(NewMarker(a.dir))
+	k.sync = func(*os.File) error { return nil } // it is not the disk that is measured
 	for m, err := range a.Outlines(context.Background()) {
 		noError(t, err)
 		noError(t, k.Released(m, m.Recipients[0].Addr))

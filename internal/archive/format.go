@@ -14,6 +14,8 @@ const (
 	formatFile = "FORMAT"
 	formatText = "breakwater archive " // and the number
 	format     = 3                     // of what is written; record.go has what older ones were
+
+	formatOldest = 2 // that is read
 )
 
 // checkFormat tells when an archive was written by a newer version. A file that cannot be understood

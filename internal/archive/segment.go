@@ -67,7 +67,7 @@ func (s segment) records() iter.Seq2[place, error] {
 				return
 			}
 			if err == nil {
-				err = ErrDamaged
+				err = s.strange(at)
 			}
 			if (torn || p.at > at) && !yield(place{}, s.damage(at, fmt.Errorf("%w: %d bytes", err, min(p.at, s.size)-at))) {
 				return
@@ -81,6 +81,20 @@ func (s segment) records() iter.Seq2[place, error] {
 			at = p.end()
 		}
 	}
+}
+
+// strange says what is at an offset instead of a record: one of another version, or damage.
+func (s segment) strange(at int64) error {
+	b := make([]byte, len(magic))
+	if _, err := s.r.ReadAt(b, at); err == nil && string(b[:len(stem)]) == stem {
+		switch version := b[len(stem)]; {
+		case version > format:
+			return fmt.Errorf("%w, or written by a newer breakwater: format %d, this version reads up to %d", ErrDamaged, version, format)
+		case version < formatOldest:
+			return fmt.Errorf("%w, or written by a very old breakwater: format %d, this version reads from %d on; release its mail with that version", ErrDamaged, version, formatOldest)
+		}
+	}
+	return ErrDamaged
 }
 
 func (s segment) damage(at int64, err error) error {
