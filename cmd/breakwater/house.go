@@ -69,15 +69,25 @@ func (d *daemon) erasable(domain string) time.Time {
 	return d.notices.Upto(domain, d.archive.Now())
 }
 
-const graceUntold = 24 * time.Hour // for what nobody is told of before it is erased
+// Until what nobody is told of before it is erased goes, after it was found to be too old; and what
+// should have gone long before, by a retention that was shortened.
+const (
+	graceUntold  = 24 * time.Hour
+	graceShorter = 8 * 24 * time.Hour
+)
 
 // announce notes what may be erased of domains that no digest announces it for.
 func (d *daemon) announce() error {
 	now := d.archive.Now()
 	rounds := map[string]archive.Round{}
-	for _, domain := range d.archive.Domains() {
+	for domain, oldest := range d.archive.Oldest() {
 		keep := d.retention(domain).Keep
-		if keep > 0 && (d.digester == nil || keep <= digest.NoticeFrom) {
+		shorter := now.Sub(oldest) > keep+digest.Surprise
+		switch {
+		case keep == 0, d.digester != nil && (keep > digest.NoticeFrom || shorter): // the digester announces it
+		case shorter:
+			rounds[domain] = archive.Round{Upto: now.Add(-keep), Ready: now.Add(graceShorter)}
+		default:
 			rounds[domain] = archive.Round{Upto: now.Add(2*graceUntold - keep), Ready: now.Add(graceUntold)}
 		}
 	}

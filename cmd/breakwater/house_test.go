@@ -162,6 +162,33 @@ func TestUntoldErasure(t *testing.T) {
 	}
 }
 
+// TestShorterUntold: where no digest goes out, mail that was to be kept for long goes a week after its
+// retention was shortened.
+func TestShorterUntold(t *testing.T) {
+	d := daemonWith(t, io.Discard, func(c *config.Config) {
+		c.Digest.Submit, c.Retention.MinFree = "", 1
+		passed := time.Duration(0)
+		a, err := archive.Open(c.Archive, archive.Options{MinFree: 1, Clock: archive.HostClock{Passed: func() time.Duration { return passed }}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = a.Put(context.Background(), archive.Copy{Recipients: []archive.Recipient{{Addr: "ann@example.test", Domain: "example.test"}}}, []byte("x"))
+		passed = 100 * 24 * time.Hour
+		if err := errors.Join(err, a.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for range 2 {
+		if err := d.expire(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := d.archive.Now()
+	if d.overdue.Load() != 1 || !d.notices.Upto("example.test", now.Add(7*24*time.Hour)).IsZero() || d.notices.Upto("example.test", now.Add(8*24*time.Hour)).IsZero() {
+		t.Errorf("%d domains are overdue; in a week it may be erased up to %v", d.overdue.Load(), d.notices.Upto("example.test", now.Add(7*24*time.Hour)))
+	}
+}
+
 // TestUnwritableAtStart: the daemon starts, and its health says at once that nothing can be absorbed.
 func TestUnwritableAtStart(t *testing.T) {
 	var block string

@@ -138,6 +138,7 @@ type Archive struct {
 	before  map[string]bool // of these, those that are not in sums yet
 	sums    sums            // what was surveyed and written since
 	refused map[string]time.Time
+	oldest  map[string]time.Time // by domain
 }
 
 // Entry is a copy to be archived. Copies of one domain that are alike, those of one storm,

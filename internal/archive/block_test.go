@@ -332,8 +332,8 @@ func TestByHand(t *testing.T) {
 		noError(t, os.Remove(filepath.Join(a.dir, name)))
 	}
 	_, _ = a.Expire(context.Background(), a.Now())
-	if a.Used() != 0 || len(a.Domains()) != 0 {
-		t.Errorf("%d bytes, %v", a.Used(), a.Domains())
+	if a.Used() != 0 || len(a.sums.domains) != 0 {
+		t.Errorf("%d bytes, %v", a.Used(), a.sums.domains)
 	}
 	mustPut(t, a, sample(1), mail(5000))
 }

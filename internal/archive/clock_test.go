@@ -191,6 +191,9 @@ func TestErasable(t *testing.T) {
 	})
 	c := sample(1)
 	c.Domain = "a.test"
+	if a.Oldest() != nil {
+		t.Error("the oldest mail is known before a look")
+	}
 	mustPut(t, a, c, nil)
 	kept := a.Now()
 	later := kept.Add(40 * day)
@@ -202,6 +205,9 @@ func TestErasable(t *testing.T) {
 		done := must(a.Expire(context.Background(), later))
 		if done.Copies != tt.copies || (len(done.Waiting) == 0) != (tt.copies > 0) || tt.copies == 0 && done.Waiting[0] != "a.test" {
 			t.Errorf("erasable up to %v: %+v", tt.upto, done)
+		}
+		if at, ok := a.Oldest()["a.test"]; !ok || kept.Sub(at).Abs() > time.Minute {
+			t.Errorf("the oldest is of %v", at)
 		}
 	}
 }
@@ -423,7 +429,7 @@ func TestManyDomains(t *testing.T) {
 	if n := a.Used(); n > 1<<20 {
 		t.Errorf("%d bytes for a message of %d", n, len(raw))
 	}
-	if all := a.Domains(); len(all) != 100 || a.sums.domains["d7.test"] > 1<<20/50 {
+	if all := a.sums.domains; len(all) != 100 || a.sums.domains["d7.test"] > 1<<20/50 {
 		t.Errorf("%d domains, %d bytes are one's", len(all), a.sums.domains["d7.test"])
 	}
 	if done := expire(t, a, a.Now().Add(11*day)); done.Copies != 1 {

@@ -76,6 +76,7 @@ func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err 
 		}
 	}
 	a.surveys = surveys
+	a.noteOldest()
 	c := a.cleaner(now)
 	var wrong []error
 	for _, name := range names {
@@ -96,6 +97,21 @@ func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err 
 	}
 	done.Waiting = c.waiting(surveys)
 	return done, errors.Join(wrong...)
+}
+
+// noteOldest is what Oldest says from now on.
+func (a *Archive) noteOldest() {
+	oldest := map[string]time.Time{}
+	for _, s := range a.surveys {
+		for domain, h := range s.domains {
+			if had, ok := oldest[domain]; s.damaged == nil && (!ok || h.first.Before(had)) {
+				oldest[domain] = h.first
+			}
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.oldest = oldest
 }
 
 // roll finishes the segment in hand, since only what is finished expires, and lists what there is then.

@@ -112,9 +112,10 @@ func (a *Archive) FullShares() []string {
 	return slices.Sorted(maps.Keys(a.refused))
 }
 
-// Domains are those that have mail in the archive, as far as it was surveyed.
-func (a *Archive) Domains() []string {
+// Oldest is since when the oldest mail of each domain is kept, as the last Expire found it; nil before
+// the first. What is damaged does not count: it is not erased.
+func (a *Archive) Oldest() map[string]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return slices.Sorted(maps.Keys(a.sums.domains))
+	return a.oldest
 }

@@ -19,8 +19,10 @@ const (
 	grace = 7 * day
 
 	// NoticeFrom is how long mail has to be kept so that its end is announced. Where it is kept for
-	// less, the digest that tells of it is announcement enough.
+	// less, the digest that tells of it is announcement enough, unless it is older by Surprise: then
+	// it was to be kept for longer.
 	NoticeFrom = ahead + day
+	Surprise   = 2 * day
 
 	lookAgain = 10 * time.Minute // when the archive could not be read
 	patience  = 3 * day          // for a notice that is deferred, until somebody else is told
@@ -76,12 +78,15 @@ func (d *Digester) soon(c *archive.Copy, now time.Time, last map[string]string, 
 	var left []archive.Recipient
 	for _, r := range c.Recipients {
 		domain := c.DomainOf(r)
-		keep := d.Retention(domain).Keep
+		keep, age, before := d.Retention(domain).Keep, d.Clock.Age(*c), ahead
 		if keep <= NoticeFrom {
-			continue
+			before = 0
+			if keep == 0 || age < keep+Surprise {
+				continue
+			}
 		}
-		upto[domain] = now.Add(ahead - keep)
-		if d.Clock.Age(*c) >= keep-ahead && c.ID > d.announced(domain, upto[domain]) {
+		upto[domain] = now.Add(before - keep)
+		if age >= keep-before && c.ID > d.announced(domain, upto[domain]) {
 			last[domain] = c.ID
 			left = append(left, r)
 		}

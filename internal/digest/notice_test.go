@@ -256,6 +256,32 @@ func TestShorterRetention(t *testing.T) {
 	})
 }
 
+// TestMuchShorterRetention: also where mail is kept for so little that no notice is usual, what was to be
+// kept for long is announced a week before it is erased, and what came since is not.
+func TestMuchShorterRetention(t *testing.T) {
+	for _, before := range []time.Duration{0, 365 * day} {
+		synctest.Test(t, func(t *testing.T) {
+			k := newKeeper(t)
+			defer k.end()
+			k.keep.Store(int64(before))
+			k.absorb("id-1", 2, "ann@a.example")
+			k.calm()
+			k.days(100)
+			k.keep.Store(int64(5 * day))
+			k.absorb("id-2", 2, "bob@a.example")
+			k.calm()
+			k.days(6)
+			if k.held() != 4 || k.told("erased soon") != 1 {
+				t.Errorf("%d held, %d notices", k.held(), k.told("erased soon"))
+			}
+			k.days(3)
+			if k.held() != 2 || k.told("erased soon") != 2 { // bob's is kept longer here, where only digests announce
+				t.Errorf("%d held, %d notices", k.held(), k.told("erased soon"))
+			}
+		})
+	}
+}
+
 // TestManyDomainsOfOne: of one message for several domains each has its own retention announced.
 func TestManyDomainsOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
