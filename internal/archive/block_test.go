@@ -209,7 +209,7 @@ func TestOldSegment(t *testing.T) {
 	a := openTest(t, dir, Options{Retention: func(string) Retention { return Retention{Keep: 30 * day} }})
 	got := messages(t, dir)
 	for _, i := range all {
-		if m := got[i]; m.QueueID == "" || len(m.Recipients) != 2 || m.Kept.Sub(time.Now()).Abs() > time.Hour {
+		if m := got[i]; m.QueueID == "" || len(m.Recipients) != 2 || time.Until(m.Kept).Abs() > time.Hour {
 			t.Errorf("%s: %+v", i, m.Copy)
 		}
 	}
