@@ -66,15 +66,19 @@ func readable(t *testing.T, s segment) map[id]bool {
 // that does not lie in it, before the archive is opened and after, whether it was closed or killed.
 func TestOneBlock(t *testing.T) {
 	for _, finished := range []bool{true, false} {
-		for _, sizes := range [][]int{{100}, {3000}, {9000, 200}, {40_000, 500, 700}} {
-			name, data := stormSegment(t, 150, finished, sizes...)
+		for _, tt := range []struct {
+			copies int
+			sizes  []int
+		}{{150, []int{100}}, {150, []int{3000}}, {150, []int{9000, 200}}, {150, []int{40_000, 500, 700}}, {3, []int{15_000}}, {7, []int{8200}}, {12, []int{9000, 200}}} {
+			sizes := tt.sizes
+			name, data := stormSegment(t, tt.copies, finished, sizes...)
 			all := segment{name, bytes.NewReader(data), int64(len(data))}
 			within := map[id][][2]int64{}
 			for p, err := range all.records() {
 				noError(t, err)
 				within[p.head.id] = append(within[p.head.id], [2]int64{p.at, p.end()})
 			}
-			if len(within) != 150 || len(readable(t, all)) != 150 {
+			if len(within) != tt.copies || len(readable(t, all)) != tt.copies {
 				t.Fatalf("%d copies, %d of them can be read", len(within), len(readable(t, all)))
 			}
 			for from := int64(0); from < all.size; from += block {
@@ -170,6 +174,15 @@ func TestUnreadableTail(t *testing.T) {
 	}
 	if end, _, err := whole.whole(); err != nil || end != whole.size {
 		t.Errorf("%d of %d, %v", end, whole.size, err)
+	}
+	f := must(os.OpenFile(filepath.Join(t.TempDir(), name), os.O_RDWR|os.O_CREATE, 0o600))
+	defer f.Close()
+	must(f.Write(data))
+	if _, err := flaky.finish(f, slog.New(slog.DiscardHandler)); !errors.Is(err, errFault) || !bytes.Equal(must(os.ReadFile(f.Name())), data) {
+		t.Errorf("it was written to; %v", err)
+	}
+	if _, err := whole.finish(f, slog.New(slog.DiscardHandler)); err != nil || len(must(os.ReadFile(f.Name()))) != len(data)+headSize {
+		t.Errorf("it is not finished when it can be read again: %v", err)
 	}
 }
 

@@ -276,6 +276,11 @@ func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 		return 0, err
 	}
 	defer f.Close()
+	return s.finish(f, log)
+}
+
+// finish finishes a segment in its file.
+func (s segment) finish(f *os.File, log *slog.Logger) (last id, err error) {
 	if mark, ok := s.mark(); ok {
 		return mark.base, nil
 	}
@@ -285,25 +290,25 @@ func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 	}
 	torn := end < s.size && s.torn(end)
 	if end == 0 && s.size > 0 && !torn {
-		return 0, fmt.Errorf("recover %s: there is no record in it that this version knows, nothing is written to it: %w", name, ErrDamaged)
+		return 0, fmt.Errorf("recover %s: there is no record in it that this version knows, nothing is written to it: %w", s.name, ErrDamaged)
 	}
 	if torn {
-		aside := filepath.Join(dir, name+tornSuffix)
-		log.Warn("torn tail of the archive is cut off, and kept in a file beside it", "file", filepath.Join(dir, name), "offset", end, "bytes", s.size-end, "kept", aside)
+		aside := f.Name() + tornSuffix
+		log.Warn("torn tail of the archive is cut off, and kept in a file beside it", "file", f.Name(), "offset", end, "bytes", s.size-end, "kept", aside)
 		if err := keepTail(s, end, aside); err != nil {
-			return last, fmt.Errorf("keep what is cut off %s: %w", name, err)
+			return last, fmt.Errorf("keep what is cut off %s: %w", s.name, err)
 		}
 		if err := f.Truncate(end); err != nil {
-			return last, fmt.Errorf("cut %s: %w", name, err)
+			return last, fmt.Errorf("cut %s: %w", s.name, err)
 		}
 	} else {
 		end = s.size // damage behind the last record is not ours to cut; readers report it
 	}
-	if _, err := f.WriteAt(head{base: last}.append(nil, name), end); err != nil {
-		return last, fmt.Errorf("finish %s: %w", name, err)
+	if _, err := f.WriteAt(head{base: last}.append(nil, s.name), end); err != nil {
+		return last, fmt.Errorf("finish %s: %w", s.name, err)
 	}
 	if err := f.Sync(); err != nil {
-		return last, fmt.Errorf("finish %s: %w", name, err)
+		return last, fmt.Errorf("finish %s: %w", s.name, err)
 	}
 	return last, nil
 }
