@@ -42,6 +42,7 @@ type daemon struct {
 
 	digester *digest.Digester // nil where nobody is told
 	notices  *archive.Notices
+	leap     atomic.Pointer[leap]
 	overdue  atomic.Int64 // domains with mail that should be gone and nobody was told of
 
 	ring    atomic.Pointer[origin.Ring]

@@ -109,9 +109,7 @@ func (d *daemon) keepHouse(ctx context.Context) {
 	for {
 		now := time.Now()
 		_ = d.archive.Probe(ctx) // Err says it
-		if leap := d.archive.Leap(); leap != 0 {
-			d.log.Warn("the host's clock was set; how long absorbed mail is kept does not depend on it", "by", leap.Round(time.Second))
-		}
+		d.sayLeap()
 		if !now.Before(next) || d.archive.NearlyFull() && (!room.near || room.full) {
 			_ = d.expire(ctx) // is in the log
 			next = now.Add(expireEvery)
@@ -122,6 +120,20 @@ func (d *daemon) keepHouse(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// leap is how far the host's clock was set, and when, by the archive's.
+type leap struct {
+	by time.Duration
+	at time.Time
+}
+
+// sayLeap tells when the host's clock was set.
+func (d *daemon) sayLeap() {
+	if by := d.archive.Leap(); by != 0 {
+		d.leap.Store(&leap{by, d.archive.Now()})
+		d.log.Warn("the host's clock was set; how long absorbed mail is kept does not depend on it", "by", by.Round(time.Second))
 	}
 }
 
@@ -206,6 +218,9 @@ func (d *daemon) sayShares(ctx context.Context, now *roomState) {
 func (d *daemon) warnings() (all []string) {
 	for _, name := range d.archive.FullShares() {
 		all = append(all, name+" has its whole share of the archive")
+	}
+	if l := d.leap.Load(); l != nil && d.archive.Now().Sub(l.at) < 24*time.Hour {
+		all = append(all, fmt.Sprintf("the host's clock was set by %v; nothing is erased because of it", l.by.Round(time.Second)))
 	}
 	if n := d.overdue.Load(); n > 0 {
 		all = append(all, fmt.Sprintf("mail of %s is kept longer than its retention: notices have not gone out", number(int(n), "domain")))

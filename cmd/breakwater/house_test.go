@@ -98,6 +98,21 @@ func TestShareIsTold(t *testing.T) {
 	}
 }
 
+// TestLeapIsTold: /healthz tells for a day that the host's clock was set.
+func TestLeapIsTold(t *testing.T) {
+	d := testDaemon(t)
+	d.sayLeap()
+	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\n" {
+		t.Error(code, page)
+	}
+	for age, want := range map[time.Duration]bool{time.Hour: true, 25 * time.Hour: false} {
+		d.leap.Store(&leap{-40 * 24 * time.Hour, d.archive.Now().Add(-age)})
+		if code, page := get(t, d.pages(), "/healthz"); code != 200 || strings.Contains(page, "warning: the host's clock was set by -960h0m0s") != want {
+			t.Error(age, code, page)
+		}
+	}
+}
+
 // TestWhoIsCharged: strangers have a share by network, our own hosts and users have none.
 func TestWhoIsCharged(t *testing.T) {
 	d := &daemon{}

@@ -35,6 +35,9 @@ func (h HostClock) withDefaults() HostClock {
 // may be a host clock that leapt: mail is kept longer then, never shorter.
 const maxAway = time.Hour
 
+// longAway is for how long the archive may be closed without a word.
+const longAway = 7 * 24 * time.Hour
+
 // clockFile is where the clock goes on from.
 const clockFile = "clock"
 
@@ -72,8 +75,8 @@ func openClock(dir string, host HostClock, newest time.Time, log *slog.Logger) (
 	switch {
 	case err == nil && !s.Archive.IsZero():
 		c.at, c.anchor = s.Archive.Add(min(max(now.Sub(s.Host), 0), maxAway)), s.Anchor
-		if away := now.Sub(s.Host); away < -leapNoticed || away > 40*24*time.Hour {
-			log.Warn("the host's clock is far from where it was when the archive was closed; is it right? Nothing is erased because of it", "moved", away.Round(time.Second))
+		if away := now.Sub(s.Host); away < -leapNoticed || away > longAway {
+			log.Warn("the host's clock is far from where it was when the archive was closed; is it right? Nothing is erased because of it", "by", away.Round(time.Second))
 		}
 	default:
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -179,6 +180,38 @@ func TestLeap(t *testing.T) {
 	w.wrong = time.Hour
 	if at := a.Now().Add(day); !a.OnHostClock(at).Equal(at.Add(time.Hour)) {
 		t.Error(a.OnHostClock(at))
+	}
+}
+
+// TestLeapAtStart: a host's clock that is far from where it was is told of at the start.
+func TestLeapAtStart(t *testing.T) {
+	for _, tt := range []struct {
+		wrong time.Duration
+		said  bool
+	}{{0, false}, {time.Hour, false}, {day, false}, {40 * day, true}, {10 * year, true}, {-time.Second, false}, {-time.Hour, true}, {-40 * day, true}} {
+		w := &world{real: time.Now().UTC()}
+		dir := t.TempDir()
+		closeTest(t, openTest(t, dir, Options{Clock: w.clock()}))
+		w.wrong = tt.wrong
+		var said bytes.Buffer
+		closeTest(t, openTest(t, dir, Options{Clock: w.clock(), Log: textLog(&said)}))
+		if strings.Contains(said.String(), "the host's clock is far from where it was") != tt.said {
+			t.Errorf("%v: %q", tt.wrong, &said)
+		}
+	}
+}
+
+// TestAuditUser: who did what is a name, also for root.
+func TestAuditUser(t *testing.T) {
+	dir := t.TempDir()
+	noError(t, Audit(dir, "looked"))
+	if os.Geteuid() == 0 {
+		t.Setenv("SUDO_USER", "ann")
+		noError(t, Audit(dir, "looked"))
+	}
+	text := string(must(os.ReadFile(filepath.Join(dir, AuditFile))))
+	if os.Geteuid() == 0 && (strings.Contains(text, "uid 0") || !strings.Contains(text, `"user":"ann"`)) || !strings.Contains(text, `"user":"`) {
+		t.Error(text)
 	}
 }
 
