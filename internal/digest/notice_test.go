@@ -23,7 +23,6 @@ type keeper struct {
 	keep    atomic.Int64
 	notices *archive.Notices
 	d       *Digester
-	stop    func()
 }
 
 func newKeeper(t *testing.T) *keeper {
@@ -58,19 +57,27 @@ func (k *keeper) start() {
 	k.d.Clock = k.archive
 	k.d.Retention = func(string) rules.Retention { return rules.Retention{Keep: time.Duration(k.keep.Load())} }
 	k.d.Announce = func(rs map[string]archive.Round) error { return k.notices.Announce(rs, k.archive.Now()) }
-	k.stop = k.run(k.d)
+	if err := k.d.open(); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func (k *keeper) end() {
-	k.stop()
+	if err := k.d.save(k.archive.Now()); err != nil {
+		k.t.Error(err)
+	}
 	k.close()
 }
 
 // days lets time pass, with a look each half day at what expires.
 func (k *keeper) days(n int) {
-	for range 2 * n {
-		time.Sleep(12 * time.Hour)
+	for h := range 24 * n {
+		time.Sleep(time.Hour)
 		k.d.Wake()
+		k.d.turn(context.Background(), k.archive.Now())
+		if h%12 != 11 {
+			continue
+		}
 		if _, err := k.archive.Expire(context.Background(), k.archive.Now()); err != nil {
 			k.t.Fatal(err)
 		}
