@@ -40,10 +40,12 @@ type daemon struct {
 	milter    *milterd.Server
 	metrics   *metrics
 
-	digester *digest.Digester // nil where nobody is told
-	notices  *archive.Notices
-	leap     atomic.Pointer[leap]
-	overdue  atomic.Int64 // domains with mail that should be gone and nobody was told of
+	digester  *digest.Digester // nil where nobody is told
+	notices   *archive.Notices
+	expiring  sync.Mutex // of what follows
+	announced time.Time  // when notices were last noted that no digest gives
+	leap      atomic.Pointer[leap]
+	overdue   atomic.Int64 // domains with mail that should be gone and nobody was told of
 
 	ring    atomic.Pointer[origin.Ring]
 	missed  atomic.Uint64         // how often mail may have left that the index does not know

@@ -74,13 +74,18 @@ func (d *daemon) erasable(domain string) time.Time {
 const (
 	graceUntold  = 24 * time.Hour
 	graceShorter = 8 * 24 * time.Hour
+
+	announceEvery = 24 * time.Hour
 )
 
-// announce notes what may be erased of domains that no digest announces it for.
+// announce notes, once a day, what may be erased of domains that no digest announces it for.
 func (d *daemon) announce() error {
-	now := d.archive.Now()
+	now, all := d.archive.Now(), d.archive.Oldest()
+	if all == nil || now.Sub(d.announced) < announceEvery {
+		return nil
+	}
 	rounds := map[string]archive.Round{}
-	for domain, oldest := range d.archive.Oldest() {
+	for domain, oldest := range all {
 		keep := d.retention(domain).Keep
 		shorter := now.Sub(oldest) > keep+digest.Surprise
 		switch {
@@ -88,10 +93,14 @@ func (d *daemon) announce() error {
 		case shorter:
 			rounds[domain] = archive.Round{Upto: now.Add(-keep), Ready: now.Add(graceShorter)}
 		default:
-			rounds[domain] = archive.Round{Upto: now.Add(2*graceUntold - keep), Ready: now.Add(graceUntold)}
+			rounds[domain] = archive.Round{Upto: now.Add(announceEvery + graceUntold - keep), Ready: now.Add(graceUntold)}
 		}
 	}
-	return d.notices.Announce(rounds, now)
+	err := d.notices.Announce(rounds, now)
+	if err == nil {
+		d.announced = now
+	}
+	return err
 }
 
 const (
@@ -139,6 +148,8 @@ func (d *daemon) sayLeap() {
 
 // expire erases what has expired or was forgotten.
 func (d *daemon) expire(ctx context.Context) error {
+	d.expiring.Lock() // the control socket asks for it, too
+	defer d.expiring.Unlock()
 	if err := d.announce(); err != nil {
 		d.log.Error("absorbed mail is kept longer", "err", err)
 	}
@@ -216,8 +227,8 @@ func (d *daemon) sayShares(ctx context.Context, now *roomState) {
 
 // warnings are what /healthz says beside that all is well.
 func (d *daemon) warnings() (all []string) {
-	for _, name := range d.archive.FullShares() {
-		all = append(all, name+" has its whole share of the archive")
+	if n := len(d.archive.FullShares()); n > 0 { // who, local users need not know
+		all = append(all, number(n, "share")+" of the archive full; the log says whose")
 	}
 	if l := d.leap.Load(); l != nil && d.archive.Now().Sub(l.at) < 24*time.Hour {
 		all = append(all, fmt.Sprintf("the host's clock was set by %v; nothing is erased because of it", l.by.Round(time.Second)))

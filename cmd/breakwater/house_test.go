@@ -90,7 +90,7 @@ func TestShareIsTold(t *testing.T) {
 	if len(told) != 1 || !strings.HasPrefix(told[0], "postmaster@") || !strings.Contains(told[0], "network 192.0.2.0/24") || strings.Count(log.String(), "whole share") != 1 {
 		t.Errorf("told %q, logged %s", told, &log)
 	}
-	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\nwarning: network 192.0.2.0/24 has its whole share of the archive\n" {
+	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\nwarning: 1 share of the archive full; the log says whose\n" {
 		t.Error(code, page)
 	}
 	if _, page := get(t, d.pages(), "/metrics"); !strings.Contains(page, "breakwater_archive_full_shares 1\n") {
