@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const day = 24 * time.Hour
@@ -469,6 +471,13 @@ func TestExpireDamaged(t *testing.T) {
 	}
 }
 
+// worked is how long processors have worked for this process, whatever else they have to do.
+func worked(t testing.TB) time.Duration {
+	var u unix.Rusage
+	noError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // TestManyFamiliesAreQuick has as many families as copies would have at a host of many
 // domains: to look what expires and to mark must not take the square of their number.
 func TestManyFamiliesAreQuick(t *testing.T) {
@@ -477,7 +486,7 @@ func TestManyFamiliesAreQuick(t *testing.T) {
 		c, _ := copyOf(n, 10)
 		mustPutAll(t, a, []Entry{{c, fmt.Sprint(n % 3000)}}, []byte("x"))
 	}
-	begun := time.Now()
+	begun := worked(t)
 	expire(t, a, time.Now())
 	k := must(NewMarker(a.dir))
 	k.sync = func(*os.File) error { return nil } // it is not the disk that is measured
@@ -486,7 +495,7 @@ func TestManyFamiliesAreQuick(t *testing.T) {
 		noError(t, k.Released(m, m.Recipients[0].Addr))
 	}
 	noError(t, k.Close())
-	if took := time.Since(begun); took > 10*time.Second { // a tenth of a second; the square takes a minute
+	if took := worked(t) - begun; took > 10*time.Second { // a tenth of a second; the square takes a minute
 		t.Errorf("took %v", took)
 	}
 }
