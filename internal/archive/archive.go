@@ -3,8 +3,12 @@
 // A copy is on disk before Put returns. Copies are appended to segments, files named by
 // the ID of their first record and not to be renamed; record.go says what they look like.
 // A process that dies leaves an unfinished segment, whose tail may be torn. Nobody was told
-// that what is torn is archived, so the next Open cuts it off. A damaged record in front of
-// others stays where it is, is reported, and hides none of the others.
+// that what is torn is archived, so the next Open cuts it off, and keeps it in a file beside the
+// segment. A damaged record in front of others stays where it is, is reported, and hides none of
+// the others. The loss of one block of the disk is the loss of no copy that does not lie in it.
+//
+// How long copies are kept is measured by a clock of the archive's own, which the host's clock
+// does not move (clock.go). What each may take of the room that is left is bounded (share.go).
 package archive
 
 import (
@@ -141,8 +145,8 @@ type Archive struct {
 	oldest  map[string]time.Time // by domain
 }
 
-// Entry is a copy to be archived. Copies of one domain that are alike, those of one storm,
-// have the same Family: they are kept as differences. "" is like no other.
+// Entry is a copy to be archived. Copies that are alike, those of one storm, have the same Family: where
+// they are for the same domains, they are kept as differences. "" is like no other.
 type Entry struct {
 	Copy
 	Family string
@@ -328,7 +332,7 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Put archives a message and returns its ID when it is on disk. It fills in ID, SHA256 and
+// Put archives a message and returns its ID when it is on disk. It fills in ID, Kept, SHA256 and
 // Size of c for itself. When ctx ends before the message is being written, it is not
 // archived; when it ends later, or the disk stalls, it may be archived after all, as one that
 // its recipients have got. Put needs raw until it returns, and no longer.

@@ -45,9 +45,10 @@ type holding struct {
 	forgotten   bool      // there is something to erase
 }
 
-// Expire erases what is forgotten and what is older than its domain keeps it at a time on the
-// archive's clock, as far as Erasable lets it, and, where the disk, the archive or a domain is nearly full, what was released, oldest first. What nobody
-// was given is never erased for want of room.
+// Expire erases what is forgotten. It erases what is older than its domain keeps it at a time on
+// the archive's clock, as far as Erasable allows. Where the disk, the archive or a domain is
+// nearly full, it erases what was released, oldest first. Unreleased mail is never erased for
+// want of room.
 //
 // A segment is written anew without the copies that are gone, under its old name, or
 // removed when none is left. One that is damaged stays as it is.
@@ -115,20 +116,25 @@ func (a *Archive) noteOldest() {
 }
 
 // roll finishes the segment in hand, since only what is finished expires, and lists what there is then.
-func (a *Archive) roll(ctx context.Context) (names []string, err error) {
-	err = a.have(ctx, func() error {
+func (a *Archive) roll(ctx context.Context) ([]string, error) {
+	listed := make(chan []string, 1) // the writer may come to it when nobody waits any more
+	err := a.have(ctx, func() error {
 		if err := a.w.finish(); err != nil {
 			return err
 		}
-		var bytes int64
-		if names, bytes, err = segments(a.dir); err != nil {
+		names, bytes, err := segments(a.dir)
+		if err != nil {
 			return err
 		}
 		a.w.used.Store(bytes)
 		a.recount(names)
+		listed <- names
 		return nil
 	})
-	return names, err
+	if err != nil {
+		return nil, err
+	}
+	return <-listed, nil
 }
 
 // recount has all segments counted anew where one is gone that should be there: somebody has made room
