@@ -176,12 +176,13 @@ type roomState struct {
 	near, full bool
 	alarmed    time.Time
 	shares     map[string]time.Time // full ones, when they were told
+	sharesTold time.Time
 }
 
 // sayRoom logs when the archive is nearly full or full, and when it is so no longer.
 func (d *daemon) sayRoom(ctx context.Context, was *roomState) {
 	err := d.archive.Err()
-	now := roomState{near: d.archive.NearlyFull(), full: err != nil, alarmed: was.alarmed, shares: was.shares}
+	now := roomState{near: d.archive.NearlyFull(), full: err != nil, alarmed: was.alarmed, shares: was.shares, sharesTold: was.sharesTold}
 	defer func() { *was = now }()
 	d.sayShares(ctx, &now)
 	switch {
@@ -203,10 +204,13 @@ func (d *daemon) sayRoom(ctx context.Context, was *roomState) {
 	}
 }
 
-// sayShares tells of shares that are full, of each once a day: others can go on.
+// sayShares tells of shares that are full, of each once a day, and once an hour of any.
 func (d *daemon) sayShares(ctx context.Context, now *roomState) {
 	var fresh []string
 	at := d.archive.Now()
+	if !now.sharesTold.IsZero() && at.Sub(now.sharesTold) < alarmEvery {
+		return
+	}
 	if now.shares == nil {
 		now.shares = map[string]time.Time{}
 	}
@@ -219,6 +223,7 @@ func (d *daemon) sayShares(ctx context.Context, now *roomState) {
 	if len(fresh) == 0 {
 		return
 	}
+	now.sharesTold = at
 	d.log.Error("has its whole share of the archive, and on_error decides about more of it; all others have room", "who", strings.Join(fresh, ", "), "on_error", d.cfg.OnError)
 	d.alarm(ctx, fmt.Sprintf("These have their whole share of Breakwater's archive. What more would be absorbed of them\n"+
 		"is now subject to on_error = %q. All others have room.\n\n%s\n\n"+

@@ -90,10 +90,22 @@ func TestShareIsTold(t *testing.T) {
 	if len(told) != 1 || !strings.HasPrefix(told[0], "postmaster@") || !strings.Contains(told[0], "network 192.0.2.0/24") || strings.Count(log.String(), "whole share") != 1 {
 		t.Errorf("told %q, logged %s", told, &log)
 	}
-	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\nwarning: 1 share of the archive full; the log says whose\n" {
+	for err = nil; err == nil; { // another one within the hour
+		err = absorb("203.0.113.1", "ann@example.test")
+	}
+	d.sayRoom(context.Background(), &room)
+	if len(told) != 1 {
+		t.Errorf("told %d times within the hour", len(told))
+	}
+	room.sharesTold = room.sharesTold.Add(-alarmEvery)
+	d.sayRoom(context.Background(), &room)
+	if len(told) != 2 || !strings.Contains(told[1], "203.0.113.0/24") || strings.Contains(told[1], "192.0.2.0/24") {
+		t.Errorf("told %q", told)
+	}
+	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\nwarning: 2 shares of the archive full; the log says whose\n" {
 		t.Error(code, page)
 	}
-	if _, page := get(t, d.pages(), "/metrics"); !strings.Contains(page, "breakwater_archive_full_shares 1\n") {
+	if _, page := get(t, d.pages(), "/metrics"); !strings.Contains(page, "breakwater_archive_full_shares 2\n") {
 		t.Error("no metric of it")
 	}
 }
