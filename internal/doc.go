@@ -50,6 +50,20 @@
 // argument. layers_test.go holds the table, and what outside modules each package may use. Who
 // keeps files opens them by owned, so that what root makes belongs to the daemon.
 //
+// # What is on disk: the archive
+//
+// Each release reads what the one before it wrote, and refuses what a newer one wrote, in plain words. Nothing is
+// written to a file of which no part is known.
+//
+//   - FORMAT: the number of the archive's format, which is 3. Segments of format 2 are read, and become format 3 when
+//     they are written anew
+//   - *.seg: copies, archive/record.go; *.torn beside one: what a crash left of its end
+//   - clock: how far the archive's own clock has gone, JSON, archive/clock.go
+//   - notices: which mail may be erased, JSON, archive/notices.go
+//   - audit.log: who did what, a JSON object a line
+//   - digests/state.json: who was told what, JSON with a version, digest/state.go; digests/outbox: digests to be sent
+//   - lock, marks, releasing: empty, to be locked
+//
 // # Where to change what
 //
 //   - what a message is taken for: classify, and report for what it says; the words by which

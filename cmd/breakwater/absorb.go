@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 
 	"breakwater/internal/archive"
@@ -24,29 +23,22 @@ func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Deci
 	return err
 }
 
-// copies makes an entry of the archive for each domain, which has its own retention.
-// Copies of one incident are alike.
+// copies makes an entry of the archive: the message is kept once, whatever the number of its
+// recipients' domains, each of which has its own retention. Copies of one incident are alike.
 func copies(m *message.Message, ds []rules.Decision) []archive.Entry {
-	c := archive.Copy{
+	e := archive.Entry{Copy: archive.Copy{
 		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
 		From: m.From, Subject: cut(m.Subject, maxSubject), Failures: failures(m, ds),
-	}
-	var entries []archive.Entry
+	}}
 	for _, dec := range ds {
-		domain := fingerprint.DomainOf(dec.Recipient.Addr)
-		i := slices.IndexFunc(entries, func(e archive.Entry) bool { return e.Domain == domain })
-		if i < 0 {
-			i = len(entries)
-			e := archive.Entry{Copy: c, Family: storm.IncidentOf(dec.Storm)}
-			e.Domain = domain
-			entries = append(entries, e)
-		}
-		entries[i].Recipients = append(entries[i].Recipients, archive.Recipient{
+		e.Family = cmp.Or(e.Family, storm.IncidentOf(dec.Storm))
+		e.Recipients = append(e.Recipients, archive.Recipient{
 			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
 			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
+			Domain: fingerprint.DomainOf(dec.Recipient.Addr),
 		})
 	}
-	return entries
+	return []archive.Entry{e}
 }
 
 // What the archive notes of a message beside its bytes, for lists and digests.

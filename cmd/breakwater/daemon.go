@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,7 +40,12 @@ type daemon struct {
 	milter    *milterd.Server
 	metrics   *metrics
 
-	digester *digest.Digester // nil where nobody is told
+	digester  *digest.Digester // nil where nobody is told
+	notices   *archive.Notices
+	expiring  sync.Mutex // of what follows
+	announced time.Time  // when notices were last noted that no digest gives
+	leap      atomic.Pointer[leap]
+	overdue   atomic.Int64 // domains with mail that should be gone and nobody was told of
 
 	ring    atomic.Pointer[origin.Ring]
 	missed  atomic.Uint64         // how often mail may have left that the index does not know
@@ -70,10 +76,13 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		return nil, exit{exitUsage, err}
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{
-		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Log: log,
+		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Erasable: d.erasable, Shares: d.shares(), Log: log,
 	})
 	if err != nil {
 		return nil, exit{exitUsage, errors.Join(err, d.store.Close())}
+	}
+	if d.notices, err = archive.OpenNotices(cfg.Archive); err != nil {
+		log.Error("absorbed mail is kept longer", "err", err)
 	}
 	marks := mark.New(secret)
 	if d.digester, err = d.openDigester(marks); err != nil {
@@ -120,6 +129,12 @@ func (d *daemon) gauges() {
 		d.metrics.gauge("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
 		d.metrics.gauge("breakwater_digests_waiting", "Digests that are still to be sent.", func() float64 { return float64(d.digester.Stats().Waiting) })
 	}
+	d.metrics.gauge("breakwater_archive_full_shares", "Domains, storms and networks that have their whole share of the archive.", func() float64 { return float64(len(d.archive.FullShares())) })
+	d.metrics.gauge("breakwater_archive_overdue_domains", "Domains whose mail is kept longer since its owners were not told yet that it ends.", func() float64 { return float64(d.overdue.Load()) })
+	d.metrics.gauge("breakwater_archive_clock_offset_seconds", "How far the host's clock is ahead of the archive's, which goes on by what really passes.", func() float64 {
+		now := d.archive.Now()
+		return d.archive.OnHostClock(now).Sub(now).Seconds()
+	})
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
 	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
 }
@@ -182,7 +197,9 @@ func (d *daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)
 	m := o.Message
 	if o.Err != nil {
-		d.missed.Add(1)
+		if unseen(o.Err) {
+			d.missed.Add(1)
+		}
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
 	}
 	sent := d.engine.Site.SentByUs(m, d.rules.Load())
@@ -213,6 +230,15 @@ func (d *daemon) done(o milterd.Outcome) {
 		}
 		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
 	}
+}
+
+// unseen reports whether a message that failed may be missing in the index of what was sent. One that the
+// archive had no room for was judged, or whoever fills the archive would have nothing be forged.
+func unseen(err error) bool {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(joined.Unwrap(), unseen)
+	}
+	return err != nil && !errors.Is(err, archive.ErrFull) && !errors.Is(err, archive.ErrStalled)
 }
 
 // address is an address as the log shows it.
@@ -263,8 +289,14 @@ func (d *daemon) reread() {
 	}
 }
 
-// health is what /healthz says: nil while mail can be counted and absorbed.
-func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Err()) }
+// health is what /healthz says: nil while mail can be counted and absorbed, and its owners can be told.
+func (d *daemon) health() error {
+	err := errors.Join(d.store.Err(), d.archive.Err())
+	if d.digester != nil {
+		err = errors.Join(err, d.digester.Err())
+	}
+	return err
+}
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {

@@ -234,6 +234,9 @@ func (d *daemon) pages() http.Handler {
 			return
 		}
 		fmt.Fprintln(w, "ok")
+		for _, text := range d.warnings() {
+			fmt.Fprintln(w, "warning:", text)
+		}
 	})
 	return mux
 }

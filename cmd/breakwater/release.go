@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
@@ -38,19 +41,20 @@ func releaseCommand() *cobra.Command {
 		Short: "Deliver absorbed mail after all, write it to files, or erase it",
 		Long: `Release hands absorbed mail to the mail server, with its own envelope, in the order in which
 it came. The milter lets it pass, once. ID is that of a copy, of a storm or of an incident,
-as ` + "`breakwater storms show`" + ` has them; conditions are added up.
+as ` + "`breakwater storms show`" + ` has them, or the beginning of one; conditions are added up.
 
 What was delivered is noted in the archive, so that the same command, run again after it
 was stopped, goes on where it ended, and nothing comes twice unless --again asks for it.
 
 With --to, messages are written to a folder instead, and nothing is noted. With --forget
-they are erased for good. Who did what stands in audit.log in the archive.`,
+they are erased for good: it shows what that would be, wants IDs in full, and does it with
+--yes. audit.log in the archive records every release, export and erasure.`,
 		Example: `  breakwater release --dry-run id-5b3c88e01f              what would be delivered
   breakwater release id-5b3c88e01f                        a whole incident
   breakwater release --mailbox ann@example.org            all that one mailbox did not get
   breakwater release --since 2h --all                     what was absorbed in the last two hours
   breakwater release 20260302-080000-000000123 --to -     look at one copy
-  breakwater release --mailbox ann@example.org --to /tmp/ann --format mbox
+  breakwater release --mailbox ann@example.org --to ~/ann --format mbox
   breakwater release --mailbox ann@example.org --forget   erase, after --yes`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -89,6 +93,22 @@ func (f *releaseFlags) configuration() (config.Config, error) {
 	return c, err
 }
 
+// notEmpty tells of arguments and flags that are given and say nothing, such as a variable of a shell that
+// is not set: what they should have narrowed down would be everything.
+func notEmpty(flags *pflag.FlagSet, args []string) (err error) {
+	for _, arg := range args {
+		if strings.TrimSpace(arg) == "" {
+			return errors.New("an ID is empty; give one, or leave it out")
+		}
+	}
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" {
+			err = fmt.Errorf("--%s is empty; give it a value, or leave it out", f.Name)
+		}
+	})
+	return err
+}
+
 // selection is what flags and arguments pick.
 func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selection, err error) {
 	if len(ids) == 0 && f.mailbox == "" && f.since == "" && f.until == "" && !f.all {
@@ -97,8 +117,11 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	if f.format != "maildir" && f.format != "mbox" {
 		return s, fmt.Errorf("--format %s: there are maildir and mbox", f.format)
 	}
-	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
+	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget, Whole: f.forget}
 	if f.mailbox != "" {
+		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
+			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
+		}
 		want := fingerprint.Mailbox(f.mailbox)
 		s.Mailbox = func(addr string) bool {
 			m := fingerprint.Mailbox(addr)
@@ -115,21 +138,21 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 }
 
 // whole has the daemon say which storms an incident has. A copy of one may have been held back by any.
-func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string, error) {
+func whole(ctx context.Context, daemon *control.Client, ids []string, exact bool) ([]string, error) {
 	// The ID of a copy and of a storm has three parts, that of an incident two.
 	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 }) {
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
-	return withStorms(ids, all), err
+	return withStorms(ids, all, exact), err
 }
 
-// withStorms adds the storms of the incidents that are named, by their ID or its beginning. The ID of
-// one storm stays alone.
-func withStorms(ids []string, all []control.Incident) []string {
+// withStorms adds the storms of the incidents that are named, by their ID or, if exact is false, its
+// beginning. The ID of one storm stays alone.
+func withStorms(ids []string, all []control.Incident, exact bool) []string {
 	whole := slices.Clone(ids)
 	for _, i := range all {
-		if slices.ContainsFunc(ids, func(id string) bool { return strings.HasPrefix(i.ID, id) }) {
+		if slices.ContainsFunc(ids, func(id string) bool { return id == i.ID || !exact && strings.HasPrefix(i.ID, id) }) {
 			for _, s := range i.Storms {
 				whole = append(whole, s.ID)
 			}
@@ -156,7 +179,11 @@ func moment(text string, now time.Time) (time.Time, error) {
 }
 
 func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
-	s, err := f.selection(ids, time.Now())
+	err := notEmpty(cmd.Flags(), ids)
+	var s release.Selection
+	if err == nil {
+		s, err = f.selection(ids, time.Now())
+	}
 	if err != nil {
 		return exit{exitUsage, err}
 	}
@@ -164,7 +191,7 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids); err != nil {
+	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids, s.Whole); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nonly what has the ID itself is picked, not the other storms of an incident\n", err)
 	}
 	r, err := archive.OpenReadOnly(c.Archive)
@@ -175,12 +202,22 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return exit{exitReport, err}
 	}
+	if f.forget && n.Copies > 0 {
+		if err := erased(cmd, r, s); err != nil {
+			return exit{exitReport, err}
+		}
+	}
 	if n.Copies == 0 || f.dryRun || f.forget && !f.yes {
 		return f.only(cmd, n)
 	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()
-	audit := []any{"copies", n.Copies, "deliveries", n.Deliveries, "ids", ids, "mailbox", f.mailbox, "since", s.Since, "until", s.Until, "to", f.to}
+	audit := []any{"copies", n.Copies, "deliveries", n.Deliveries, "ids", ids, "mailbox", f.mailbox, "to", f.to}
+	for name, t := range map[string]time.Time{"since": s.Since, "until": s.Until} {
+		if !t.IsZero() {
+			audit = append(audit, name, t)
+		}
+	}
 	if err := archive.Audit(c.Archive, verb, audit...); err != nil {
 		return exit{exitReport, err}
 	}
@@ -246,9 +283,6 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	case j.flags.to == "-":
 		box = mailfile.NewMbox(forTerminal(j.stdout))
 	case j.flags.format == "mbox":
-		if err := os.MkdirAll(j.flags.to, 0o700); err != nil {
-			return res, err
-		}
 		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
 	default:
 		box, err = mailfile.CreateMaildir(j.flags.to)
@@ -274,8 +308,37 @@ func (j *releaseJob) forget(ctx context.Context, progress func(int)) (release.Re
 	if err != nil {
 		return res, fmt.Errorf("nobody is shown it any more; its bytes go within the hour, when the daemon looks next: %w", daemonErr)
 	}
-	_, err = a.Expire(ctx, time.Now())
+	_, err = a.Expire(ctx, a.Now())
 	return res, errors.Join(err, a.Close())
+}
+
+// shownParts is how many incidents are named before they are erased.
+const shownParts = 20
+
+// erased shows what is to be erased.
+func erased(cmd *cobra.Command, r *archive.Reader, s release.Selection) error {
+	parts, err := release.Parts(cmd.Context(), r, s)
+	if err != nil {
+		return err
+	}
+	t := tabwriter.NewWriter(cmd.ErrOrStderr(), 0, 0, 2, ' ', 0)
+	for i, p := range parts {
+		if i == shownParts {
+			fmt.Fprintf(t, "and %s more\n", number(len(parts)-i, "incident"))
+			break
+		}
+		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), number(p.Deliveries, "copy"), number(p.Mailboxes, "mailbox"),
+			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), clip(p.Subject, 60))
+	}
+	return t.Flush()
+}
+
+// nothing says that nothing is picked.
+func (f *releaseFlags) nothing() string {
+	if f.forget {
+		return "nothing to erase: what is picked is not in the archive; --forget wants the ID of a copy, a storm or an incident in full"
+	}
+	return "nothing to release: what is picked is not in the archive, or was released before (--again)"
 }
 
 // only tells what would be done.
@@ -286,7 +349,7 @@ func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
 			return err
 		}
 	} else if n.Copies == 0 {
-		fmt.Fprintln(w, "nothing to release: what is picked is not in the archive, or was released before (--again)")
+		fmt.Fprintln(w, f.nothing())
 	} else {
 		fmt.Fprintf(w, "%s for %s, in %s, %s\n", number(n.Deliveries, "copy"), number(n.Mailboxes, "mailbox"), number(n.Copies, "message"), bytesText(n.Bytes))
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"breakwater/internal/archive"
 	"breakwater/internal/digest"
 	"breakwater/internal/mark"
 	"breakwater/internal/rules"
@@ -41,6 +42,8 @@ func (d *daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 		Raging:    d.raging,
 		Send:      func(ctx context.Context, to string, raw []byte) error { return sendDigest(ctx, target, to, raw) },
 		Log:       d.log,
+		Clock:     d.archive,
+		Announce:  func(rounds map[string]archive.Round) error { return d.notices.Announce(rounds, d.archive.Now()) },
 	}, nil
 }
 

@@ -3,11 +3,16 @@
 // A copy is on disk before Put returns. Copies are appended to segments, files named by
 // the ID of their first record and not to be renamed; record.go says what they look like.
 // A process that dies leaves an unfinished segment, whose tail may be torn. Nobody was told
-// that what is torn is archived, so the next Open cuts it off. A damaged record in front of
-// others stays where it is, is reported, and hides none of the others.
+// that what is torn is archived, so the next Open cuts it off, and keeps it in a file beside the
+// segment. A damaged record in front of others stays where it is, is reported, and hides none of
+// the others. The loss of one block of the disk is the loss of no copy that does not lie in it.
+//
+// How long copies are kept is measured by a clock of the archive's own, which the host's clock
+// does not move (clock.go). What each may take of the room that is left is bounded (share.go).
 package archive
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -16,6 +21,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +49,7 @@ type Recipient struct {
 	Rule   string
 	Storm  string
 	Tell   string // who is told of it, where the rule says so; "" else
+	Domain string // whose retention it has; "" for that of the copy
 
 	Released bool // delivered after all; Put takes no notice of it
 }
@@ -55,20 +63,37 @@ type Failure struct {
 
 // Copy is what is known of an absorbed message.
 type Copy struct {
-	ID          string // IDs sort by the time of Put
-	At          time.Time
+	ID          string    // IDs sort by the time of Put
+	At          time.Time // when the message came, by the host's clock
+	Kept        time.Time // since when it is kept, by the archive's own clock (Archive.Now)
 	QueueID     string
 	Client      netip.Addr
 	Helo        string
 	AuthUser    string
 	ReversePath string
-	Domain      string    // of all recipients: what the archive keeps apart
+	Domain      string    // of all recipients who have none of their own
 	From        string    // addr-spec of the From field
 	Subject     string    // decoded, cut
 	Failures    []Failure // of a delivery report, not all where there are very many
 	Recipients  []Recipient
 	SHA256      [32]byte // of the message
 	Size        int64    // of the message, in bytes
+}
+
+// DomainOf is the domain whose retention a recipient of the copy has.
+func (c *Copy) DomainOf(r Recipient) string { return cmp.Or(r.Domain, c.Domain) }
+
+// Domains are those of all recipients, each once.
+func (c *Copy) Domains() []string {
+	if len(c.Recipients) == 0 {
+		return []string{c.Domain}
+	}
+	var all []string
+	for _, r := range c.Recipients {
+		all = append(all, c.DomainOf(r))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Retention is how long the copies of a domain are kept.
@@ -83,9 +108,13 @@ type Options struct {
 	MaxSize     int64 // bytes of all segments beyond which nothing is taken; 0: no bound
 	SegmentSize int64 // bytes after which a new segment is begun; 64 MiB
 	Retention   func(domain string) Retention
+	Erasable    func(domain string) time.Time // only what is kept since this time or longer is erased for its age; nil: all
+	Shares      []Share
 	Log         *slog.Logger
+	Clock       HostClock
 
-	files files // of the operating system, if nil
+	files files         // of the operating system, if nil
+	stall time.Duration // stallAfter, if 0
 }
 
 // Archive is an archive in a folder. It is safe for concurrent use.
@@ -99,20 +128,25 @@ type Archive struct {
 	closed  bool
 	written chan struct{} // closed when the writer has ended
 
-	w writer
+	w       writer
+	clock   *clock
+	breaker *breaker
 
 	expiring sync.Mutex // one Expire at a time
 	surveys  map[string]survey
-	before   map[string]bool // segments that were there at Open and are not in domains yet
 
 	mu      sync.Mutex
-	failed  error            // of the last write
-	needed  int64            // what there was no room for
-	domains map[string]int64 // bytes by domain, as far as surveyed and written since
+	failed  error           // of the last write
+	needed  int64           // what there was no room for
+	known   map[string]bool // segments that should be there
+	before  map[string]bool // of these, those that are not in sums yet
+	sums    sums            // what was surveyed and written since
+	refused map[string]time.Time
+	oldest  map[string]time.Time // by domain
 }
 
-// Entry is a copy to be archived. Copies of one domain that are alike, those of one storm,
-// have the same Family: they are kept as differences. "" is like no other.
+// Entry is a copy to be archived. Copies that are alike, those of one storm, have the same Family: where
+// they are for the same domains, they are kept as differences. "" is like no other.
 type Entry struct {
 	Copy
 	Family string
@@ -125,15 +159,6 @@ type entry struct {
 	raw    []byte
 	sha    [32]byte
 	states []state
-}
-
-// put is what is written together, or not at all.
-type put struct {
-	entries []entry
-	ids     []id // of the entries, when they are on disk
-	roll    bool // finish the segment in hand, instead
-	ctx     context.Context
-	done    chan error
 }
 
 // size is about what a put takes on disk at most, in bytes.
@@ -151,35 +176,108 @@ func Open(dir string, o Options) (*Archive, error) {
 	if err := makeFolder(filepath.Clean(dir), o.files); err != nil {
 		return nil, fmt.Errorf("create archive: %w", err)
 	}
-	lock, err := lockFolder(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open archive %s: %w", dir, err)
-	}
-	last, err := recoverAll(dir, o.Log)
-	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open archive %s: %w", dir, err)
-	}
-	pack, err := newPacker()
-	var names []string
-	var used int64
-	if err == nil {
-		names, used, err = segments(dir)
-	}
-	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("open archive %s: %w", dir, err)
-	}
 	a := &Archive{
-		Reader: Reader{dir}, o: o, lock: lock, puts: make(chan *put, 64), written: make(chan struct{}),
-		w: writer{dir: dir, o: o, last: last, packer: pack}, before: map[string]bool{}, domains: map[string]int64{},
+		Reader: Reader{dir}, o: o, puts: make(chan *put, 64), written: make(chan struct{}), breaker: newBreaker(o.stall),
+		known: map[string]bool{}, before: map[string]bool{}, sums: newSums(), refused: map[string]time.Time{},
 	}
-	a.w.used.Store(used)
-	for _, name := range names {
-		a.before[name] = true
+	lock, err := lockFolder(dir)
+	if err == nil {
+		a.lock = lock
+		if err = a.begin(); err != nil {
+			lock.Close()
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open archive %s: %w", dir, err)
 	}
 	go a.run()
 	return a, nil
+}
+
+// begin reads what is there. Where nothing can be written, the archive is open and Err says so.
+func (a *Archive) begin() error {
+	if err := checkFormat(a.dir); err != nil {
+		return err
+	}
+	newest, err := newestWritten(a.dir)
+	if err != nil {
+		return err
+	}
+	if a.failed = a.probe(); a.failed == nil {
+		a.failed = writeFormat(a.dir)
+	}
+	clock, err := openClock(a.dir, a.o.Clock, newest, a.o.Log)
+	a.clock = clock
+	a.failed = cmp.Or(a.failed, err)
+	last, err := recoverAll(a.dir, a.o.Log)
+	if err != nil {
+		return err
+	}
+	names, used, err := segments(a.dir)
+	if err != nil {
+		return err
+	}
+	pack, err := newPacker()
+	if err != nil {
+		return err
+	}
+	a.w = writer{dir: a.dir, o: a.o, last: last, packer: pack, clock: clock}
+	a.w.used.Store(used)
+	a.expect(names)
+	return nil
+}
+
+// expect has it that these segments are there, and are not in sums yet. a.mu is held, or nobody else is there.
+func (a *Archive) expect(names []string) {
+	for _, name := range names {
+		a.known[name], a.before[name] = true, true
+	}
+}
+
+const probeFile = "probe"
+
+// probe tells why nothing could be written now.
+func (a *Archive) probe() error {
+	path := filepath.Join(a.dir, probeFile)
+	_ = os.Remove(path) // left by a process that died
+	f, err := a.o.files.Create(path)
+	if err != nil {
+		return fmt.Errorf("write to the archive: %w; the daemon's user needs to own its folder", err)
+	}
+	_, err = f.Write([]byte("breakwater looks whether it can write here\n"))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close(), os.Remove(path)); err != nil {
+		return fmt.Errorf("write to the archive: %w", err)
+	}
+	return nil
+}
+
+// Probe looks whether mail could be archived now, and has Err say what it finds. It notes the time, too.
+func (a *Archive) Probe(ctx context.Context) error {
+	return a.have(ctx, func() error {
+		err := a.probe()
+		if err == nil {
+			err = a.clock.save()
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err != nil || !errors.Is(a.failed, ErrFull) {
+			a.failed = err
+		}
+		return err
+	})
+}
+
+// have has the writer do something between two groups.
+func (a *Archive) have(ctx context.Context, do func() error) error {
+	p := newPut()
+	p.do = do
+	if err := a.handOver(ctx, p); err != nil {
+		return err
+	}
+	return a.await(ctx, p)
 }
 
 func (o Options) withDefaults() Options {
@@ -197,6 +295,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.files == nil {
 		o.files = osFiles{}
+	}
+	if o.stall == 0 {
+		o.stall = stallAfter
 	}
 	return o
 }
@@ -231,9 +332,10 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// Put archives a message and returns its ID when it is on disk. It fills in ID, SHA256 and
+// Put archives a message and returns its ID when it is on disk. It fills in ID, Kept, SHA256 and
 // Size of c for itself. When ctx ends before the message is being written, it is not
-// archived. Put needs raw until it returns, and no longer.
+// archived; when it ends later, or the disk stalls, it may be archived after all, as one that
+// its recipients have got. Put needs raw until it returns, and no longer.
 func (a *Archive) Put(ctx context.Context, c Copy, raw []byte) (string, error) {
 	ids, err := a.PutAll(ctx, []Entry{{Copy: c}}, raw)
 	if err != nil {
@@ -244,12 +346,12 @@ func (a *Archive) Put(ctx context.Context, c Copy, raw []byte) (string, error) {
 
 // PutAll is Put of several copies of one message: all of them are archived, or none.
 func (a *Archive) PutAll(ctx context.Context, copies []Entry, raw []byte) ([]string, error) {
-	p, err := a.newPut(ctx, copies, raw)
+	p, err := a.newPut(copies, raw)
 	if err == nil {
 		err = a.handOver(ctx, p)
 	}
 	if err == nil {
-		err = <-p.done // whatever ctx says: the writer reads raw until then
+		err = a.await(ctx, p)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("archive message: %w", err)
@@ -261,38 +363,50 @@ func (a *Archive) PutAll(ctx context.Context, copies []Entry, raw []byte) ([]str
 	return ids, nil
 }
 
-func (a *Archive) newPut(ctx context.Context, copies []Entry, raw []byte) (*put, error) {
+// await waits until p is on disk, unless that takes too long.
+func (a *Archive) await(ctx context.Context, p *put) (err error) {
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-a.breaker.stalled():
+		err = ErrStalled
+	}
+	if p.leave() {
+		return err
+	}
+	return <-p.done
+}
+
+func (a *Archive) newPut(copies []Entry, raw []byte) (*put, error) {
 	if len(raw) > MaxMessage {
 		return nil, fmt.Errorf("%d bytes: %w", len(raw), ErrTooBig)
 	}
-	p := &put{ctx: ctx, done: make(chan error, 1)}
+	if err := a.breaker.err(); err != nil {
+		return nil, err
+	}
+	p := newPut()
 	sha := sha256.Sum256(raw)
 	for _, c := range copies {
 		if n := len(appendCopy(nil, c.Copy)); n > maxStrings {
 			return nil, fmt.Errorf("%d bytes of recipients: %w", n, ErrTooBig)
 		}
-		if err := a.domainFull(c.Domain); err != nil {
+		if err := a.full(&c.Copy); err != nil {
 			return nil, err
 		}
 		family := c.Family
 		if family != "" {
-			family = c.Domain + "\x00" + family
+			family = familyOf(&c.Copy, family)
 		}
 		p.entries = append(p.entries, entry{copy: c.Copy, family: family, raw: raw, sha: sha, states: make([]state, len(c.Recipients))})
 	}
 	return p, nil
 }
 
-// domainFull tells when a domain has as much in the archive as it may have.
-func (a *Archive) domainFull(domain string) error {
-	limit := a.o.Retention(domain).MaxSize
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if used := a.domains[domain]; limit > 0 && used >= limit {
-		return fmt.Errorf("%w: %s has %d MiB there, its max_size is %d MiB", ErrFull, domain, used>>20, limit>>20)
-	}
-	return nil
-}
+// familyOf makes copies for the same domains alike, and no others: what one domain has in the archive
+// is never what is left of another's.
+func familyOf(c *Copy, name string) string { return strings.Join(append(c.Domains(), name), "\x00") }
 
 func (a *Archive) handOver(ctx context.Context, p *put) error {
 	a.closing.RLock()
@@ -308,11 +422,16 @@ func (a *Archive) handOver(ctx context.Context, p *put) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-a.breaker.stalled():
+		return ErrStalled
 	}
 }
 
 // Err says why the archive cannot take mail, or nil.
 func (a *Archive) Err() error {
+	if err := a.breaker.err(); err != nil {
+		return err
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.w.room(a.needed); err != nil {
@@ -344,7 +463,7 @@ func (a *Archive) Close() error {
 	close(a.puts)
 	a.closing.Unlock()
 	<-a.written
-	if err := errors.Join(a.w.finish(), a.lock.Close()); err != nil {
+	if err := errors.Join(a.w.finish(), a.clock.save(), a.lock.Close()); err != nil {
 		return fmt.Errorf("close archive %s: %w", a.dir, err)
 	}
 	return nil
@@ -354,58 +473,74 @@ func (a *Archive) Close() error {
 func (a *Archive) run() {
 	defer close(a.written)
 	for p := range a.puts {
-		if !a.wanted(p) {
-			continue
-		}
-		group := []*put{p}
-		length := p.size()
-		for length < maxGroup {
-			next, ok := a.waiting()
-			if !ok {
+		var group []*put
+		for length := int64(0); p != nil && p.do == nil; p = a.waiting() {
+			group = append(group, p)
+			if length += p.size(); length >= maxGroup {
+				p = nil
 				break
 			}
-			if a.wanted(next) {
-				group = append(group, next)
-				length += next.size()
-			}
 		}
-		written, err := a.w.write(group, length)
-		a.mu.Lock()
-		a.failed, a.needed = err, 0
-		if errors.Is(err, ErrFull) {
-			a.needed = length
+		if group != nil {
+			a.write(group)
 		}
-		for domain, n := range written {
-			a.domains[domain] += n
-		}
-		a.mu.Unlock()
-		for _, p := range group {
-			p.done <- err
+		if p != nil && p.take() {
+			close(p.packed)
+			a.breaker.watch(0, func() { p.end(p.do()) })
 		}
 	}
 }
 
-// wanted reports whether p is to be written: somebody still waits for it.
-func (a *Archive) wanted(p *put) bool {
-	switch {
-	case p.roll:
-		p.done <- a.w.finish()
-	case p.ctx.Err() != nil:
-		p.done <- p.ctx.Err()
-	default:
-		return true
+// write writes a group, without those for whom nobody waits any more.
+func (a *Archive) write(group []*put) {
+	var length int64
+	for _, p := range group {
+		length += p.size()
 	}
-	return false
+	var err error
+	a.breaker.watch(0, func() { err = a.w.prepare(length) })
+	group = slices.DeleteFunc(group, func(p *put) bool { return !p.take() })
+	if err == nil {
+		err = a.w.pack(group)
+	}
+	for _, p := range group {
+		close(p.packed)
+	}
+	var written sums
+	if err == nil && len(group) > 0 {
+		a.breaker.watch(length, func() { written, err = a.w.write(group) })
+	}
+	a.mu.Lock()
+	a.failed, a.needed = err, 0
+	if errors.Is(err, ErrFull) {
+		a.needed = length
+	}
+	a.sums.take(written)
+	if a.w.file != nil {
+		a.known[a.w.name] = true
+	}
+	a.mu.Unlock()
+	var late []*put
+	for _, p := range group {
+		if !p.end(err) && err == nil {
+			late = append(late, p)
+		}
+	}
+	a.breaker.watch(0, func() { err = a.w.release(late) })
+	if err != nil {
+		a.o.Log.Error("mail that was delivered, since the disk stalled, is in the archive as if it was not", "folder", a.dir, "err", err)
+	}
 }
 
 // maxGroup bounds what is written at once, in bytes; one long message may be more.
 const maxGroup = 8 << 20
 
-func (a *Archive) waiting() (*put, bool) {
+// waiting is the next put, nil if none waits.
+func (a *Archive) waiting() *put {
 	select {
-	case p, ok := <-a.puts:
-		return p, ok
+	case p := <-a.puts: // nil when it is closed
+		return p
 	default:
-		return nil, false
+		return nil
 	}
 }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	osuser "os/user"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"breakwater/internal/owned"
 )
@@ -29,10 +32,21 @@ func Audit(dir, what string, args ...any) error {
 	return nil
 }
 
-// user is who runs this process, through sudo if so.
+// user is who runs this process: who has logged in, also behind sudo and su, or else whose user ID it has.
 func user() string {
-	if name := os.Getenv("SUDO_USER"); name != "" {
+	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
 		return name
 	}
-	return fmt.Sprint("uid ", os.Getuid())
+	uid := strconv.Itoa(os.Getuid())
+	if b, err := os.ReadFile("/proc/self/loginuid"); err == nil && os.Geteuid() == 0 {
+		if login := strings.TrimSpace(string(b)); login != unsetLogin {
+			uid = login
+		}
+	}
+	if u, err := osuser.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return "uid " + uid
 }
+
+const unsetLogin = "4294967295" // of a process that nobody has logged in for

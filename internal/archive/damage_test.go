@@ -83,14 +83,14 @@ func TestDamage(t *testing.T) {
 					if !slices.Equal(got, want) {
 						t.Errorf("%v, want %v", got, want)
 					}
-					if !tt.listed && (len(problems) != 1 || !errors.Is(problems[0], errDamaged) ||
+					if !tt.listed && (len(problems) != 1 || !errors.Is(problems[0], ErrDamaged) ||
 						!strings.Contains(problems[0].Error(), fmt.Sprintf("%s, offset %d:", filepath.Base(file), places[victim].at))) {
 						t.Errorf("reported: %v", problems)
 					}
 					r := Reader{filepath.Dir(file)}
 					for i, id := range all {
 						_, _, err := r.Read(id)
-						if i == victim && (!errors.Is(err, errDamaged) || !strings.Contains(err.Error(), fmt.Sprint("offset ", places[i].at))) || i != victim && err != nil {
+						if i == victim && (!errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), fmt.Sprint("offset ", places[i].at))) || i != victim && err != nil {
 							t.Errorf("read record %d: %v", i, err)
 						}
 					}
@@ -276,21 +276,32 @@ func FuzzCopy(f *testing.F) {
 	})
 }
 
-// TestCopyWithoutTell: copies of which no rule says who is told are as older versions wrote
-// them, and one text too many is no copy.
-func TestCopyWithoutTell(t *testing.T) {
-	plain := Copy{Recipients: []Recipient{{Addr: "ann@a.test"}, {Addr: "bob@a.test"}}}
-	h := head{recipients: 2}
-	old := appendCopy(nil, plain)
-	if want := "\x0aann@a.test\x00\x00\x00\x00\x0abob@a.test\x00\x00\x00\x00"; !strings.HasSuffix(string(old), want) {
-		t.Errorf("%q does not end in %q", old, want)
+// TestOldCopies: copies as format 2 wrote them, where no rule says who is told and where one does.
+// One text too many is no copy.
+func TestOldCopies(t *testing.T) {
+	texts := func(all ...string) (b []byte) {
+		for _, s := range all {
+			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+		}
+		return b
 	}
-	if c, err := h.parseCopy(old); err != nil || !slices.Equal(c.Recipients, plain.Recipients) {
-		t.Errorf("%+v, %v", c, err)
-	}
-	for _, more := range []string{"\x00", "\x00\x00\x00"} {
-		if c, err := h.parseCopy([]byte(string(old) + more)); !errors.Is(err, errDamaged) {
+	fixed := texts("1772438400.000000123", "Q1", "192.0.2.1", "mx", "", "s@example.net", "a.test", "s@example.net", "offer", "1", "gone@example.org", "failed", "5.1.1")
+	plain := append(bytes.Clone(fixed), texts("ann@a.test", "", "", "", "id-1-2", "bob@a.test", "", "", "", "")...)
+	telling := append(bytes.Clone(fixed), texts("ann@a.test", "", "", "", "id-1-2", "mailbox", "bob@a.test", "", "", "", "", "")...)
+	h := head{old: true, id: id(1772438460e9), recipients: 2}
+	for _, tt := range []struct {
+		b    []byte
+		tell string
+	}{{plain, ""}, {telling, "mailbox"}} {
+		c, err := h.parseCopy(tt.b)
+		want := []Recipient{{Addr: "ann@a.test", Storm: "id-1-2", Tell: tt.tell}, {Addr: "bob@a.test"}}
+		if err != nil || !slices.Equal(c.Recipients, want) || c.Domain != "a.test" || c.QueueID != "Q1" || len(c.Failures) != 1 || !c.At.Equal(at) || !c.Kept.Equal(h.id.time()) {
 			t.Errorf("%+v, %v", c, err)
+		}
+		for _, more := range []string{"\x00", "\x00\x00\x00"} {
+			if c, err := h.parseCopy([]byte(string(tt.b) + more)); !errors.Is(err, ErrDamaged) {
+				t.Errorf("%+v, %v", c, err)
+			}
 		}
 	}
 }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"breakwater/internal/owned"
@@ -21,8 +24,10 @@ const (
 
 // Expired is what Expire did.
 type Expired struct {
-	Copies int   // that are gone
-	Bytes  int64 // of disk space that are free again
+	Copies    int      // that are gone, for one recipient at least
+	Forgotten int      // of these, copies that somebody had erased
+	Bytes     int64    // of disk space that are free again
+	Waiting   []string // domains with copies that should be gone for a day, but may not be erased yet
 }
 
 // survey is what a finished segment holds, as it was when the file had this size and time.
@@ -35,15 +40,15 @@ type survey struct {
 
 // holding is what a segment holds of one domain.
 type holding struct {
-	bytes       int64
-	released    int64 // bytes of copies that all their recipients have got
-	first, last id
-	forgotten   bool // there is something to erase
+	released    int64     // bytes of copies that all their recipients have got
+	first, last time.Time // since when its copies are kept
+	forgotten   bool      // there is something to erase
 }
 
-// Expire erases what is forgotten and what is older than its domain keeps it, and, where the
-// disk, the archive or a domain is nearly full, what was released, oldest first. What nobody
-// was given is never erased for want of room.
+// Expire erases what is forgotten. It erases what is older than its domain keeps it at a time on
+// the archive's clock, as far as Erasable allows. Where the disk, the archive or a domain is
+// nearly full, it erases what was released, oldest first. Unreleased mail is never erased for
+// want of room.
 //
 // A segment is written anew without the copies that are gone, under its old name, or
 // removed when none is left. One that is damaged stays as it is.
@@ -58,10 +63,7 @@ func (a *Archive) Expire(ctx context.Context, now time.Time) (Expired, error) {
 }
 
 func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err error) {
-	if err := a.roll(ctx); err != nil {
-		return done, err
-	}
-	names, err := segmentNames(a.dir)
+	names, err := a.roll(ctx)
 	if err != nil {
 		return done, err
 	}
@@ -75,6 +77,7 @@ func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err 
 		}
 	}
 	a.surveys = surveys
+	a.noteOldest()
 	c := a.cleaner(now)
 	var wrong []error
 	for _, name := range names {
@@ -87,41 +90,119 @@ func (a *Archive) expire(ctx context.Context, now time.Time) (done Expired, err 
 		}
 		freed, err := a.rewrite(name, c)
 		done.Copies += freed.Copies
+		done.Forgotten += freed.Forgotten
 		done.Bytes += freed.Bytes
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 	}
+	done.Waiting = c.waiting(surveys)
 	return done, errors.Join(wrong...)
 }
 
-// roll finishes the segment in hand, since only what is finished expires.
-func (a *Archive) roll(ctx context.Context) error {
-	p := &put{roll: true, done: make(chan error, 1)}
-	if err := a.handOver(ctx, p); err != nil {
-		return err
+// noteOldest is what Oldest says from now on.
+func (a *Archive) noteOldest() {
+	oldest := map[string]time.Time{}
+	for _, s := range a.surveys {
+		for domain, h := range s.domains {
+			if had, ok := oldest[domain]; s.damaged == nil && (!ok || h.first.Before(had)) {
+				oldest[domain] = h.first
+			}
+		}
 	}
-	return <-p.done
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.oldest = oldest
 }
 
-// survey looks what a segment holds, if it is finished.
+// roll finishes the segment in hand, since only what is finished expires, and lists what there is then.
+func (a *Archive) roll(ctx context.Context) ([]string, error) {
+	listed := make(chan []string, 1) // the writer may come to it when nobody waits any more
+	err := a.have(ctx, func() error {
+		if err := a.w.finish(); err != nil {
+			return err
+		}
+		names, bytes, err := segments(a.dir)
+		if err != nil {
+			return err
+		}
+		a.w.used.Store(bytes)
+		a.recount(names)
+		listed <- names
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return <-listed, nil
+}
+
+// recount has all segments counted anew where one is gone that should be there: somebody has made room
+// by hand, or brought files back.
+func (a *Archive) recount(names []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	there := map[string]bool{}
+	for _, name := range names {
+		there[name] = true
+	}
+	if maps.Equal(there, a.known) {
+		return
+	}
+	a.known, a.before, a.sums = map[string]bool{}, map[string]bool{}, newSums()
+	a.expect(names)
+}
+
+// survey looks what a segment holds, if it is finished. One that a write error has left unfinished is
+// finished now.
 func (a *Archive) survey(name string) (survey, bool) {
 	info, err := os.Stat(filepath.Join(a.dir, name))
 	if err != nil {
 		return survey{}, false
 	}
-	if s, ok := a.surveys[name]; ok && s.size == info.Size() && s.written.Equal(info.ModTime()) {
+	a.mu.Lock()
+	uncounted := a.before[name]
+	a.mu.Unlock()
+	if s, ok := a.surveys[name]; ok && !uncounted && s.size == info.Size() && s.written.Equal(info.ModTime()) {
 		return s, true
 	}
-	u, done, err := a.open(name)
+	s, held, err := a.look(name, info)
+	if errors.Is(err, errUnfinished) {
+		if _, err := recoverSegment(a.dir, name, a.o.Log); err != nil {
+			a.o.Log.Warn("segment of the archive is not finished", "folder", a.dir, "err", err)
+			return survey{}, false
+		}
+		if info, err = os.Stat(filepath.Join(a.dir, name)); err != nil {
+			return survey{}, false
+		}
+		s, held, err = a.look(name, info)
+	}
 	if err != nil {
 		return survey{}, false
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.before[name] {
+		delete(a.before, name)
+		a.sums.take(held)
+	}
+	return s, true
+}
+
+var errUnfinished = errors.New("segment is not finished")
+
+// look reads what a finished segment holds, and who is charged with it.
+func (a *Archive) look(name string, info fs.FileInfo) (survey, sums, error) {
+	u, done, err := a.Reader.open(name)
+	if err != nil {
+		return survey{}, sums{}, err
+	}
 	defer done()
 	if _, finished := u.mark(); !finished {
-		return survey{}, false
+		return survey{}, sums{}, errUnfinished
 	}
 	s := survey{size: info.Size(), written: info.ModTime(), domains: map[string]holding{}}
+	held := newSums()
 	for p, err := range u.records() {
 		var c Copy
 		var states []state
@@ -132,23 +213,26 @@ func (a *Archive) survey(name string) (survey, bool) {
 			s.damaged = err
 			continue
 		}
-		h := s.domains[c.Domain]
-		h.add(p, states)
-		s.domains[c.Domain] = h
+		held.add(a.o.Shares, &c, p.head.length())
+		for _, domain := range c.Domains() {
+			h := s.domains[domain]
+			h.add(p, c.Kept, states)
+			s.domains[domain] = h
+		}
 	}
-	a.account(name, s)
-	return s, true
+	return s, held, nil
 }
 
-func (h *holding) add(p place, states []state) {
-	h.bytes += p.head.length()
+func (h *holding) add(p place, kept time.Time, states []state) {
 	if allReleased(states) {
 		h.released += p.head.length()
 	}
-	if h.first == 0 {
-		h.first = p.head.id
+	if h.first.IsZero() || kept.Before(h.first) {
+		h.first = kept
 	}
-	h.last = max(h.last, p.head.id)
+	if kept.After(h.last) {
+		h.last = kept
+	}
 	for _, s := range states {
 		h.forgotten = h.forgotten || s == forgotten
 	}
@@ -163,32 +247,21 @@ func allReleased(states []state) bool {
 	return len(states) > 0
 }
 
-// account adds what was there before the archive was opened to what its domains have.
-func (a *Archive) account(name string, s survey) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.before[name] {
-		return
-	}
-	delete(a.before, name)
-	for domain, h := range s.domains {
-		a.domains[domain] += h.bytes
-	}
-}
-
 // cleaner says which copies are gone.
 type cleaner struct {
 	now       time.Time
+	age       func(kept, now time.Time) time.Duration
 	retention func(domain string) Retention
-	over      int64            // bytes that the archive should give up
-	domains   map[string]int64 // likewise, by domain
+	erasable  func(domain string) time.Time // nil: all
+	over      int64                         // bytes that the archive should give up
+	domains   map[string]int64              // likewise, by domain
 }
 
 func (a *Archive) cleaner(now time.Time) *cleaner {
-	c := &cleaner{now: now, retention: a.o.Retention, over: a.excess(), domains: map[string]int64{}}
+	c := &cleaner{now: now, age: a.clock.age, retention: a.o.Retention, erasable: a.o.Erasable, over: a.excess(), domains: map[string]int64{}}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for domain, used := range a.domains {
+	for domain, used := range a.sums.domains {
 		if n := excess(used, a.o.Retention(domain).MaxSize); n > 0 {
 			c.domains[domain] = n
 		}
@@ -226,23 +299,43 @@ func (c *cleaner) due(s survey) bool {
 	return len(s.domains) == 0 && s.damaged == nil
 }
 
-// expired reports whether a copy is older than its domain keeps it, and by how much.
-func (c *cleaner) expired(domain string, i id, by time.Duration) bool {
-	keep := c.retention(domain).Keep
-	return keep > 0 && c.now.Sub(i.time()) > keep+by
+// expired reports whether a copy is older than its domain keeps it, and by how much, and may be erased.
+func (c *cleaner) expired(domain string, kept time.Time, by time.Duration) bool {
+	return c.tooOld(domain, kept, by) && (c.erasable == nil || !kept.After(c.erasable(domain)))
 }
 
-// gone reports whether a copy is to be erased.
-func (c *cleaner) gone(domain string, p place, states []state) bool {
-	if c.expired(domain, p.head.id, 0) {
-		return true
+func (c *cleaner) tooOld(domain string, kept time.Time, by time.Duration) bool {
+	keep := c.retention(domain).Keep
+	return keep > 0 && c.age(kept, c.now) > keep+by
+}
+
+// waiting are the domains with copies that only want of a notice keeps from being erased.
+func (c *cleaner) waiting(surveys map[string]survey) []string {
+	domains := map[string]bool{}
+	for _, s := range surveys {
+		for domain, h := range s.domains {
+			if c.tooOld(domain, h.first, overdue) && !c.expired(domain, h.first, overdue) {
+				domains[domain] = true
+			}
+		}
 	}
-	if !allReleased(states) || c.over <= 0 && c.domains[domain] <= 0 {
-		return false
+	return slices.Sorted(maps.Keys(domains))
+}
+
+// left is for which recipients a copy stays.
+func (c *cleaner) left(m *Copy, p place, states []state) (rs []Recipient, leftStates []state, forgot bool) {
+	room := allReleased(states) && slices.ContainsFunc(m.Domains(), func(d string) bool { return c.over > 0 || c.domains[d] > 0 })
+	if room {
+		c.over -= p.head.length()
+		each(m.Domains(), p.head.length(), func(d string, n int64) { c.domains[d] -= n })
 	}
-	c.over -= p.head.length()
-	c.domains[domain] -= p.head.length()
-	return true
+	for i, r := range m.Recipients {
+		forgot = forgot || states[i] == forgotten
+		if !room && states[i] != forgotten && !c.expired(m.DomainOf(r), m.Kept, 0) {
+			rs, leftStates = append(rs, r), append(leftStates, states[i])
+		}
+	}
+	return rs, leftStates, forgot
 }
 
 // rewrite writes a segment anew without the copies that are gone. While it does, nobody
@@ -253,26 +346,27 @@ func (a *Archive) rewrite(name string, c *cleaner) (freed Expired, err error) {
 		return freed, err
 	}
 	defer lock.Close()
-	var changes map[string]int64
+	changes := newSums()
 	err = locked(lock, func() error {
-		u, done, err := a.open(name)
+		u, done, err := a.Reader.open(name)
 		if err != nil {
 			return err
 		}
 		defer done()
-		n := &renewal{u: u, cleaner: c, path: filepath.Join(a.dir, name), domains: map[string]int64{}}
+		n := &renewal{u: u, cleaner: c, shares: a.o.Shares, path: filepath.Join(a.dir, name), charged: newSums()}
 		if err := n.run(a.o.files); err != nil {
 			return fmt.Errorf("write %s anew: %w", name, err)
 		}
-		freed, changes = Expired{Copies: n.gone, Bytes: n.freed}, n.domains
+		freed, changes = Expired{Copies: n.gone, Forgotten: n.forgot, Bytes: n.freed}, n.charged
 		return nil
 	})
 	a.w.used.Add(-freed.Bytes)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for domain, change := range changes {
-		if a.domains[domain] += change; a.domains[domain] <= 0 {
-			delete(a.domains, domain)
+	a.sums.take(changes)
+	if freed.Copies > 0 {
+		if _, err := os.Lstat(filepath.Join(a.dir, name)); errors.Is(err, fs.ErrNotExist) {
+			delete(a.known, name)
 		}
 	}
 	return freed, err
@@ -282,6 +376,7 @@ func (a *Archive) rewrite(name string, c *cleaner) (freed Expired, err error) {
 type renewal struct {
 	u       *unpacker
 	cleaner *cleaner
+	shares  []Share
 	path    string
 
 	packer  *packer
@@ -289,8 +384,9 @@ type renewal struct {
 	size    int64
 	left    int // copies
 	gone    int // copies
+	forgot  int // of these
 	freed   int64
-	domains map[string]int64 // change of bytes by domain
+	charged sums // change of bytes
 }
 
 // run sifts the records into a new file and puts it in the place of the old one.
@@ -313,13 +409,13 @@ func (n *renewal) run(fs files) (err error) {
 	}
 	err = errors.Join(err, f.Close())
 	if err != nil || n.gone == 0 {
-		n.gone, n.domains = 0, nil
+		n.gone, n.forgot, n.charged = 0, 0, newSums()
 		return errors.Join(err, os.Remove(temp))
 	}
 	if n.left > 0 {
 		err = os.Rename(temp, n.path)
 	} else {
-		err = errors.Join(os.Remove(temp), os.Remove(n.path))
+		err = errors.Join(os.Remove(temp), os.Remove(n.path), removeIfThere(n.path+tornSuffix))
 	}
 	if err == nil {
 		err = fs.SyncDir(filepath.Dir(n.path))
@@ -336,7 +432,7 @@ func (n *renewal) sift() error {
 		if err == nil {
 			err = n.one(p)
 		}
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, ErrDamaged) {
 			damage = err
 		} else if err != nil {
 			return err
@@ -354,16 +450,21 @@ func (n *renewal) one(p place) error {
 	if err != nil {
 		return err
 	}
-	n.domains[c.Domain] -= p.head.length()
+	n.charged.add(n.shares, &c, -p.head.length())
 	if p.head.spare() {
 		return nil
 	}
-	left, leftStates := remembered(c.Recipients, states)
-	gone := n.cleaner.gone(c.Domain, p, states) || len(left) == 0 && len(states) > 0
-	if gone || len(left) < len(states) { // for one recipient at least
+	left, leftStates, forgot := n.cleaner.left(&c, p, states)
+	if gone := len(states) - len(left); gone > 0 {
 		n.gone++
+		if forgot {
+			n.forgot++
+		}
 	}
-	if gone {
+	if len(left) == 0 && len(states) > 0 || len(states) == 0 && n.cleaner.expired(c.Domain, c.Kept, 0) {
+		if len(states) == 0 {
+			n.gone++
+		}
 		return nil
 	}
 	c.Recipients = left
@@ -375,7 +476,7 @@ func (n *renewal) one(p place) error {
 	if p.head.delta() {
 		family = p.head.base
 	}
-	records, err := n.packer.pack(p.head.id, entry{copy: c, family: family.String(), raw: raw, sha: p.head.sha, states: leftStates})
+	records, err := n.packer.pack(p.head.id, entry{copy: c, family: familyOf(&c, family.String()), raw: raw, sha: p.head.sha, states: leftStates})
 	if err != nil {
 		return err
 	}
@@ -384,7 +485,7 @@ func (n *renewal) one(p place) error {
 			return err
 		}
 		n.size += r.head.length()
-		n.domains[c.Domain] += r.head.length()
+		n.charged.add(n.shares, &c, r.head.length())
 	}
 	n.left++
 	return nil
@@ -403,12 +504,9 @@ func (n *renewal) finish() error {
 	return n.buf.Flush()
 }
 
-// remembered leaves out the recipients who are forgotten, with their states.
-func remembered(rs []Recipient, states []state) (left []Recipient, leftStates []state) {
-	for i, r := range rs {
-		if states[i] != forgotten {
-			left, leftStates = append(left, r), append(leftStates, states[i])
-		}
+func removeIfThere(name string) error {
+	if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return left, leftStates
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -83,6 +84,30 @@ func (f *faultyFile) Truncate(n int64) error {
 		return err
 	}
 	return f.file.Truncate(n)
+}
+
+// stalling is a file system whose fsync waits while it is on.
+type stalling struct {
+	osFiles
+	on    atomic.Bool
+	stall chan struct{}
+}
+
+func (s *stalling) Create(name string) (file, error) {
+	f, err := s.osFiles.Create(name)
+	return &stallingFile{f, s}, err
+}
+
+type stallingFile struct {
+	file
+	s *stalling
+}
+
+func (f *stallingFile) Sync() error {
+	if f.s.on.Load() {
+		<-f.s.stall
+	}
+	return f.file.Sync()
 }
 
 // TestOneFault fails once, with records before and after.

@@ -34,6 +34,7 @@ type Marker struct {
 	lock *os.File
 	f    *os.File
 	u    *unpacker
+	sync func(*os.File) error
 }
 
 // NewMarker returns a Marker for the archive in a folder.
@@ -42,10 +43,11 @@ func NewMarker(dir string) (*Marker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open archive %s to write to it: %w", dir, err)
 	}
-	return &Marker{dir: dir, lock: lock}, nil
+	return &Marker{dir: dir, lock: lock, sync: (*os.File).Sync}, nil
 }
 
-// Released notes that recipients of a copy, by their addresses, have got it.
+// Released notes that recipients of a copy, by their addresses, have got it. The note is on disk when
+// it returns: they are not to get it again after the power has failed.
 func (k *Marker) Released(m Message, addrs ...string) error { return k.mark(m, released, addrs) }
 
 // Forget erases a copy for some of its recipients. Nobody is shown it any more; its bytes
@@ -60,7 +62,7 @@ func (k *Marker) closeSegment() error {
 		return nil
 	}
 	k.u.close()
-	err := errors.Join(k.f.Sync(), k.f.Close())
+	err := errors.Join(k.sync(k.f), k.f.Close())
 	k.f = nil
 	return err
 }
@@ -89,6 +91,9 @@ func (k *Marker) mark(m Message, s state, addrs []string) error {
 					return err
 				}
 			}
+		}
+		if s == released {
+			return k.sync(k.f)
 		}
 		return nil
 	})

@@ -2,12 +2,14 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math/bits"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -21,6 +23,9 @@ const (
 
 	unlike = 16 // times as long, a base is no use: it costs more time than it saves room
 
+	block      = 4 << 10 // bytes of a disk that are lost together
+	spareEvery = 4 << 20 // bytes of a segment between spares of one base
+
 	dictID = 1 // in the frames; which base it is stands in the record's head
 )
 
@@ -28,14 +33,23 @@ const (
 type base struct {
 	record           record
 	strings, message []byte // as they were before compression
-	spared           bool   // its spare is in the segment
+	at               int64  // where the record is
+	spared           int64  // where its newest spare ends; 0: there is none
 }
 
 func (b *base) size() int { return len(b.strings) + len(b.message) + headSize }
 
+func (b *base) end() int64 { return b.at + b.record.head.length() }
+
+// apart is where the first block begins that holds nothing of the base.
+func (b *base) apart() int64 { return (b.end() + block - 1) / block * block }
+
 // packer makes the records of one segment. The first copy of a family is its base, written
-// whole, and once more before the first record that needs it: were it lost, all would be.
+// whole, and once more, now and then: were it lost, all would be. No difference lies in
+// another block than its base unless there is a spare in a third one, so that the loss of
+// one block is the loss of no copy outside it.
 type packer struct {
+	at     int64            // of the next record in the segment
 	bases  map[string]*base // by family
 	recent []string         // families, oldest first
 	size   int              // of all bases
@@ -67,21 +81,22 @@ func newEncoder(level zstd.EncoderLevel, window int) (*zstd.Encoder, error) {
 // reset forgets all bases: the next record begins a segment.
 func (p *packer) reset() {
 	clear(p.bases)
+	p.at = 0
 	p.recent, p.size, p.current, p.slow = nil, 0, nil, nil
 }
 
-// pack makes the record of a copy, and before it the spare of its base where that is not
-// written yet. Copies of one family are alike; those of the family "" are like no other.
+// pack makes the record of a copy, and before it a spare of its base where one is due.
+// Copies of one family are alike; those of the family "" are like no other.
 func (p *packer) pack(i id, e entry) ([]record, error) {
 	strings, message := appendCopy(nil, e.copy), e.raw
 	r := record{states: e.states, head: head{id: i, recipients: uint32(len(e.states)), size: uint32(len(message)), sha: e.sha}}
 	b := p.bases[e.family]
-	if b == nil || len(message) < len(b.message)/unlike {
+	if b == nil || len(message) < len(b.message)/unlike || p.tooNear(b) {
 		r.fill(p.plain.EncodeAll(strings, nil), p.plain.EncodeAll(message, nil))
 		if b == nil && e.family != "" && len(strings)+len(message) <= maxBase {
-			p.remember(e.family, &base{record: r, strings: strings, message: bytes.Clone(message)})
+			p.remember(e.family, &base{record: r, strings: strings, message: bytes.Clone(message), at: p.at})
 		}
-		return []record{r}, nil
+		return p.place(r), nil
 	}
 	if err := p.differ(b); err != nil {
 		return nil, err
@@ -92,13 +107,34 @@ func (p *packer) pack(i id, e entry) ([]record, error) {
 		enc = p.slow
 	}
 	r.fill(p.strings.EncodeAll(strings, nil), enc.EncodeAll(message, nil))
-	if b.spared {
-		return []record{r}, nil
+	if !p.spareDue(b) {
+		return p.place(r), nil
 	}
-	b.spared = true
 	spare := b.record
 	spare.head.base = spare.head.id
-	return []record{spare, r}, nil
+	b.spared = p.at + spare.head.length()
+	return p.place(spare, r), nil
+}
+
+func (p *packer) place(records ...record) []record {
+	for _, r := range records {
+		p.at += r.head.length()
+	}
+	return records
+}
+
+// tooNear reports whether a difference to b would be lost with a block that it does not lie in: b has
+// no spare, ends in this block and begins in another.
+func (p *packer) tooNear(b *base) bool {
+	return b.spared == 0 && p.at < b.apart() && b.at/block != (b.end()-1)/block
+}
+
+// spareDue reports whether b is to be written once more.
+func (p *packer) spareDue(b *base) bool {
+	if b.spared == 0 {
+		return p.at >= b.apart()
+	}
+	return p.at-b.spared > max(spareEvery, 8*b.record.head.length())
 }
 
 func (r *record) fill(strings, message []byte) {
@@ -145,12 +181,27 @@ func (p *packer) differ(b *base) error {
 // unpacker reads the records of one segment.
 type unpacker struct {
 	segment
-	dec    *zstd.Decoder
-	spares map[id]place  // of all bases; nil until one is asked for
-	dicts  map[id][]byte // messages of bases
-	heads  map[id][]byte // strings of bases
-	size   int           // of dicts and heads
+	dec      *zstd.Decoder
+	bases    []baseAt // by ID, spares first; nil until one is asked for
+	messages baseMemory
+	strings  baseMemory
+	size     int // of what is remembered of bases
 }
+
+// baseAt is where a record is that may be a base.
+type baseAt struct {
+	id   id
+	rank int // 0 for a spare
+	at   int64
+}
+
+// baseMemory is what is known of bases: one half of them, and which cannot be read.
+type baseMemory struct {
+	got  map[id][]byte
+	lost map[id]error
+}
+
+func newBaseMemory() baseMemory { return baseMemory{map[id][]byte{}, map[id]error{}} }
 
 func newUnpacker(s segment) (*unpacker, error) {
 	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -158,7 +209,7 @@ func newUnpacker(s segment) (*unpacker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &unpacker{segment: s, dec: dec, dicts: map[id][]byte{}, heads: map[id][]byte{}}, nil
+	return &unpacker{segment: s, dec: dec, messages: newBaseMemory(), strings: newBaseMemory()}, nil
 }
 
 func (u *unpacker) close() { u.dec.Close() }
@@ -166,7 +217,7 @@ func (u *unpacker) close() { u.dec.Close() }
 // decode undoes the compression of a piece of a record.
 func (u *unpacker) decode(p place, packed []byte, want uint32, dict func() ([]byte, error)) ([]byte, error) {
 	if sum(packed) != want {
-		return nil, errDamaged
+		return nil, ErrDamaged
 	}
 	option := zstd.WithDecoderDictDelete()
 	if p.head.delta() {
@@ -181,7 +232,7 @@ func (u *unpacker) decode(p place, packed []byte, want uint32, dict func() ([]by
 	}
 	b, err := u.dec.DecodeAll(packed, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return b, nil
 }
@@ -194,7 +245,7 @@ func (u *unpacker) stringsAt(p place) (strings []byte, states []state, err error
 	}
 	states, b = b[:p.head.recipients], b[p.head.recipients:]
 	strings, err = u.decode(p, b, p.head.stringsSum, func() ([]byte, error) {
-		return u.ofBase(u.heads, p.head.base, func(p place) ([]byte, error) {
+		return u.ofBase(u.strings, p.head.base, func(p place) ([]byte, error) {
 			b, _, err := u.stringsAt(p)
 			return b, err
 		})
@@ -224,9 +275,9 @@ func (u *unpacker) messageAt(p place) ([]byte, error) {
 	if err := u.readAt(b, p.end()-int64(p.head.message)); err != nil {
 		return nil, err
 	}
-	raw, err := u.decode(p, b, p.head.messageSum, func() ([]byte, error) { return u.ofBase(u.dicts, p.head.base, u.messageAt) })
+	raw, err := u.decode(p, b, p.head.messageSum, func() ([]byte, error) { return u.ofBase(u.messages, p.head.base, u.messageAt) })
 	if err == nil && (uint32(len(raw)) != p.head.size || sha256.Sum256(raw) != p.head.sha) {
-		err = errDamaged
+		err = ErrDamaged
 	}
 	if err != nil {
 		return nil, u.damage(p.at, err)
@@ -241,44 +292,56 @@ func (u *unpacker) readAt(b []byte, at int64) error {
 	return nil
 }
 
-// ofBase is what read gets of a base: of its spare, or where that is damaged of itself.
-func (u *unpacker) ofBase(known map[id][]byte, base id, read func(place) ([]byte, error)) ([]byte, error) {
-	if b, ok := known[base]; ok {
+// ofBase is what read gets of a base: of its spares, or where they are damaged of itself. A base
+// that cannot be read is tried once.
+func (u *unpacker) ofBase(known baseMemory, base id, read func(place) ([]byte, error)) ([]byte, error) {
+	if b, ok := known.got[base]; ok {
 		return b, nil
 	}
-	err := error(errDamaged)
+	if err := known.lost[base]; err != nil {
+		return nil, err
+	}
+	err := error(ErrDamaged)
 	for p := range u.places(base) {
 		var b []byte
 		if b, err = read(p); err == nil {
 			if u.size += len(b); u.size > maxBases {
-				clear(u.dicts)
-				clear(u.heads)
+				clear(u.messages.got)
+				clear(u.strings.got)
 				u.size = len(b)
 			}
-			known[base] = b
+			known.got[base] = b
 			return b, nil
 		}
 	}
+	known.lost[base] = err
 	return nil, err
 }
 
-// places yields where a base is: the spare, and then all others.
+// places yields where a base is: its spares, and then itself.
 func (u *unpacker) places(base id) iter.Seq[place] {
 	return func(yield func(place) bool) {
-		if u.spares == nil { // one look at all heads
-			u.spares = map[id]place{}
+		if u.bases == nil { // one look at all heads
+			u.bases = []baseAt{}
 			for p, err := range u.records() {
-				if err == nil && p.head.spare() {
-					u.spares[p.head.id] = p
+				if err == nil && !p.head.delta() {
+					at := baseAt{p.head.id, 1, p.at}
+					if p.head.spare() {
+						at.rank = 0
+					}
+					u.bases = append(u.bases, at)
 				}
 			}
+			slices.SortStableFunc(u.bases, func(a, b baseAt) int {
+				return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.rank, b.rank))
+			})
 		}
-		spare, found := u.spares[base]
-		if found && !yield(spare) {
-			return
-		}
-		for p, err := range u.records() {
-			if err == nil && p.head.id == base && !p.head.delta() && (!found || p.at != spare.at) && !yield(p) {
+		first, _ := slices.BinarySearchFunc(u.bases, base, func(b baseAt, i id) int { return cmp.Compare(b.id, i) })
+		for _, b := range u.bases[first:] {
+			if b.id != base {
+				return
+			}
+			if h, ok := u.headAt(b.at); ok && !yield(place{h, b.at}) {
 				return
 			}
 		}

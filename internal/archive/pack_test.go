@@ -127,7 +127,8 @@ func TestFamiliesOfDomains(t *testing.T) {
 func TestDamagedBase(t *testing.T) {
 	a := openTest(t, t.TempDir(), Options{})
 	var all []string
-	for n := range 5 {
+	const copies = 20
+	for n := range copies {
 		entries, raw := storm(n, 3000)
 		all = append(all, mustPutAll(t, a, entries, raw)...)
 	}
@@ -156,7 +157,7 @@ func TestDamagedBase(t *testing.T) {
 		{"message of the base", []int64{at[0].end() - 1}, 0, 1},
 		{"head of the spare", []int64{at[1].at + 20}, 0, 1},
 		{"strings of the spare", []int64{at[1].at + headSize + 5}, 0, 0},
-		{"both messages", []int64{at[0].end() - 1, at[1].end() - 1}, 5, 6},
+		{"both messages", []int64{at[0].end() - 1, at[1].end() - 1}, copies, copies + 1},
 		{"one message, the other's strings", []int64{at[0].end() - 1, at[1].at + headSize + 5}, 1, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -169,7 +170,7 @@ func TestDamagedBase(t *testing.T) {
 			got := map[string]bool{}
 			reported := 0
 			for m, err := range (&Reader{dir}).Messages(context.Background()) {
-				if err != nil && !errors.Is(err, errDamaged) {
+				if err != nil && !errors.Is(err, ErrDamaged) {
 					t.Error(err)
 				}
 				if err != nil {
@@ -180,7 +181,7 @@ func TestDamagedBase(t *testing.T) {
 				got[m.ID] = err == nil
 			}
 			delete(got, "")
-			if reported != tt.seen || len(got) != 5-tt.lost {
+			if reported != tt.seen || len(got) != copies-tt.lost {
 				t.Errorf("%d copies, %d reported; want %d lost", len(got), reported, tt.lost)
 			}
 			lost := 0

@@ -26,6 +26,9 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open archive: %w", err)
 	}
+	if err := checkFormat(dir); err != nil {
+		return nil, fmt.Errorf("open archive %s: %w", dir, err)
+	}
 	return &Reader{dir}, nil
 }
 

@@ -1,13 +1,11 @@
 package archive
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,8 +30,13 @@ import (
 //
 // The segment's name is in the sum so that nobody can mail us something that is taken for
 // a record: a sender cannot know when his message will begin a segment.
+//
+// The last byte of the magic is the format of the copy. Format 2 has no time on the archive's
+// clock and no domains of single recipients; it is read, and no longer written.
 const (
-	magic    = "\x89copy\r\n\x02"
+	stem     = "\x89copy\r\n"
+	magic    = stem + "\x03"
+	magicOld = stem + "\x02"
 	headSize = 84
 	headSums = 80 // offset of the last sum
 
@@ -56,15 +59,6 @@ func (i id) String() string {
 
 func (i id) time() time.Time { return time.Unix(0, int64(i)) }
 
-// Archived is when c was archived, from which on it is kept; zero if it has no ID.
-func (c Copy) Archived() time.Time {
-	i, ok := parseID(c.ID)
-	if !ok {
-		return time.Time{}
-	}
-	return i.time()
-}
-
 // parseID accepts nothing but what String writes.
 func parseID(s string) (id, bool) {
 	if len(s) != len(idLayout)+10 {
@@ -77,6 +71,7 @@ func parseID(s string) (id, bool) {
 
 // head says what a record holds.
 type head struct {
+	old              bool // format 2
 	id, base         id
 	recipients       uint32
 	strings, message uint32 // lengths in the file
@@ -99,7 +94,11 @@ func (h head) delta() bool { return h.id != 0 && h.base != 0 && h.base != h.id }
 
 func (h head) append(b []byte, segment string) []byte {
 	start := len(b)
-	b = append(b, magic...)
+	if h.old {
+		b = append(b, magicOld...)
+	} else {
+		b = append(b, magic...)
+	}
 	b = binary.BigEndian.AppendUint64(b, uint64(h.id))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.base))
 	for _, n := range []uint32{h.recipients, h.strings, h.message, h.size} {
@@ -117,7 +116,14 @@ func headSum(b []byte, segment string) uint32 {
 
 // parseHead reads the head at the beginning of b, if there is one.
 func parseHead(b []byte, segment string) (h head, ok bool) {
-	if len(b) < headSize || !bytes.HasPrefix(b, []byte(magic)) {
+	if len(b) < headSize {
+		return h, false
+	}
+	switch string(b[:len(magic)]) {
+	case magic:
+	case magicOld:
+		h.old = true
+	default:
 		return h, false
 	}
 	u32 := func(at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
@@ -155,7 +161,16 @@ const (
 	forgotten // to be erased, and shown to nobody any more
 )
 
-var errDamaged = errors.New("damaged record")
+// ErrDamaged is what errors wrap that say that bytes of the archive are not what was written. Other
+// errors may be over in a moment.
+var ErrDamaged = errors.New("damaged record")
+
+// Texts of a copy, and of each of its failures and recipients.
+const (
+	fixedTexts, fixedTextsOld = 11, 10
+	failureTexts              = 3
+	recipientTexts            = 7
+)
 
 // appendCopy writes c as strings, each after its length: bytes as they came, whatever
 // their encoding.
@@ -169,22 +184,30 @@ func appendCopy(b []byte, c Copy) []byte {
 			b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 		}
 	}
-	add(fmt.Sprintf("%d.%09d", c.At.Unix(), c.At.Nanosecond()), c.QueueID, client, c.Helo, c.AuthUser, c.ReversePath)
-	add(c.Domain, c.From, c.Subject, strconv.Itoa(len(c.Failures)))
+	add(timeText(c.At), c.QueueID, client, c.Helo, c.AuthUser, c.ReversePath)
+	add(c.Domain, c.From, c.Subject, strconv.Itoa(len(c.Failures)), timeText(c.Kept))
 	for _, f := range c.Failures {
 		add(f.Recipient, f.Action, f.Status)
 	}
-	tell := slices.ContainsFunc(c.Recipients, func(r Recipient) bool { return r.Tell != "" })
 	for _, r := range c.Recipients {
-		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm)
-		if tell {
-			add(r.Tell)
-		}
+		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm, r.Tell, r.Domain)
 	}
 	return b
 }
 
-func unixTime(sec, nsec string) (time.Time, error) {
+// timeText is a time in seconds since 1970 with nine decimals; "" for the zero time.
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%d.%09d", t.Unix(), t.Nanosecond())
+}
+
+func parseTime(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	sec, nsec, _ := strings.Cut(text, ".")
 	s, err := strconv.ParseInt(sec, 10, 64)
 	n, nerr := strconv.ParseInt(nsec, 10, 64)
 	return time.Unix(s, n).UTC(), errors.Join(err, nerr)
@@ -196,44 +219,57 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 	for len(b) > 0 {
 		n, used := binary.Uvarint(b)
 		if used <= 0 || n > uint64(len(b)-used) {
-			return Copy{}, errDamaged
+			return Copy{}, ErrDamaged
 		}
 		texts = append(texts, string(b[used:used+int(n)]))
 		b = b[used+int(n):]
 	}
-	const fixed, failure = 10, 3 // texts of each
+	fixed := fixedTexts
+	if h.old {
+		fixed = fixedTextsOld
+	}
 	if len(texts) < fixed {
-		return Copy{}, errDamaged
+		return Copy{}, ErrDamaged
 	}
 	failures, err := strconv.Atoi(texts[9])
 	if err != nil || failures < 0 || failures > len(texts) {
-		return Copy{}, errDamaged
+		return Copy{}, ErrDamaged
 	}
-	recipient := 5 // or one more where it is said who is told
-	for len(texts) != fixed+failures*failure+int(h.recipients)*recipient {
-		if recipient++; recipient > 6 {
-			return Copy{}, errDamaged
+	recipient := recipientTexts
+	if h.old {
+		recipient = 5 // or one more where it is said who is told
+		if len(texts) == fixed+failures*failureTexts+int(h.recipients)*6 {
+			recipient = 6
 		}
 	}
-	sec, nsec, _ := strings.Cut(texts[0], ".")
-	at, err := unixTime(sec, nsec)
+	if len(texts) != fixed+failures*failureTexts+int(h.recipients)*recipient {
+		return Copy{}, ErrDamaged
+	}
+	at, err := parseTime(texts[0])
+	kept := h.id.time().UTC() // an old copy is kept since its ID says
+	if err == nil && !h.old {
+		kept, err = parseTime(texts[10])
+	}
 	if err != nil {
-		return Copy{}, fmt.Errorf("%w: %w", errDamaged, err)
+		return Copy{}, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	client, _ := netip.ParseAddr(texts[2]) // "" is the zero Addr
 	c := Copy{
-		ID: h.id.String(), At: at, QueueID: texts[1], Client: client, Helo: texts[3], AuthUser: texts[4], ReversePath: texts[5],
+		ID: h.id.String(), At: at, Kept: kept, QueueID: texts[1], Client: client, Helo: texts[3], AuthUser: texts[4], ReversePath: texts[5],
 		Domain: texts[6], From: texts[7], Subject: texts[8], SHA256: h.sha, Size: int64(h.size),
 	}
 	texts = texts[fixed:]
 	for ; failures > 0; failures-- {
 		c.Failures = append(c.Failures, Failure{Recipient: texts[0], Action: texts[1], Status: texts[2]})
-		texts = texts[failure:]
+		texts = texts[failureTexts:]
 	}
 	for r := texts; len(r) > 0; r = r[recipient:] {
 		rcpt := Recipient{Addr: r[0], Class: r[1], Reason: r[2], Rule: r[3], Storm: r[4]}
-		if recipient == 6 {
+		if recipient > 5 {
 			rcpt.Tell = r[5]
+		}
+		if recipient > 6 {
+			rcpt.Domain = r[6]
 		}
 		c.Recipients = append(c.Recipients, rcpt)
 	}

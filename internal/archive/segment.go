@@ -4,17 +4,24 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
+
+	"breakwater/internal/owned"
 )
 
 const (
-	suffix = ".seg"
+	suffix     = ".seg"
+	tornSuffix = ".torn" // behind the name of a segment: what was cut off its end
+
 	sector = 512 // bytes of a file that are written or not
 )
 
@@ -55,15 +62,14 @@ func (s segment) records() iter.Seq2[place, error] {
 		_, finished := s.mark()
 		for at := int64(0); at < s.size; {
 			p, err := s.next(at)
-			if err != nil {
-				yield(place{}, s.damage(at, err))
-				return
-			}
 			torn := p.at >= s.size || p.end() > s.size
-			if torn && !finished {
+			if torn && !finished && err == nil && s.torn(min(at, s.size)) {
 				return
 			}
-			if (torn || p.at > at) && !yield(place{}, s.damage(at, fmt.Errorf("%w: %d bytes", errDamaged, min(p.at, s.size)-at))) {
+			if err == nil {
+				err = s.strange(at)
+			}
+			if (torn || p.at > at) && !yield(place{}, s.damage(at, fmt.Errorf("%w: %d bytes", err, min(p.at, s.size)-at))) {
 				return
 			}
 			if torn || p.head.id == 0 {
@@ -77,57 +83,104 @@ func (s segment) records() iter.Seq2[place, error] {
 	}
 }
 
+// strange says what is at an offset instead of a record: one of another version, or damage.
+func (s segment) strange(at int64) error {
+	b := make([]byte, len(magic))
+	if _, err := s.r.ReadAt(b, at); err == nil && string(b[:len(stem)]) == stem {
+		switch version := b[len(stem)]; {
+		case version > format:
+			return fmt.Errorf("%w, or written by a newer breakwater: format %d, this version reads up to %d", ErrDamaged, version, format)
+		case version < formatOldest:
+			return fmt.Errorf("%w, or written by a very old breakwater: format %d, this version reads from %d on; release its mail with that version", ErrDamaged, version, formatOldest)
+		}
+	}
+	return ErrDamaged
+}
+
 func (s segment) damage(at int64, err error) error {
 	return fmt.Errorf("%s, offset %d: %w", s.name, at, err)
 }
 
+// maxUnreadable is how many blocks are tried one after the other that cannot be read.
+const maxUnreadable = 64
+
 // next finds the first record at an offset or behind it. There is none when it is at the
-// end of the segment.
-func (s segment) next(at int64) (place, error) {
+// end of the segment. An error is that of a block on the way that could not be read.
+func (s segment) next(at int64) (p place, unreadable error) {
 	if h, ok := s.headAt(at); ok {
 		return place{h, at}, nil
 	}
 	buf := make([]byte, 256<<10)
-	for at < s.size {
-		n, err := s.r.ReadAt(buf[:min(int64(len(buf)), s.size-at)], at)
-		if n == 0 {
-			return place{}, err
+	for failed := 0; at < s.size && failed < maxUnreadable; {
+		want := min(int64(len(buf)), s.size-at)
+		n, err := s.r.ReadAt(buf[:want], at)
+		if err != nil && int64(n) < want && !errors.Is(err, io.EOF) {
+			unreadable = err
+			if n, err = s.r.ReadAt(buf[:min(block-at%block, want)], at); err != nil && !errors.Is(err, io.EOF) {
+				failed++
+				at += block - at%block
+				continue
+			}
 		}
+		if n == 0 {
+			break // it has become shorter
+		}
+		failed = 0
 		for from := 0; ; from++ {
-			i := bytes.Index(buf[from:n], []byte(magic))
+			i := bytes.Index(buf[from:n], []byte(stem))
 			if i < 0 {
 				break
 			}
 			from += i
 			if h, ok := s.headAt(at + int64(from)); ok {
-				return place{h, at + int64(from)}, nil
+				return place{h, at + int64(from)}, unreadable
 			}
 		}
-		at += int64(max(n-len(magic)+1, 1)) // a magic may lie across the border
+		if int64(n) == s.size-at {
+			break
+		}
+		at += int64(max(n-len(stem)+1, 1)) // a magic may lie across the border
 	}
-	return place{at: s.size}, nil
+	return place{at: s.size}, unreadable
 }
 
-// whole is the end of the last record that is sound throughout, and its ID.
+// whole is the end of the last record whose bytes are all as they were written, and the
+// highest ID. An error is one of reading: what is behind it may be sound.
 func (s segment) whole() (end int64, last id, err error) {
-	u, err := newUnpacker(s)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer u.close()
-	for p, err := range s.records() {
-		if err != nil {
-			continue // stays where it is and is reported to readers
+	for p, rerr := range s.records() {
+		ok := false
+		if rerr == nil {
+			ok, rerr = s.sound(p)
 		}
-		if _, err := u.whole(p); err == nil {
+		if ok {
 			end, last = p.end(), max(last, p.head.id)
 		}
+		if rerr != nil && !errors.Is(rerr, ErrDamaged) {
+			err = rerr
+		}
 	}
-	return end, last, nil
+	return end, last, err
 }
 
-// torn reports whether what is at an offset may be what a crash leaves of a record: too
-// short, or a head whose record is not all there, or a sector that was not written.
+// sound reports whether the bytes of a record are as they were written. Whether it can be unpacked
+// is another question, which its base decides, too.
+func (s segment) sound(p place) (bool, error) {
+	r := io.NewSectionReader(s.r, p.at+headSize+int64(p.head.recipients), int64(p.head.strings)+int64(p.head.message))
+	for _, part := range []struct{ length, sum uint32 }{{p.head.strings, p.head.stringsSum}, {p.head.message, p.head.messageSum}} {
+		h := crc32.New(castagnoli)
+		if _, err := io.CopyN(h, r, int64(part.length)); err != nil {
+			return false, s.damage(p.at, err)
+		}
+		if h.Sum32() != part.sum {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// torn reports whether what is from an offset on may be what a crash leaves of the records
+// that were written last: too short, or a head whose record is not all there, or a sector that was
+// not written; and no more than is written at once.
 func (s segment) torn(at int64) bool {
 	if s.size-at < headSize {
 		return true
@@ -140,7 +193,10 @@ func (s segment) torn(at int64) bool {
 	if there := sector - at%sector; there < headSize {
 		missing = b[there:]
 	}
-	_, ok := parseHead(b, s.name)
+	h, ok := parseHead(b, s.name)
+	if s.size-at > 2*maxGroup && !(ok && (place{h, at}).end() >= s.size) {
+		return false
+	}
 	return ok || len(bytes.Trim(missing, "\x00")) == 0
 }
 
@@ -184,17 +240,22 @@ func recoverAll(dir string, log *slog.Logger) (last id, err error) {
 		return 0, err
 	}
 	if err := removeUnfinished(dir); err != nil {
-		return 0, err
+		log.Warn("what is left of a segment that was being written anew is still there", "folder", dir, "err", err)
 	}
 	for _, name := range names {
-		first, _ := parseID(strings.TrimSuffix(name, suffix))
 		highest, err := recoverSegment(dir, name, log)
 		if err != nil {
 			log.Warn("segment of the archive is not finished", "folder", dir, "err", err)
 		}
-		last = max(last, first, highest)
+		last = max(last, firstOf(name), highest)
 	}
 	return last, nil
+}
+
+// firstOf is the ID of the first record of a segment.
+func firstOf(name string) id {
+	first, _ := parseID(strings.TrimSuffix(name, suffix))
+	return first
 }
 
 // removeUnfinished removes segments that a process was writing anew when it died.
@@ -206,35 +267,63 @@ func removeUnfinished(dir string) error {
 	return err
 }
 
+// recoverSegment finishes a segment that no process writes to any more. Damage in it stays where it
+// is. A torn tail is moved into a file beside it. Where something cannot be read, or nothing
+// is known, the file is left alone.
 func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 	s, f, err := openSegment(dir, name, os.O_RDWR)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	return s.finish(f, log)
+}
+
+// finish finishes a segment in its file.
+func (s segment) finish(f *os.File, log *slog.Logger) (last id, err error) {
 	if mark, ok := s.mark(); ok {
 		return mark.base, nil
 	}
 	end, last, err := s.whole()
 	if err != nil {
-		return 0, err
+		return last, fmt.Errorf("recover: %w; it is left as it is and tried again", err)
 	}
-	if end < s.size && !s.torn(end) {
-		end = s.size // not ours to cut; readers report it
+	torn := end < s.size && s.torn(end)
+	if end == 0 && s.size > 0 && !torn {
+		return 0, fmt.Errorf("recover %s: there is no record in it that this version knows, nothing is written to it: %w", s.name, ErrDamaged)
 	}
-	if end < s.size {
-		log.Warn("torn tail of the archive is cut off", "file", filepath.Join(dir, name), "offset", end, "bytes", s.size-end)
-		if err := f.Truncate(end); err != nil {
-			return last, fmt.Errorf("cut %s: %w", name, err)
+	if torn {
+		aside := f.Name() + tornSuffix
+		log.Warn("torn tail of the archive is cut off, and kept in a file beside it", "file", f.Name(), "offset", end, "bytes", s.size-end, "kept", aside)
+		if err := keepTail(s, end, aside); err != nil {
+			return last, fmt.Errorf("keep what is cut off %s: %w", s.name, err)
 		}
+		if err := f.Truncate(end); err != nil {
+			return last, fmt.Errorf("cut %s: %w", s.name, err)
+		}
+	} else {
+		end = s.size // damage behind the last record is not ours to cut; readers report it
 	}
-	if _, err := f.WriteAt(head{base: last}.append(nil, name), end); err != nil {
-		return last, fmt.Errorf("finish %s: %w", name, err)
+	if _, err := f.WriteAt(head{base: last}.append(nil, s.name), end); err != nil {
+		return last, fmt.Errorf("finish %s: %w", s.name, err)
 	}
 	if err := f.Sync(); err != nil {
-		return last, fmt.Errorf("finish %s: %w", name, err)
+		return last, fmt.Errorf("finish %s: %w", s.name, err)
 	}
 	return last, nil
+}
+
+// keepTail writes what is behind an offset into a file.
+func keepTail(s segment, from int64, name string) error {
+	f, err := owned.Open(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, io.NewSectionReader(s.r, from, s.size-from))
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
 // segments lists the segments of a folder, and how many bytes they have.
@@ -244,10 +333,24 @@ func segments(dir string) (names []string, bytes int64, err error) {
 	}
 	for _, name := range names {
 		info, err := os.Stat(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return nil, 0, err
 		}
 		bytes += info.Size()
 	}
 	return names, bytes, nil
+}
+
+// newestWritten is when a segment was written last, by the host's clock; zero if there is none.
+func newestWritten(dir string) (newest time.Time, err error) {
+	names, err := segmentNames(dir)
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest, err
 }

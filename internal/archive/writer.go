@@ -2,13 +2,13 @@ package archive
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,6 +24,7 @@ type files interface {
 
 type file interface {
 	io.WriteCloser
+	io.WriterAt
 	Sync() error
 	Truncate(size int64) error
 }
@@ -54,16 +55,30 @@ func (osFiles) Free(dir string) (int64, error) {
 type writer struct {
 	dir    string
 	o      Options
+	clock  *clock
 	last   id
 	packer *packer
 
 	file  file // nil when a segment is to be begun
 	name  string
-	first id    // of the segment
 	size  int64 // on disk for certain
+	first id    // for the first record of a segment; 0 behind it
 	buf   *bufio.Writer
 
 	used atomic.Int64 // bytes of all segments
+}
+
+// free is how many bytes more are taken; less than 0 if there are too many.
+func (w *writer) free() (int64, error) {
+	free, err := w.o.files.Free(w.dir)
+	if err != nil {
+		return 0, fmt.Errorf("free space at %s: %w", w.dir, err)
+	}
+	free -= w.o.MinFree
+	if w.o.MaxSize > 0 {
+		free = min(free, w.o.MaxSize-w.used.Load())
+	}
+	return free, nil
 }
 
 // room tells when there is too little for so many bytes more.
@@ -81,36 +96,23 @@ func (w *writer) room(bytes int64) error {
 	return nil
 }
 
-// write puts a group of at most so many bytes on disk, all or, as far as anybody is told,
-// none, and returns the bytes for each domain. After a write or fsync that failed nobody
-// knows what is on disk behind what was there before. So the segment is not used any more.
-func (w *writer) write(group []*put, length int64) (map[string]int64, error) {
+// prepare makes sure that there are room and a segment for so many bytes.
+func (w *writer) prepare(length int64) error {
 	if err := w.room(length); err != nil {
-		return nil, err
+		return err
 	}
 	if w.file != nil && w.size > 0 && w.size+length > w.o.SegmentSize {
 		if err := w.finish(); err != nil {
-			w.o.Log.Warn("segment of the archive is not finished", "folder", w.dir, "err", err) // the next Open does it
+			w.o.Log.Warn("segment of the archive is not finished", "folder", w.dir, "err", err) // the next Expire does it
 		}
 	}
-	for _, p := range group {
-		p.ids = p.ids[:0]
-		for range p.entries {
-			w.last = max(w.last+1, id(time.Now().UnixNano()))
-			p.ids = append(p.ids, w.last)
-		}
+	if w.file != nil {
+		return nil
 	}
-	if w.file == nil {
-		if err := w.begin(group[0].ids[0]); err != nil {
-			return nil, err
-		}
-	}
-	domains, err := w.append(group)
-	if err != nil {
-		return nil, errors.Join(err, w.abandon())
-	}
-	return domains, nil
+	return w.begin(w.next())
 }
+
+func (w *writer) next() id { return max(w.last+1, id(w.clock.host.Now().UnixNano())) }
 
 func (w *writer) begin(first id) error {
 	name := first.String() + suffix
@@ -127,42 +129,89 @@ func (w *writer) begin(first id) error {
 	return nil
 }
 
-// append writes a group behind what is there.
-func (w *writer) append(group []*put) (map[string]int64, error) {
+// pack makes the records of a group, and gives them their IDs. From then on nobody needs the
+// messages.
+func (w *writer) pack(group []*put) error {
+	kept := w.clock.now()
+	for _, p := range group {
+		for _, e := range p.entries {
+			if w.last = w.next(); w.first != 0 {
+				w.last, w.first = w.first, 0
+			}
+			e.copy.Kept = kept
+			before := w.packer.at
+			records, err := w.packer.pack(w.last, e)
+			if err != nil {
+				return errors.Join(err, w.abandon())
+			}
+			p.ids = append(p.ids, w.last)
+			p.records = append(p.records, records...)
+			p.at = append(p.at, w.packer.at-records[len(records)-1].head.length())
+			p.bytes = append(p.bytes, w.packer.at-before)
+		}
+	}
+	return nil
+}
+
+// write puts a group on disk, all or, as far as anybody is told, none, and returns who is
+// charged with it. After a write or fsync that failed nobody knows what is on disk behind
+// what was there before. So the segment is not used any more.
+func (w *writer) write(group []*put) (sums, error) {
 	if w.buf == nil {
 		w.buf = bufio.NewWriterSize(nil, 64<<10)
 	}
 	w.buf.Reset(w.file)
-	var length int64
-	domains := map[string]int64{}
+	err := w.append(group)
+	if err != nil {
+		return sums{}, errors.Join(err, w.abandon())
+	}
+	charged := newSums()
 	for _, p := range group {
 		for i, e := range p.entries {
-			records, err := w.packer.pack(p.ids[i], e)
-			if err != nil {
-				return nil, err
-			}
-			for _, r := range records {
-				if _, err := w.buf.Write(r.append(nil, w.name)); err != nil {
-					return nil, fmt.Errorf("write segment %s: %w", w.name, err)
-				}
-				length += r.head.length()
-				domains[e.copy.Domain] += r.head.length()
+			charged.add(w.o.Shares, &e.copy, p.bytes[i])
+			w.size += p.bytes[i]
+			w.used.Add(p.bytes[i])
+		}
+	}
+	return charged, nil
+}
+
+// append writes a group behind what is there.
+func (w *writer) append(group []*put) error {
+	for _, p := range group {
+		for _, r := range p.records {
+			if _, err := w.buf.Write(r.append(nil, w.name)); err != nil {
+				return fmt.Errorf("write segment %s: %w", w.name, err)
 			}
 		}
 	}
 	if err := w.buf.Flush(); err != nil {
-		return nil, fmt.Errorf("write segment %s: %w", w.name, err)
+		return fmt.Errorf("write segment %s: %w", w.name, err)
 	}
 	if err := w.file.Sync(); err != nil {
-		return nil, fmt.Errorf("sync segment %s: %w", w.name, err)
+		return fmt.Errorf("sync segment %s: %w", w.name, err)
 	}
 	// Who makes room by hand may have removed it: nobody would find what is in it.
 	if _, err := os.Lstat(filepath.Join(w.dir, w.name)); err != nil {
-		return nil, fmt.Errorf("segment of the archive is gone: %w", err)
+		return fmt.Errorf("segment of the archive is gone: %w", err)
 	}
-	w.size += length
-	w.used.Add(length)
-	return domains, nil
+	return nil
+}
+
+// release marks what is on disk as got by all its recipients: nobody waited for it any longer, and
+// it went another way.
+func (w *writer) release(late []*put) error {
+	if len(late) == 0 {
+		return nil
+	}
+	for _, p := range late {
+		for i, e := range p.entries {
+			if _, err := w.file.WriteAt(bytes.Repeat([]byte{released}, len(e.states)), p.at[i]+headSize); err != nil {
+				return fmt.Errorf("mark copy %s: %w", p.ids[i], err)
+			}
+		}
+	}
+	return w.file.Sync()
 }
 
 // abandon leaves a segment to readers, and to the next Open. It tries to cut off what was

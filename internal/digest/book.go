@@ -156,7 +156,7 @@ func ofCopy(c archive.Copy, r archive.Recipient, until time.Time) sighting {
 		f.Recipient, f.Action, f.Status = clean(f.Recipient), clean(f.Action), clean(f.Status)
 		s.Failures = append(s.Failures, Failure{f, 1})
 	}
-	return sighting{mailbox: fingerprint.Base(fingerprint.Mailbox(r.Addr)), first: c.ID, last: c.ID, since: c.At, active: c.At, storm: s}
+	return sighting{mailbox: fingerprint.Base(fingerprint.Mailbox(r.Addr)), first: c.ID, last: c.ID, since: c.Kept, active: c.Kept, storm: s}
 }
 
 // add puts a sighting into an account.

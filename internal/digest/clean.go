@@ -49,6 +49,26 @@ func clean(s string) string {
 	return s
 }
 
+var (
+	hostDot = regexp.MustCompile(`([\p{L}\p{N}])\.(\p{L}{2})`)
+	phone   = regexp.MustCompile(`\+?\d(?:[ ()/.–-]*\d){6,}`)
+	isoDate = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)
+	digits  = regexp.MustCompile(`\d`)
+)
+
+// told is a text of a stranger's choice, such as a subject, fit for a mail that comes from the reader's
+// own postmaster: it names no host that could be visited and no number that could be called.
+func told(s string) string {
+	s = hostDot.ReplaceAllString(clean(s), "$1[.]$2")
+	return phone.ReplaceAllStringFunc(s, func(number string) string {
+		all := digits.FindAllString(number, -1)
+		if isoDate.MatchString(number) {
+			return number
+		}
+		return "…" + strings.Join(all[len(all)-4:], "")
+	})
+}
+
 // harmlessAlready is a quick look at a text that clean would leave as it is.
 func harmlessAlready(s string) bool {
 	for i := range len(s) {

@@ -262,6 +262,24 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestTold: a stranger's subject sends nobody anywhere.
+func TestTold(t *testing.T) {
+	for in, want := range map[string]string{
+		"Spring catalogue, and 20 % off":      "Spring catalogue, and 20 % off",
+		"Go to bank-secure.example/login now": "Go to bank-secure[.]example/login now",
+		"mail boss@evil.example, a.b.example": "mail boss@evil[.]example, a.b[.]example",
+		"müller.example and пример.испытание": "müller[.]example and пример[.]испытание",
+		"call 0900 123456 or +49 (30) 12-34":  "call …3456 or …1234",
+		"Order 12345, 2026-03-02, 14.30":      "Order 12345, 2026-03-02, 14.30",
+		"Invoice 2026000123":                  "Invoice …0123",
+		"Ticket#40007. Done":                  "Ticket#40007. Done",
+	} {
+		if got := told(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestAddressee(t *testing.T) {
 	for in, want := range map[string]string{
 		"ann@example.org": "ann@example.org", "": "", "jörg@example.org": "undisclosed-recipients:;", "a b@example.org": "undisclosed-recipients:;",

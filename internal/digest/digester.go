@@ -35,6 +35,10 @@ type Digester struct {
 	// ErrRefused if the server will never take it for this recipient.
 	Send func(ctx context.Context, to string, raw []byte) error
 	Log  *slog.Logger
+	// Clock is that of the archive; nil is that of the host. All times are its, but those that are shown.
+	Clock Clock
+	// Announce notes that owners were told what will be erased, and had time to ask for it at Ready.
+	Announce func(map[string]archive.Round) error
 
 	files    files // of the operating system, if nil
 	woken    atomic.Bool
@@ -44,11 +48,46 @@ type Digester struct {
 	saved    time.Time
 	changed  bool // the state is not what was saved
 	storms   map[string]bool
-	asked    time.Time       // when storms was true
-	reported map[string]bool // damages of the archive
+	asked    time.Time            // when storms was true
+	reported map[string]bool      // damages of the archive
+	stuck    map[string]time.Time // what could not be read, since when
+	look     time.Time            // for what expires, not before
 
+	trouble      atomic.Pointer[string] // why somebody is not told
 	sent, failed atomic.Uint64
 	waiting      atomic.Int64
+}
+
+// Clock is the archive's own, which goes on by what really passes, whatever the host's is set to.
+type Clock interface {
+	Now() time.Time
+	Age(archive.Copy) time.Duration    // how long a copy has been kept
+	OnHostClock(t time.Time) time.Time // what the host's clock will show then
+}
+
+// hostClock is a Clock that trusts the host.
+type hostClock struct{}
+
+func (hostClock) Now() time.Time                    { return time.Now() }
+func (hostClock) Age(c archive.Copy) time.Duration  { return time.Since(c.Kept) }
+func (hostClock) OnHostClock(t time.Time) time.Time { return t }
+
+// Err says why somebody is not told of what was absorbed, or nil.
+func (d *Digester) Err() error {
+	if why := d.trouble.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+// blame has Err say what is wrong; nil is nothing.
+func (d *Digester) blame(err error) {
+	if err == nil {
+		d.trouble.Store(nil)
+		return
+	}
+	why := "digests: " + err.Error()
+	d.trouble.Store(&why)
 }
 
 // Stats are for metrics.
@@ -74,24 +113,26 @@ const (
 	day        = 24 * time.Hour
 	hourly     = 50       // digests to mailboxes of a domain in an hour
 	refusedFor = 30 * day // until a mailbox that refused a digest is tried again
+	stuckFor   = day      // what cannot be read for so long is damaged
 )
 
 // Run tells until ctx ends.
 func (d *Digester) Run(ctx context.Context) error {
 	if err := d.open(); err != nil {
+		d.blame(err)
 		return err
 	}
 	tick := time.NewTicker(round)
 	defer tick.Stop()
 	for {
-		d.turn(ctx, time.Now())
+		d.turn(ctx, d.Clock.Now())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			if !d.changed {
 				return nil
 			}
-			return d.save(time.Now())
+			return d.save(d.Clock.Now())
 		}
 	}
 }
@@ -103,15 +144,22 @@ func (d *Digester) open() error {
 	if d.files == nil {
 		d.files = osFiles{}
 	}
-	if err := errors.Join(d.loadState(), d.loadOutbox()); err != nil {
+	if d.Clock == nil {
+		d.Clock = hostClock{}
+	}
+	now := d.Clock.Now()
+	if err := d.loadState(now); err != nil {
+		return err
+	}
+	if err := d.loadOutbox(now); err != nil {
 		return err
 	}
 	d.waiting.Store(int64(len(d.outbox)))
 	d.book = newBook()
 	d.book.Accounts = d.state.Accounts
 	d.book.recount()
-	d.reported = map[string]bool{}
-	d.saved = time.Now()
+	d.reported, d.stuck = map[string]bool{}, map[string]time.Time{}
+	d.saved = now
 	d.woken.Store(true)
 	return nil
 }
@@ -119,10 +167,10 @@ func (d *Digester) open() error {
 // turn does what is due. What fails stays due.
 func (d *Digester) turn(ctx context.Context, now time.Time) {
 	if d.woken.Swap(false) {
-		d.read(ctx)
+		d.blame(d.read(ctx, now))
 	}
 	written := d.writeAll(ctx, now)
-	if now.Sub(d.state.Noticed) >= day {
+	if now.Sub(d.state.Noticed) >= day && !now.Before(d.look) {
 		written = d.notice(ctx, now) || written
 	}
 	d.forget(now)
@@ -131,15 +179,21 @@ func (d *Digester) turn(ctx context.Context, now time.Time) {
 			d.Log.Error("digests may come twice", "err", err)
 		}
 	}
-	d.sendAll(ctx)
+	d.sendAll(ctx, now)
+	d.confirm(now)
 }
 
-// read takes up what is new in the archive.
-func (d *Digester) read(ctx context.Context) {
+// read takes up what is new in the archive. It stops at what cannot be read for now, and goes on there
+// the next time.
+func (d *Digester) read(ctx context.Context, now time.Time) error {
 	for c, err := range d.Archive.Since(ctx, d.state.Seen) {
 		if ctx.Err() != nil {
 			d.Wake()
-			return
+			return nil
+		}
+		if d.wait(err, now) {
+			d.Wake()
+			return err
 		}
 		if err != nil {
 			d.report(err)
@@ -149,8 +203,25 @@ func (d *Digester) read(ctx context.Context) {
 			continue
 		}
 		d.state.Seen, d.changed = c.ID, true
-		d.enter(d.book, c)
+		d.enter(d.book, c, now, time.Time{})
 	}
+	return nil
+}
+
+// wait reports whether an error of the archive may be over in a moment: it is no damage, and not old.
+func (d *Digester) wait(err error, now time.Time) bool {
+	if err == nil || errors.Is(err, archive.ErrDamaged) {
+		return false
+	}
+	since, known := d.stuck[err.Error()]
+	if !known {
+		if len(d.stuck) < 1000 {
+			d.stuck[err.Error()] = now
+		}
+		d.Log.Warn("the archive cannot be read for now; digests wait for it", "err", err)
+		return true
+	}
+	return now.Sub(since) < stuckFor
 }
 
 // report logs an error of the archive once.
@@ -161,15 +232,16 @@ func (d *Digester) report(err error) {
 	}
 }
 
-// enter adds a copy to the accounts of its recipients.
-func (d *Digester) enter(b *book, c archive.Copy) {
-	var until time.Time
-	if keep := d.Retention(c.Domain).Keep; keep > 0 {
-		until = c.Archived().Add(keep)
-	}
+// enter adds a copy to the accounts of its recipients. It is not erased before least, by the
+// archive's clock.
+func (d *Digester) enter(b *book, c archive.Copy, now, least time.Time) {
 	for _, r := range c.Recipients {
 		if r.Released {
 			continue
+		}
+		var until time.Time
+		if keep := d.Retention(c.DomainOf(r)).Keep; keep > 0 {
+			until = d.Clock.OnHostClock(latest(now.Add(keep-d.Clock.Age(c)), least))
 		}
 		s := ofCopy(c, r, until)
 		if key := d.route(b, s.mailbox, rules.Teller(r.Tell)); key != "" {
@@ -178,6 +250,13 @@ func (d *Digester) enter(b *book, c archive.Copy) {
 			b.add(a, s)
 		}
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // route is the key of the account for what concerns a mailbox, or one that was passed on
@@ -341,18 +420,19 @@ func (d *Digester) letter(key string, a *account, kind Kind, now time.Time) lett
 	}
 	g := Digest{
 		Kind: kind, To: a.Addr, Operator: !isOwner(key), Domain: domain, Postmaster: d.postmaster(domain), Language: d.Rules(domain).Language,
-		MessageID: d.messageID(key, first, kind), Date: now, Mailboxes: a.pending(kind == Final), More: a.More,
+		MessageID: d.messageID(key, first, kind), Date: d.Clock.OnHostClock(now), Mailboxes: a.pending(kind == Final), More: a.More,
 	}
 	if g.Operator {
 		g.To = g.Postmaster
 	}
-	return letter{key, g}
+	return letter{Account: key, Digest: g, Since: now}
 }
 
-// messageID is the same for what is written a second time after a crash.
+// messageID is the same for what is written a second time after a crash. It tells no ID of the archive.
 func (d *Digester) messageID(key, first string, kind Kind) string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{key, first, string(kind), d.Composer.Host}, "\x00")))
-	return fmt.Sprintf("digest.%s.%x@%s", first, sum[:8], d.Composer.Host)
+	secret := d.Composer.Sign(strings.Join([]string{key, first, string(kind), d.Composer.Host}, "\x00"), "", "")
+	sum := sha256.Sum256([]byte(secret))
+	return fmt.Sprintf("digest.%x@%s", sum[:16], d.Composer.Host)
 }
 
 // forget drops what is of no more use.

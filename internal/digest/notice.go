@@ -5,32 +5,47 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"breakwater/internal/archive"
+	"breakwater/internal/fingerprint"
 )
 
-// ahead is how long before copies expire it is announced: a week, and the day until the
-// next look.
-const ahead = 8 * day
+const (
+	// ahead is how long before copies expire it is announced: a week, and the day until the
+	// next look.
+	ahead = 8 * day
+
+	// grace is for how long after the notice has gone out nothing is erased.
+	grace = 7 * day
+
+	// NoticeFrom is how long mail has to be kept so that its end is announced. Where it is kept for
+	// less, the digest that tells of it is announcement enough, unless it is older by Surprise: then
+	// it was to be kept for longer.
+	NoticeFrom = ahead + day
+	Surprise   = 2 * day
+
+	lookAgain = 10 * time.Minute // when the archive could not be read
+	patience  = 3 * day          // for a notice that is deferred, until somebody else is told
+)
 
 // notice writes digests of what will expire soon, has not been released and was not
-// announced yet. Where copies are kept for little more than a week, the digest that tells of
-// them is announcement enough. It reports whether it is done.
+// announced yet. It reports whether it is done.
 func (d *Digester) notice(ctx context.Context, now time.Time) bool {
-	b, announced := newBook(), map[string]string{}
+	b, last, upto := newBook(), map[string]string{}, map[string]time.Time{}
 	for c, err := range d.Archive.Since(ctx, "") {
 		if ctx.Err() != nil {
+			return false
+		}
+		if d.wait(err, now) {
+			d.look = now.Add(lookAgain)
 			return false
 		}
 		if err != nil {
 			d.report(err)
 			continue
 		}
-		keep := d.Retention(c.Domain).Keep
-		if keep == 0 || keep <= ahead+day || c.ID <= d.state.Announced[c.Domain] || c.Archived().Add(keep).After(now.Add(ahead)) {
-			continue
-		}
-		announced[c.Domain] = c.ID
-		if c.Archived().Add(keep).After(now) { // or else it is too late
-			d.enter(b, c)
+		if d.soon(&c, now, last, upto); len(c.Recipients) > 0 {
+			d.enter(b, c, now, now.Add(grace))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Accounts)) {
@@ -48,9 +63,66 @@ func (d *Digester) notice(ctx context.Context, now time.Time) bool {
 			return false
 		}
 	}
-	for domain, id := range announced {
-		d.state.Announced[domain] = id
+	for domain, t := range upto {
+		d.state.Announced[domain] = d.announced(domain, t)
+		d.state.Upto[domain], d.state.Pending[domain] = t, t
 	}
+	maps.Copy(d.state.Announced, last)
 	d.state.Noticed, d.changed = now, true
 	return true
+}
+
+// soon leaves those recipients of a copy for whom it is to be announced. It notes the last copy of
+// each domain that is, and since when all of them are kept.
+func (d *Digester) soon(c *archive.Copy, now time.Time, last map[string]string, upto map[string]time.Time) {
+	var left []archive.Recipient
+	for _, r := range c.Recipients {
+		domain := c.DomainOf(r)
+		keep, age, before := d.Retention(domain).Keep, d.Clock.Age(*c), ahead
+		if keep <= NoticeFrom {
+			before = 0
+			if keep == 0 || age < keep+Surprise {
+				continue
+			}
+		}
+		upto[domain] = now.Add(before - keep)
+		if age >= keep-before && c.ID > d.announced(domain, upto[domain]) {
+			last[domain] = c.ID
+			left = append(left, r)
+		}
+	}
+	c.Recipients = left
+}
+
+// announced is the last copy of a domain that was announced. Where the domain has come to keep its mail
+// for longer, that counts no more.
+func (d *Digester) announced(domain string, upto time.Time) string {
+	if upto.Before(d.state.Upto[domain]) {
+		return ""
+	}
+	return d.state.Announced[domain]
+}
+
+// confirm has copies erased whose notices have all gone out, in a week.
+func (d *Digester) confirm(now time.Time) {
+	rounds := map[string]archive.Round{}
+	for domain, upto := range d.state.Pending {
+		if !slices.ContainsFunc(d.outbox, func(w *waiting) bool {
+			of := fingerprint.DomainOf(w.account)
+			return w.notice && (of == domain || of == "")
+		}) {
+			rounds[domain] = archive.Round{Upto: upto, Ready: now.Add(grace)}
+		}
+	}
+	if len(rounds) == 0 || d.Announce == nil {
+		return
+	}
+	if err := d.Announce(rounds); err != nil {
+		d.Log.Error("what was announced is kept longer", "err", err)
+		return
+	}
+	for domain := range rounds {
+		delete(d.state.Pending, domain)
+	}
+	d.changed = true
 }

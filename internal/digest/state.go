@@ -19,6 +19,8 @@ type state struct {
 	Refused   map[string]time.Time // mailboxes that refused a digest for good, and when
 	Sent      map[string]hour      // digests to mailboxes, by domain
 	Announced map[string]string    // by domain, up to which ID it was announced that copies expire
+	Upto      map[string]time.Time // by domain, all that is kept since then or longer was announced
+	Pending   map[string]time.Time // likewise, where the notices have not gone out yet
 	Noticed   time.Time            // when that was looked at last
 }
 
@@ -37,6 +39,7 @@ const (
 func newState() state {
 	return state{
 		Version: stateVersion, Accounts: map[string]*account{}, Refused: map[string]time.Time{}, Sent: map[string]hour{}, Announced: map[string]string{},
+		Upto: map[string]time.Time{}, Pending: map[string]time.Time{},
 	}
 }
 
@@ -76,7 +79,7 @@ func (osFiles) Write(path string, data []byte) (err error) {
 
 // loadState reads the state. One that cannot be read is put aside: everything that is in
 // the archive is then told again, which is better than not at all.
-func (d *Digester) loadState() error {
+func (d *Digester) loadState(now time.Time) error {
 	if err := os.MkdirAll(filepath.Join(d.Dir, outboxDir), 0o700); err != nil {
 		return fmt.Errorf("create folder of digests: %w", err)
 	}
@@ -90,7 +93,11 @@ func (d *Digester) loadState() error {
 		return fmt.Errorf("read state of digests: %w", err)
 	}
 	var s state
-	if err = json.Unmarshal(data, &s); err == nil && s.Version != stateVersion {
+	err = json.Unmarshal(data, &s)
+	if err == nil && s.Version > stateVersion {
+		return fmt.Errorf("state of digests %s was written by a newer breakwater: it has version %d, this one reads up to %d; run the newer version, or move the file away to have all that is in the archive told again", path, s.Version, stateVersion)
+	}
+	if err == nil && s.Version != stateVersion {
 		err = fmt.Errorf("version %d is not known here", s.Version)
 	}
 	if err == nil && (s.Accounts == nil || s.Refused == nil || s.Sent == nil || s.Announced == nil) {
@@ -101,8 +108,37 @@ func (d *Digester) loadState() error {
 		d.Log.Error("state of digests is of no use and put aside; what is in the archive is told again", "file", aside, "err", err)
 		return os.Rename(path, aside)
 	}
+	for _, m := range []*map[string]time.Time{&s.Upto, &s.Pending} { // older versions have none
+		if *m == nil {
+			*m = map[string]time.Time{}
+		}
+	}
+	s.clamp(now)
 	d.state = s
 	return nil
+}
+
+// clamp takes times that are still to come for now: they are from a clock that was ahead.
+func (s *state) clamp(now time.Time) {
+	past := func(t *time.Time) {
+		if t.After(now) {
+			*t = now
+		}
+	}
+	past(&s.Noticed)
+	for mailbox, at := range s.Refused {
+		past(&at)
+		s.Refused[mailbox] = at
+	}
+	for domain, h := range s.Sent {
+		past(&h.Begun)
+		s.Sent[domain] = h
+	}
+	for _, a := range s.Accounts {
+		past(&a.Since)
+		past(&a.Active)
+		past(&a.Sent)
+	}
 }
 
 // save writes the state.

@@ -192,7 +192,7 @@ func (v *viewer) local(t time.Time) time.Time {
 }
 
 func (v *viewer) quoted(subject string) string {
-	if subject = clean(subject); subject == "" {
+	if subject = told(subject); subject == "" {
 		return v.say("no subject", nil)
 	}
 	return v.Quotes[0] + subject + v.Quotes[1]

@@ -11,19 +11,71 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Maildir writes messages into a Maildir: to tmp first, and then to new.
 type Maildir struct{ dir string }
 
-// CreateMaildir makes a Maildir, or opens the one that is there.
+// CreateMaildir makes a Maildir, or opens the one that is there. It must be ours.
 func CreateMaildir(dir string) (*Maildir, error) {
+	if err := makeOurs(dir); err != nil {
+		return nil, fmt.Errorf("create Maildir: %w", err)
+	}
 	for _, sub := range []string{"tmp", "new", "cur"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+		if err := makeOurs(filepath.Join(dir, sub)); err != nil {
 			return nil, fmt.Errorf("create Maildir: %w", err)
 		}
 	}
 	return &Maildir{dir}, nil
+}
+
+// makeOurs makes a folder and those above it. Nobody but us and root may be able to put something
+// else in its place or into it: a link there would have us write where it leads.
+func makeOurs(dir string) error {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	above, err := filepath.Abs(filepath.Dir(dir))
+	if err == nil {
+		above, err = filepath.EvalSymlinks(above)
+	}
+	if err != nil {
+		return err
+	}
+	if err := ours(dir, false); err != nil {
+		return err
+	}
+	for ; ; above = filepath.Dir(above) {
+		if err := ours(above, true); err != nil {
+			return err
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
+}
+
+// ours tells when others could put links into a folder, or, if it is only on the way, swap what we have there.
+func ours(dir string, way bool) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return &os.PathError{Op: "lstat", Path: dir, Err: err}
+	}
+	owner := int(st.Uid)
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return fmt.Errorf("%s is a link or a file; name a folder of your own", dir)
+	case owner != os.Geteuid() && !(way && owner == 0):
+		return fmt.Errorf("%s belongs to another user, who could have it lead elsewhere; name a folder of your own", dir)
+	case st.Mode&0o022 != 0 && !(way && st.Mode&unix.S_ISVTX != 0):
+		return fmt.Errorf("others may write to %s; name another folder, or run chmod go-w %s", dir, dir)
+	}
+	return nil
 }
 
 // Add writes a message under a name of its own. One that is there already stays as it is.
@@ -42,8 +94,12 @@ func (m *Maildir) Add(name, _ string, _ time.Time, raw []byte) error {
 	return nil
 }
 
+// writeFile makes a file, which is what a run that was stopped may have left half written.
 func writeFile(name string, b []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
@@ -67,9 +123,12 @@ type Mbox struct {
 	close func() error
 }
 
-// CreateMbox begins a file, which must not be there yet.
+// CreateMbox begins a file, which must not be there yet, in a folder that must be ours.
 func CreateMbox(name string) (*Mbox, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err := makeOurs(filepath.Dir(name)); err != nil {
+		return nil, fmt.Errorf("create mbox: %w", err)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("create mbox: %w", err)
 	}

@@ -3,6 +3,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ type Selection struct {
 	Since   time.Time              // when the message came, this time included; zero: no bound
 	Until   time.Time              // this time not included
 	Again   bool                   // also what was released before
+	Whole   bool                   // IDs are whole: none is cut short
 }
 
 // matches returns the recipients of a copy that are meant.
@@ -41,7 +43,15 @@ func (s Selection) matches(c archive.Copy) []archive.Recipient {
 
 func (s Selection) named(copyID, stormID string) bool {
 	return len(s.IDs) == 0 || slices.ContainsFunc(s.IDs, func(id string) bool {
-		return id == copyID || stormID != "" && storm.Named(stormID, id)
+		switch {
+		case id == "":
+			return false
+		case id == copyID:
+			return true
+		case s.Whole:
+			return id == stormID || id == storm.IncidentOf(stormID)
+		}
+		return stormID != "" && storm.Named(stormID, id)
 	})
 }
 
@@ -78,6 +88,50 @@ func Look(ctx context.Context, r *archive.Reader, s Selection) (Count, error) {
 	}
 	n.Mailboxes = len(mailboxes)
 	return n, nil
+}
+
+// Part is what a selection picks of one incident.
+type Part struct {
+	Incident    string // "" is what no storm held back
+	Subject     string // of its first copy
+	Deliveries  int
+	Mailboxes   int
+	First, Last time.Time
+}
+
+// Parts are what a selection picks, the most first.
+func Parts(ctx context.Context, r *archive.Reader, s Selection) ([]Part, error) {
+	parts, mailboxes := map[string]*Part{}, map[[2]string]bool{}
+	for c, err := range r.All(ctx) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			continue // Look tells it
+		}
+		for _, rcpt := range s.matches(c) {
+			key := storm.IncidentOf(rcpt.Storm)
+			p := parts[key]
+			if p == nil {
+				p = &Part{Incident: key, Subject: c.Subject, First: c.At}
+				parts[key] = p
+			}
+			p.Deliveries++
+			p.Last = c.At
+			if who := [2]string{key, strings.ToLower(rcpt.Addr)}; !mailboxes[who] {
+				mailboxes[who] = true
+				p.Mailboxes++
+			}
+		}
+	}
+	var all []Part
+	for _, p := range parts {
+		all = append(all, *p)
+	}
+	slices.SortFunc(all, func(a, b Part) int {
+		return cmp.Or(cmp.Compare(b.Deliveries, a.Deliveries), strings.Compare(a.Incident, b.Incident))
+	})
+	return all, nil
 }
 
 // pick yields the copies of a selection in the order in which they were absorbed, with

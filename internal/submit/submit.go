@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/emersion/go-smtp"
 )
@@ -212,8 +213,12 @@ func Permanent(err error) bool {
 	return errors.As(err, &said) && said.Code/100 == 5
 }
 
+// quitTimeout is how long a server may take to answer QUIT. All that was sent has its answer by then.
+const quitTimeout = 2 * time.Second
+
 // Close says QUIT and closes the connection.
 func (c *Conn) Close() error {
+	c.client.CommandTimeout = quitTimeout
 	if err := c.client.Quit(); err != nil {
 		c.conn.Close() // all that was sent has its answer
 	}

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -418,6 +419,34 @@ func TestCloseSaysQuit(t *testing.T) {
 	<-done
 	if got := read.String(); got != "EHLO localhost\r\nQUIT\r\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestCloseDoesNotWait: a server that does not answer QUIT holds nobody.
+func TestCloseDoesNotWait(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	quit := make(chan struct{})
+	go func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "220 mx\r\n")
+		b := bufio.NewReader(conn)
+		_, _ = b.ReadString('\n')
+		fmt.Fprint(conn, "250 mx\r\n")
+		<-quit // and nothing more
+	}()
+	defer close(quit)
+	c := dialTest(t, Target{Network: "tcp", Address: ln.Addr().String()})
+	begun := time.Now()
+	if err := c.Close(); err != nil || time.Since(begun) > time.Minute { // it was five
+		t.Errorf("%v after %v", err, time.Since(begun))
 	}
 }
 
