@@ -69,7 +69,7 @@ func TestOneBlock(t *testing.T) {
 		for _, tt := range []struct {
 			copies int
 			sizes  []int
-		}{{150, []int{100}}, {150, []int{3000}}, {150, []int{9000, 200}}, {150, []int{40_000, 500, 700}}, {3, []int{15_000}}, {7, []int{8200}}, {12, []int{9000, 200}}} {
+		}{{150, []int{100}}, {60, []int{3000}}, {60, []int{9000, 200}}, {45, []int{40_000, 500, 700}}, {3, []int{15_000}}, {7, []int{8200}}, {12, []int{9000, 200}}} {
 			sizes := tt.sizes
 			name, data := stormSegment(t, tt.copies, finished, sizes...)
 			all := segment{name, bytes.NewReader(data), int64(len(data))}
@@ -110,7 +110,7 @@ func TestOneBlock(t *testing.T) {
 // TestDeadBase opens, lists and expires a segment of full size whose base is lost with its spares: it
 // does not take the square of its copies.
 func TestDeadBase(t *testing.T) {
-	name, data := stormSegment(t, 6000, false, 300)
+	name, data := stormSegment(t, 3000, false, 300)
 	s := segment{name, bytes.NewReader(data), int64(len(data))}
 	for p, err := range s.records() {
 		if noError(t, err); !p.head.delta() {
@@ -133,7 +133,7 @@ func TestDeadBase(t *testing.T) {
 		damaged++
 	}
 	_, _ = a.Expire(context.Background(), time.Now().Add(2*day))
-	if took := worked(t) - begun; damaged < 6000 || took > 30*time.Second { // a tenth of a second; the square takes minutes
+	if took := worked(t) - begun; damaged < 3000 || took > 30*time.Second { // a tenth of a second; the square takes minutes
 		t.Errorf("%d damages, %v", damaged, took)
 	}
 }
