@@ -32,7 +32,6 @@ var (
 	confirm = message.NewPhrases(confirming)
 	dealing = message.NewPhrases(dealings)
 
-	heading   = message.NewPhrases(headings)
 	responder = message.NewPhrases(responders)
 	automaton = message.NewPhrases(automata)
 
@@ -64,7 +63,7 @@ func responds(f facts) string {
 // and a second sign, since a person may write such a subject as well.
 func away(f facts) string {
 	subject := f.subject()
-	if f.get("Auto-Submitted") == "no" || answer.MatchString(subject) && ending(subject) == "" {
+	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && ending(subject) == "" {
 		return ""
 	}
 	about, away := begin.Begins(subject), absent.Begins(subject)
@@ -148,7 +147,7 @@ func says(f facts) string {
 		return ""
 	}
 	s := f.subject()
-	if dealing.First(s) != "" && !answer.MatchString(s) && begin.Begins(s) == "" && oneself.First(text) == "" {
+	if dealing.First(s) != "" && !message.IsReply(s) && begin.Begins(s) == "" && oneself.First(text) == "" {
 		return "" // the subject is its own, not that of a message which it answers
 	}
 	return "text: " + a
@@ -159,7 +158,7 @@ func says(f facts) string {
 // the answers of people who work with a ticket system have such fields, too, but other words.
 func acknowledges(f facts) string {
 	subject := f.subject()
-	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
+	if message.IsReply(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
 		return ""
 	}
 	form, sign, about := f.form(), f.program(), cmp.Or(taken(subject), titled.First(subject))
@@ -172,7 +171,7 @@ func acknowledges(f facts) string {
 	case form != "" && about != "":
 		return "words: " + about + ", " + form
 	case form != "":
-		if words := cmp.Or(taken(text), f.copied(text)); words != "" && !deals(text, words) {
+		if words := cmp.Or(taken(text), f.copied()); words != "" && !deals(text, words) {
 			return "words: " + words + ", " + form
 		}
 	case sign != "" && about != "":
@@ -210,10 +209,10 @@ func deals(text, words string) bool {
 	return dealing.First(text[max(0, at-before):min(len(text), at+len(words)+behind)]) != ""
 }
 
-// copied are the words of text by which a form sends a copy to the one who filled it in, whose
-// address it has.
-func (f facts) copied(text string) string {
-	if words := passing.First(text); words != "" && slices.ContainsFunc(message.Addresses(f.m.Header.Get("To")), f.names) {
+// copied are the words by which a form sends a copy to the one who filled it in, whose address
+// it has. The copy may look like something quoted.
+func (f facts) copied() string {
+	if words := passing.First(message.Plain(f.m.Text(maxNote))); words != "" && slices.ContainsFunc(message.Addresses(f.m.Header.Get("To")), f.names) {
 		return words
 	}
 	return ""
@@ -325,40 +324,8 @@ func (f facts) subject() string {
 	return strings.TrimPrefix(s, "***spam*** ")
 }
 
-// text is the beginning of the text of m, but for what it quotes.
-func (f facts) text(limit int) string {
-	text := f.m.Text(limit)
-	var b strings.Builder
-	b.Grow(len(text) + 1)
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, ">"):
-			continue
-		case b.Len() > 0 && quotes(line):
-			return message.Plain(b.String())
-		}
-		b.WriteString(line)
-		b.WriteByte('\n')
-	}
-	return message.Plain(b.String())
-}
-
-// quotes reports whether what is behind a line is what a person answers.
-func quotes(line string) bool {
-	if title := strings.TrimLeft(line, "-"); len(line)-len(title) >= 3 {
-		return heading.Begins(message.Plain(title)) != ""
-	}
-	if name, _, ok := strings.Cut(line, ":"); ok && len(name) < 20 && slices.Contains(froms, message.Plain(name)) {
-		return true
-	}
-	before, ok := strings.CutSuffix(line, ":")
-	if !ok {
-		return false
-	}
-	before = strings.ToLower(strings.TrimSuffix(before, " "))
-	return slices.ContainsFunc(wrote, func(w string) bool { return strings.HasSuffix(before, w) })
-}
+// text is the beginning of what the writer of m wrote, without what he quotes.
+func (f facts) text(limit int) string { return message.Plain(f.m.Own(limit)) }
 
 // ending is the suffix with which a subject ends.
 func ending(subject string) string {
@@ -385,7 +352,7 @@ func challenge(f facts) string {
 		return "Message-ID: " + f.m.MessageID
 	}
 	subject := message.Plain(f.m.Subject)
-	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
+	if c := challenged.First(subject); c != "" && !message.IsReply(subject) {
 		return "Subject: " + c
 	}
 	return ""

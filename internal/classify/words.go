@@ -312,19 +312,6 @@ var automata = []string{
 // replied are subjects of Lotus Notes, which has the person's name in front.
 var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
-// Behind a line of these a person's mail program has what he answers: dashes and the first, a
-// name of From and a colon, or one of wrote and a colon at its end.
-var (
-	headings = []string{
-		"original", "ursprüngliche", "message d'origine", "mensaje original", "messaggio originale", "mensagem original", "oorspronkelijk", "forwarded",
-	}
-	froms = []string{"from", "von", "van", "od", "от", "发件人", "寄件者", "差出人"}
-	wrote = []string{"wrote", "schrieb", "a écrit", "escribió", "ha scritto", "escreveu", "schreef", "написал", "写道"}
-)
-
-// answer is a subject that a person's mail program wrote.
-var answer = regexp.MustCompile(`^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i|回复|答复|回覆|转发|轉寄|返信)\s*(\[\d+\])?\s*[:：]`)
-
 // challengers stand in the From, challengePaths begin the reverse-path, challenges stand in the
 // subject and challengeFields in the header of what systems send that ask a sender to prove
 // that he is one.

@@ -78,7 +78,7 @@ func field(line string) (name, value string, ok bool) {
 		return "", "", false
 	}
 	name = strings.TrimSpace(name)
-	if known, ok := fieldNames[strings.ToLower(name)]; ok {
+	if known := message.FieldName(line); known != "" {
 		return known, strings.TrimSpace(value), true
 	}
 	other := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
@@ -87,17 +87,8 @@ func field(line string) (name, value string, ok bool) {
 
 // tells returns the field of a line that tells of a message.
 func tells(line string) (name string, ok bool) {
-	line = strings.TrimLeft(line, "> \t|*-")
-	line = line[:min(len(line), maxName)]
-	end := strings.IndexByte(line, ':')
-	if wide := strings.Index(line, "："); wide >= 0 && (end < 0 || wide < end) {
-		end = wide
-	}
-	if end <= 0 {
-		return "", false
-	}
-	name, ok = fieldNames[strings.ToLower(strings.TrimSpace(line[:end]))]
-	return name, ok
+	name = message.FieldName(line)
+	return name, name != "" && name != "Cc"
 }
 
 // known counts the telling fields of h.

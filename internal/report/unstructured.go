@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -170,7 +169,7 @@ func look(m *message.Message) *bounce {
 	}
 	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
 	b.silent = m.ReversePath == "" || m.NullPath()
-	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
+	b.answers = message.IsReply(m.Subject)
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	return b
 }
@@ -277,9 +276,6 @@ func (b *bounce) own(m *message.Message) bool {
 
 // names reports whether addresses are named that are neither the sender's nor the reader's.
 func (b *bounce) names() bool { return len(b.failed.rcpts) > 0 }
-
-// answer is a subject that a person's mail program wrote.
-var answer = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i)\s*(\[\d+\])?[:：]`)
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
 func armed(m *message.Message) bool {

@@ -376,30 +376,6 @@ var ends = []string{
 	"--- исходное сообщение", "исходные заголовки", "заголовки исходного", "原始邮件", "原始郵件", "邮件原文", "元のメッセージ", "--- 元の", "以下は元の",
 }
 
-// fieldNames are the fields that tell of the original, as systems call them in running text.
-var fieldNames = map[string]string{
-	"message-id": "Message-ID", "message id": "Message-ID", "messageid": "Message-ID", "from": "From", "to": "To", "subject": "Subject", "date": "Date",
-	"received": "Received", "mime-version": "MIME-Version", "return-path": "Return-Path", "content-type": "Content-Type",
-	"sent": "Date", "sent date": "Date", "sent on": "Date", "date sent": "Date", "message subject": "Subject", "original subject": "Subject",
-	"with subject": "Subject", "the subject of the message is": "Subject", "the date of the message is": "Date", "subject of the message": "Subject",
-	"subject was": "Subject", "your message with the subject": "Subject", "message sent on": "Date", "subject of your message": "Subject",
-	"von": "From", "an": "To", "betreff": "Subject", "datum": "Date", "gesendet": "Date", "gesendet am": "Date", "de": "From", "à": "To",
-	"objet": "Subject", "envoyé": "Date", "envoyé le": "Date", "para": "To", "asunto": "Subject", "enviado": "Date", "enviado el": "Date",
-	"fecha": "Date", "enviados": "Date", "da": "From", "a": "To", "oggetto": "Subject", "inviato": "Date", "data": "Date",
-	"assunto": "Subject", "enviada em": "Date", "enviado em": "Date", "enviada": "Date", "aan": "To", "onderwerp": "Subject", "verzonden": "Date",
-	"od": "From", "do": "To", "temat": "Subject", "wysłano": "Date", "от": "From", "от кого": "From", "кому": "To", "тема": "Subject", "дата": "Date",
-	"отправлено": "Date",
-	"发件人":        "From", "收件人": "To", "主题": "Subject", "日期": "Date", "发送时间": "Date", "时间": "Date", "寄件者": "From", "收件者": "To", "主旨": "Subject",
-	"发件人地址": "From", "發件人地址": "From", "發送時間": "Date", "郵件主題": "Subject", "送信者": "From", "送信時間": "Date", "メール標題": "Subject",
-	"邮件主题": "Subject", "原邮件主题": "Subject", "差出人": "From", "宛先": "To", "件名": "Subject", "日時": "Date", "日付": "Date", "送信日時": "Date", "제목": "Subject", "받는 사람": "To",
-	"보낸 사람": "From", "보낸 날짜": "Date",
-	"från": "From", "till": "To", "ämne": "Subject", "skickat": "Date", "fra": "From", "til": "To", "emne": "Subject", "sendt": "Date",
-	"lähettäjä": "From", "vastaanottaja": "To", "aihe": "Subject", "lähetetty": "Date", "předmět": "Subject", "odesláno": "Date", "tárgy": "Subject",
-	"címzett": "To", "konu": "Subject", "kime": "To", "komu": "To", "predmet": "Subject", "cimzett": "To", "targy": "Subject", "dátum": "Date", "dato": "Date", "sujet": "Subject",
-	"assumpte": "Subject", "către": "To", "catre": "To", "subiect": "Subject", "tarih": "Date", "päivämäärä": "Date",
-	"message title": "Subject", "date submitted": "Date", "email subject": "Subject", "e-mail subject": "Subject",
-}
-
 // others are beginnings of lines whose addresses are those of somebody else.
 var others = []string{
 	"message-id", "message id", "references", "in-reply-to", "from", "sender", "reply-to", "received", "return-path", "mail from", ">>> mail from",
