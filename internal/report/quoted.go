@@ -78,7 +78,7 @@ func field(line string) (name, value string, ok bool) {
 		return "", "", false
 	}
 	name = strings.TrimSpace(name)
-	if known := message.FieldName(line); known != "" {
+	if known := message.FieldName(line); known != "" && name[0] != '*' && name[0] != '-' { // no item of a list
 		return known, strings.TrimSpace(value), true
 	}
 	other := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })

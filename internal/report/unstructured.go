@@ -124,13 +124,15 @@ func Notice(m *message.Message) string {
 // The tables of words.go, made ready to be found.
 var (
 	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
-	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays)
+	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching)
 	senders   = message.NewPhrases(callings)
 	marked    = message.NewPhrases(marks)
 	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
 	elsewhere = message.NewPhrases(others)
 	help      = message.NewPhrases(helpers)
+	arriving  = message.NewPhrases(reaching)
+	denial    = message.NewPhrases(denials)
 	dashes    = strings.NewReplacer("_", " ", "-", " ")
 )
 
@@ -159,7 +161,7 @@ func look(m *message.Message) *bounce {
 	if b.yours = found[4] != ""; found[3] != "" {
 		b.gate = found[4]
 	}
-	b.failed = failuresOf(m, b.told, b.header)
+	b.failed = failuresOf(m, b.told, b.header, found[8] != "")
 	b.coded = b.failed.coded()
 	if b.delay == "" && !b.failed.says("5") {
 		b.delay = found[5]

@@ -121,6 +121,25 @@ var relays = []string{
 	"目标服务器未发送", "宛先サーバーから配信通知",
 }
 
+// reaching say of the addresses in their line, or below it, that the message came to them,
+// in a report that tells of others, too.
+var reaching = []string{
+	"delivered to", "was delivered", "were delivered", "been delivered", "delivered successfully", "successfully", "successful delivery", "succeeded", "relayed to", "mail reached",
+	"message reached", "did reach", "have it already", "has it already", "got it", "got the", "received it", "received the message", "accepted for", "accepted by", "ok: ", "delivered:",
+	"sent to these", "zugestellt an", "wurde zugestellt", "zugestellt:", "erreichte", "erfolgreich", "erhalten haben", "haben sie erhalten", "remis à", "a été remis", "remis :", "avec succès", "ont reçu", "bien reçu",
+	"entregado a", "entregado correctamente", "entregados", "con éxito", "recibieron", "lo recibió", "consegnato a", "recapitato a", "con successo", "hanno ricevuto", "entregue a", "entregue com", "com sucesso",
+	"receberam", "bezorgd bij", "afgeleverd bij", "met succes", "hebben het ontvangen", "ontvangen door", "dostarczono do", "dostarczona do", "pomyślnie", "otrzymali", "доставлено", "успешно", "получили",
+	"levererades till", "har levererats", "leveret til", "levert til", "toimitettiin", "doručena", "doručeno", "kézbesítve", "başarıyla", "teslim edildi", "παραδόθηκε", "已送达", "已送達", "成功", "配信されました", "届きました",
+	"配信済み", "전달되었습니다", "전송되었습니다",
+}
+
+// denials say no, so that a line that has one tells of nobody whom the message reached.
+var denials = []string{
+	" not ", "n't", "cannot", "never", "fail", "unable", "unsuccessful", "undeliver", "unless", " only if", "error", "reject", "refus", "bounced", "denied", "nicht", "fehlgeschlagen", "erfolglos", "konnte", " pas ", "n'a ", "échec", "échou", "impossible", "no se ",
+	"no fue", "no pudo", "no lleg", "no ha", "no lo", "fallid", "falló", " non ", "non è", "mancat", "impossib", "não ", "falh", "niet ", "mislukt", "nie ", "не ", "невозможно", "ошибка", "inte ", "ikke ", "ei voi", "epäonnist",
+	"nebyl", "nelze", "nem ", "sikertelen", "edilemedi", "δεν ", "未", "无法", "無法", "失败", "失敗", "不", "ません", "できな", "エラー", "않", "없", "못", "실패",
+}
+
 // reads begin the subject of what says that a message was read, and unreads of what says
 // that it was deleted before. People put some of these before their subjects as well.
 var (
