@@ -196,7 +196,7 @@ func failing(before string) bool {
 func (f *failed) add(addr string, r rank) {
 	key := strings.ToLower(addr)
 	local, _, _ := strings.Cut(key, "@")
-	if addr == "" || f.not[key] || slices.Contains(programs, local) || slices.Contains(masters, local) {
+	if addr == "" || f.not[key] || message.IsDaemon(local) || slices.Contains(masters, local) {
 		return
 	}
 	for i := range f.rcpts {

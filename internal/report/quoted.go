@@ -110,26 +110,32 @@ func full(h message.Header) bool {
 var ending = message.NewPhrases(ends)
 
 // divide splits a text into what the reporter says and what it returns, and finds the header
-// of the original in it; nil if there is none.
-func divide(text string) (told string, h message.Header) {
+// of the original in it; nil if there is none. It is quoted where it is as the mail programs
+// of people put it above what they answer.
+func divide(text string) (told string, h message.Header, quoted bool) {
 	cut := len(text)
 	for pos := 0; pos < len(text); {
 		next := lineEnd(text, pos)
 		if pos > 0 && beginsOriginal(text[pos:next]) {
 			cut = pos
+			quoted = message.HeadsQuotation(text[pos:])
 			break
 		}
 		pos = next
 	}
 	told = text[:cut]
 	if h, _, _ = inline(text[cut:]); h != nil {
-		return told, h
+		return told, h, quoted && !full(h)
 	}
 	h, begin, _ := inline(told)
-	if h != nil && full(h) {
+	switch {
+	case h == nil:
+	case full(h):
 		told = told[:begin]
+	case message.HeadsQuotation(told[begin:]) && h[0].Name == "From":
+		return told, h, true
 	}
-	return told, h
+	return told, h, false
 }
 
 func beginsOriginal(line string) bool {

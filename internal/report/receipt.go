@@ -27,7 +27,7 @@ func receipt(m *message.Message) *Report {
 	if len(text) > maxReceipt || armed(m) {
 		return nil
 	}
-	told, h := divide(text)
+	told, h, _ := divide(text)
 	if full(h) {
 		return nil // who writes has a message before him, and more to say than that
 	}

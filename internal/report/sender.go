@@ -70,9 +70,9 @@ func standingOf(addr string) standing {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
 	local, _, _ = strings.Cut(local, "+")
 	switch {
-	case slices.Contains(programs, local) || strings.HasPrefix(local, "mail") && strings.HasSuffix(local, "daemon") || strings.HasPrefix(local, "microsoftexchange"):
+	case message.IsDaemon(local):
 		return program
-	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
+	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
 		return master
 	}
 	return nobody
@@ -96,6 +96,13 @@ func machine(m *message.Message) string {
 // marks are those that only they write.
 var marks = []string{"<smtp32 v", "surfcontrol e-mail filter", "m-filter", "mailmarshal", "mailsweeper", "interscan_nt_mime_boundary"}
 
+// automatic reports whether m came as only programs send: with the null reverse-path or a
+// field that says so, or from an address that is no person's.
+func automatic(m *message.Message) bool {
+	auto := strings.ToLower(strings.TrimSpace(m.Header.Get("Auto-Submitted")))
+	return m.NullPath() || auto != "" && !strings.HasPrefix(auto, "no") || m.From == "" || mute(m.From) || m.Header.Get("X-Failed-Recipients") != "" || machine(m) != ""
+}
+
 // mute reports whether an address says that nobody reads what is sent to it.
 func mute(addr string) bool {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
@@ -105,18 +112,12 @@ func mute(addr string) bool {
 // mutes are the local parts of such addresses, without dashes.
 var mutes = []string{"noreply", "donotreply"}
 
-// programs are local parts of addresses from which only mail systems write.
-var programs = []string{
-	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
-	"mail.delivery.system", "mail-delivery-system", "mail_delivery_system", "maildeliverysystem", "mail.delivery.subsystem", "mail-delivery-subsystem",
-	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "mailsubsystem", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
-}
-
-// masters are those from which a person may write as well.
+// masters are those from which a person may write as well, or a shop.
 var masters = []string{
 	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
-	"bounce", "bounces", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
+	"bounce", "bounces", "bouncer", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
 	"amavisd", "interscan", "scanmail", "daemon", "surfcontrol", "mailgateway", "mail-gateway", "smtpgateway", "smtp-gateway", "smtp.gateway",
+	"mailer", "mailsystem", "mail-system", "mail_system", "smtpd", "mta", "dsn", "ndr",
 }
 
 // callings are what mail systems call themselves in From, whatever the address.

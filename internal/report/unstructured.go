@@ -30,6 +30,7 @@ type bounce struct {
 	null    bool           // the envelope says so, RFC 5321 §4.5.5, and it is not of a list
 	lures   bool           // it asks to click or to log in
 	answers bool           // its subject is a person's answer
+	auto    bool           // it came as only programs send
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
 
@@ -150,7 +151,12 @@ func bare(phrases []string) []string {
 // look reads the words of m.
 func look(m *message.Message) *bounce {
 	b := &bounce{}
-	b.told, b.header = divide(m.Text(maxWords))
+	quoted := false
+	b.told, b.header, quoted = divide(m.Text(maxWords))
+	b.auto = automatic(m)
+	if quoted && !b.auto {
+		b.header = nil // a person has it before him
+	}
 	if h := returned(m); h != nil {
 		b.header = h
 	}

@@ -37,7 +37,7 @@ func TestDivide(t *testing.T) {
 		if tt.told == "" {
 			tt.told = tt.text
 		}
-		told, h := divide(tt.text)
+		told, h, _ := divide(tt.text)
 		if got := h.Get("Subject"); told != tt.told && strings.TrimRight(told, "> \n") != strings.TrimRight(tt.told, "\n") || got != tt.subject {
 			t.Errorf("%q:\ntold %q, want %q\nsubject %q, want %q", tt.text, told, tt.told, got, tt.subject)
 		}
