@@ -253,15 +253,8 @@ func (f facts) passes() bool {
 		return false
 	}
 	to, reply := message.Addresses(f.m.Header.Get("To")), message.Addresses(f.m.Header.Get("Reply-To"))
-	home := func(addr string) bool { return near(addr, f.m.From) }
+	home := func(addr string) bool { return message.Near(addr, f.m.From) }
 	return slices.ContainsFunc(to, home) || !slices.ContainsFunc(reply, home) && slices.ContainsFunc(reply, f.names) && !slices.ContainsFunc(to, f.names)
-}
-
-// near reports whether two addresses are of one domain, or one is of a domain within the other's.
-func near(a, b string) bool {
-	_, a, _ = strings.Cut(strings.ToLower(a), "@")
-	_, b, _ = strings.Cut(strings.ToLower(b), "@")
-	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
 // form says by what a program sent m that handles forms.

@@ -259,6 +259,18 @@ func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
 }
 
+// abroad reports whether somebody is named, in a sentence at least, who is neither at home
+// where m comes from nor where it goes, as those are whom to ask.
+func (f *failed) abroad(m *message.Message) bool {
+	home := append(message.Addresses(m.Header.Get("To")), m.From)
+	for i, r := range f.rcpts {
+		if f.ranks[i] >= named && !slices.ContainsFunc(home, func(a string) bool { return message.Near(a, r.Final) }) {
+			return true
+		}
+	}
+	return false
+}
+
 // coded reports whether a code is in the text.
 func (f *failed) coded() bool {
 	return f.said != "" || slices.ContainsFunc(f.rcpts, func(r Recipient) bool { return r.Diagnostic != "" })

@@ -20,11 +20,19 @@ const (
 // sender says by what m comes from a mail system, by its address, its name, or because it
 // has no address to answer to. Shops have such addresses, too, but return no mail.
 func sender(m *message.Message) (string, standing) {
-	if who, is := system(m); is != nobody {
-		return who, is
+	who, is := system(m)
+	if is == nobody {
+		who, is = calls(m)
 	}
-	from := m.Header.Get("From")
-	if n := senders.First(message.Plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
+	if is != program && !automatic(m) && person(m, is) {
+		return "", nobody
+	}
+	return who, is
+}
+
+// calls says by what m calls itself one of a mail system, whatever its address.
+func calls(m *message.Message) (string, standing) {
+	if n := senders.First(display(m)); n != "" {
 		return "From: " + n, caller
 	}
 	if mark := machine(m); mark != "" {
@@ -39,6 +47,32 @@ func sender(m *message.Message) (string, standing) {
 		return "null reverse-path", caller
 	}
 	return "", nobody
+}
+
+// display is From as callings are written.
+func display(m *message.Message) string {
+	return message.Plain(dashes.Replace(message.DecodeWords(m.Header.Get("From"))))
+}
+
+// person reports whether m, which has the address or the name of a mail system, is of a person
+// all the same: a mail program wrote it, it ends with a signature, a name that is no system's
+// stands before the address, or it answers something. Some systems do that, too, but have no
+// name.
+func person(m *message.Message, is standing) bool {
+	if m.Header.Get("User-Agent") != "" || agents.First(message.Plain(m.Header.Get("X-Mailer"))) != "" || strings.Contains(m.Text(maxWords), "\n-- \n") {
+		return true
+	}
+	name, _, _ := strings.Cut(display(m), "<")
+	if name = strings.Trim(name, " \"'"); name == "" || strings.ContainsRune(name, '@') {
+		return false
+	}
+	return is == master && senders.First(name) == "" || m.Header.Get("In-Reply-To") != "" || m.Header.Get("References") != ""
+}
+
+// userAgents are programs in X-Mailer with which people write.
+var userAgents = []string{
+	"thunderbird", "microsoft outlook", "outlook express", "apple mail", "iphone mail", "ipad mail", "roundcube", "evolution", "kmail", "mutt", "eudora", "the bat!", "squirrelmail", "horde", "sylpheed", "claws mail",
+	"foxmail", "becky!", "zimbra", "airmail", "mailbird", "windows live mail", "windows mail", "yahoomail", "icedove", "mailspring",
 }
 
 // system says by what m comes from the address of a mail system. What a list sent under its

@@ -31,6 +31,8 @@ type bounce struct {
 	lures   bool           // it asks to click or to log in
 	answers bool           // its subject is a person's answer
 	auto    bool           // it came as only programs send
+	reader  bool           // it names the reader's address
+	passed  string         // a phrase by which the message went on to another address
 	replies bool           // it says that it is an automatic answer, RFC 3834 §5
 }
 
@@ -125,8 +127,9 @@ func Notice(m *message.Message) string {
 // The tables of words.go, made ready to be found.
 var (
 	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
-	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching)
+	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards)
 	senders   = message.NewPhrases(callings)
+	agents    = message.NewPhrases(userAgents)
 	marked    = message.NewPhrases(marks)
 	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
 	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
@@ -134,6 +137,7 @@ var (
 	help      = message.NewPhrases(helpers)
 	arriving  = message.NewPhrases(reaching)
 	denial    = message.NewPhrases(denials)
+	passing   = message.NewPhrases(forwards)
 	dashes    = strings.NewReplacer("_", " ", "-", " ")
 )
 
@@ -157,6 +161,9 @@ func look(m *message.Message) *bounce {
 	if quoted && !b.auto {
 		b.header = nil // a person has it before him
 	}
+	if b.header != nil && !full(b.header) && toReader(m, b.header) {
+		b.header = nil // one of those that a filter keeps for the reader
+	}
 	if h := returned(m); h != nil {
 		b.header = h
 	}
@@ -177,6 +184,10 @@ func look(m *message.Message) *bounce {
 	}
 	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
 	b.silent = m.ReversePath == "" || m.NullPath()
+	b.reader = slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) })
+	if b.passed = found[9]; b.passed != "" && (b.coded || b.about != "" || deniesPassing(b.told)) {
+		b.passed = ""
+	}
 	b.answers = message.IsReply(m.Subject)
 	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
 	return b
@@ -185,11 +196,11 @@ func look(m *message.Message) *bounce {
 // evidence says by what m is a bounce; nil if it is none.
 func (b *bounce) evidence(m *message.Message) []string {
 	switch {
-	case armed(m) || b.lures && !b.returns():
+	case armed(m) || b.lures && !b.returns() || b.passed != "":
 		return nil
 	case b.arrived != "" && b.is >= master && !b.answers && (b.returns() || b.names()):
 		return []string{b.who, "text: " + b.arrived}
-	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.names()) && m.Header.Get("List-Unsubscribe") == "":
+	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.failed.sure() || b.names() && (b.null || b.reader)) && m.Header.Get("List-Unsubscribe") == "":
 		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	}
 	var evidence []string
@@ -210,7 +221,7 @@ func (b *bounce) ofCaller() []string {
 	switch {
 	case b.answers:
 		return nil
-	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" || b.coded)):
+	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" && b.null || b.coded)):
 		return []string{b.who, "text: " + b.said}
 	case b.null && b.about != "" && b.why != "" && b.failed.sure():
 		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
@@ -246,6 +257,8 @@ func (b *bounce) ofSystem(m *message.Message) []string {
 		return []string{b.who, "text: " + b.said, "null reverse-path"}
 	case certain && b.failed.sure() && b.null:
 		return []string{b.who, "somebody who failed", "null reverse-path"}
+	case certain && b.null && !b.answers && b.failed.abroad(m):
+		return []string{b.who, "somebody elsewhere is named", "null reverse-path"}
 	case certain && b.failed.sure() && b.coded:
 		return []string{b.who, "somebody who failed"}
 	case certain && b.names() && b.replies:
@@ -254,8 +267,32 @@ func (b *bounce) ofSystem(m *message.Message) []string {
 	return nil
 }
 
+// deniesPassing reports whether a text says that the message could not go on.
+func deniesPassing(told string) bool {
+	for line := range strings.Lines(lower(told[:min(len(told), maxTold)])) {
+		if passing.First(line) != "" && denial.First(line) != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // returns reports whether the header of the original is there.
 func (b *bounce) returns() bool { return b.header != nil }
+
+// toReader reports whether a header that sums a message up is of one that somebody else wrote
+// to the reader of m.
+func toReader(m *message.Message, h message.Header) bool {
+	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
+	return len(readers) > 0 && len(from) > 0 && !overlap(from, readers) && (len(to) == 0 || overlap(to, readers))
+}
+
+// overlap reports whether two lists of addresses have one in common.
+func overlap(some, others []string) bool {
+	return slices.ContainsFunc(some, func(a string) bool {
+		return slices.ContainsFunc(others, func(b string) bool { return strings.EqualFold(a, b) })
+	})
+}
 
 // repeats reports whether the subject of m ends with one that the text names as that of the
 // original, as Exchange writes it, where it knows recipients by their names alone.
@@ -273,13 +310,7 @@ func (b *bounce) own(m *message.Message) bool {
 		h = mentioned(b.told)
 	}
 	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
-	in := func(addrs []string) func(string) bool {
-		return func(a string) bool {
-			return slices.ContainsFunc(addrs, func(other string) bool { return strings.EqualFold(a, other) })
-		}
-	}
-	return known(h) >= 2 && len(to) > 0 && !slices.ContainsFunc(to, in(append(readers, m.From))) &&
-		(len(from) == 0 || slices.ContainsFunc(from, in(readers)))
+	return known(h) >= 2 && len(to) > 0 && !overlap(to, append(readers, m.From)) && (len(from) == 0 || overlap(from, readers))
 }
 
 // names reports whether addresses are named that are neither the sender's nor the reader's.

@@ -121,6 +121,15 @@ var relays = []string{
 	"目标服务器未发送", "宛先サーバーから配信通知",
 }
 
+// forwards say that the message went on to another address, whose owner has it now.
+var forwards = []string{
+	"we forward", "will forward", "is forwarded", "are forwarded", "was forwarded", "were forwarded", "been forwarded", "being forwarded", "forwarded it to", "forwarded your", "forwarded to", "forwarding your", "forwarding it",
+	"passed on to", "passed it on", "passes on to", "goes on to", "redirected to", "is redirected", "sent on to", "weitergeleitet", "umgeleitet", "leiten wir weiter", "nachgesendet", "transféré", "fait suivre", "faisons suivre", "transmis à", "redirigé",
+	"reenviado", "reenviamos", "redirigido", "remitido a", "inoltrat", "inoltriamo", "reindirizzat", "girato a", "encaminhad", "encaminhamos", "redirecionad", "reencaminhad", "doorgestuurd", "doorgezonden", "sturen wij door",
+	"przekazan", "przekierowan", "przesłan", "переслан", "пересылаем", "перенаправлен", "перенаправля", "переадресован", "перенаправлено", "vidarebefordra", "videresend", "välitet", "edelleenlähet", "přeposlán", "přesměrov", "preposlan",
+	"továbbít", "yönlendiril", "iletilmiştir", "προωθ", "redirecționat", "препратен", "proslijeđ", "转发", "轉寄", "转交", "轉交", "転送", "전달하", "전달되었",
+}
+
 // reaching say of the addresses in their line, or below it, that the message came to them,
 // in a report that tells of others, too.
 var reaching = []string{
@@ -136,7 +145,7 @@ var reaching = []string{
 // denials say no, so that a line that has one tells of nobody whom the message reached.
 var denials = []string{
 	" not ", "n't", "cannot", "never", "fail", "unable", "unsuccessful", "undeliver", "unless", " only if", "error", "reject", "refus", "bounced", "denied", "nicht", "fehlgeschlagen", "erfolglos", "konnte", " pas ", "n'a ", "échec", "échou", "impossible", "no se ",
-	"no fue", "no pudo", "no lleg", "no ha", "no lo", "fallid", "falló", " non ", "non è", "mancat", "impossib", "não ", "falh", "niet ", "mislukt", "nie ", "не ", "невозможно", "ошибка", "inte ", "ikke ", "ei voi", "epäonnist",
+	"no fue ", "no pudo ", "no lleg", "no ha ", "no lo ", "fallid", "falló", " non ", "non è", "mancat", "impossib", "não ", "falh", "niet ", "mislukt", "nie ", "не ", "невозможно", "ошибка", "inte ", "ikke ", "ei voi", "epäonnist",
 	"nebyl", "nelze", "nem ", "sikertelen", "edilemedi", "δεν ", "未", "无法", "無法", "失败", "失敗", "不", "ません", "できな", "エラー", "않", "없", "못", "실패",
 }
 
