@@ -15,6 +15,8 @@ const (
 	maxNote = 8 << 10 // bytes of a text in which it says why
 	before  = 40      // bytes before words that say that something was taken, and
 	behind  = 60      // bytes behind them, in which it says what
+
+	greeting = 60 // bytes of a text that greets
 )
 
 // The tables of words.go, made ready to be found.
@@ -30,16 +32,22 @@ var (
 	passing = message.NewPhrases(passed)
 	titled  = message.NewPhrases(titles)
 	confirm = message.NewPhrases(confirming)
+	promise = message.NewPhrases(promises)
+	moved   = message.NewPhrases(moves)
+	webmail = message.NewPhrases(webmails)
 	dealing = message.NewPhrases(dealings)
 
 	responder = message.NewPhrases(responders)
 	automaton = message.NewPhrases(automata)
 
-	mailing = message.NewPhrases(mailers)
+	mailing  = message.NewPhrases(mailers)
+	forensic = message.NewPhrases(failing)
 
 	challenger    = message.NewPhrases(challengers)
 	challengePath = message.NewPhrases(challengePaths)
 	challenged    = message.NewPhrases(challenges)
+	mayChallenge  = message.NewPhrases(mayChallenges)
+	demand        = message.NewPhrases(demands)
 )
 
 // responds holds for what a program sent that does nothing but answer.
@@ -79,20 +87,63 @@ func away(f facts) string {
 	if about == "" && away == "" {
 		return cmp.Or(f.telling(subject), f.silent())
 	}
-	if sign := f.sign(); sign != "" && (about != "" || f.own()) {
+	if sign := f.sign(); sign != "" && about != "" {
+		return "Subject: " + about + ", " + sign
+	}
+	if sign := cmp.Or(f.program(), f.suppresses()); sign != "" && f.own() {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
 	}
-	if p := sure.Begins(subject); p != "" {
+	if away != "" && f.responds() && !announces(strings.TrimPrefix(subject, away)) {
+		return "Subject: " + away + ", In-Reply-To alone"
+	}
+	if p := sure.Begins(subject); p != "" && !f.onIt(p) {
 		return "Subject: " + p
 	}
 	if about == "" || announces(strings.TrimPrefix(subject, about)) {
 		return ""
 	}
-	if n := note.First(f.text(maxNote)); n != "" {
+	if n := note.First(f.besides(about)); n != "" {
 		return "Subject: " + about + ", text: " + n
 	}
 	return ""
 }
+
+// responds reports whether m answers a message as programs do that know no threads, for one
+// who writes of himself. Mail programs of people write References as well.
+func (f facts) responds() bool {
+	return f.get("In-Reply-To") != "" && f.get("References") == "" && oneself.First(f.text(maxHead)) != ""
+}
+
+// besides is the text without the words of the subject that it repeats: they are no second
+// sign.
+func (f facts) besides(about string) string {
+	return strings.ReplaceAll(f.text(maxNote), strings.Trim(about, " :：[]()【】"), "")
+}
+
+// onIt reports whether a person writes on an automatic reply, whose name the subject begins
+// with: the text greets the reader by name, and says nothing that such a reply would.
+func (f facts) onIt(about string) bool {
+	text := f.besides(about)
+	for _, p := range []*message.Phrases{note, auto, thanked} {
+		if p.First(text) != "" {
+			return false
+		}
+	}
+	return f.greets(text)
+}
+
+// greets reports whether a text begins with the name of who is to read it.
+func (f facts) greets(text string) bool {
+	text = text[:min(len(text), greeting)]
+	names := strings.FieldsFunc(message.Plain(message.DecodeWords(f.m.Header.Get("To"))), func(r rune) bool { return !unicode.IsLetter(r) })
+	return slices.ContainsFunc(names, func(name string) bool {
+		i := strings.Index(text, name)
+		return len(name) > 2 && i >= 0 && (i == 0 || text[i-1] == ' ') && (i+len(name) == len(text) || !isLetter(text[i+len(name)]))
+	})
+}
+
+// isLetter reports whether c is a letter of ASCII, which goes on with a word.
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
 
 // own reports whether m is of the one who is away. Those who keep the calendar of others send
 // such subjects, too, with the fields of programs, but answer nothing.
@@ -122,13 +173,21 @@ func (f facts) telling(subject string) string {
 	return ""
 }
 
-// silent holds for an answer that nobody may answer, and that says why nobody writes.
+// silent holds for an answer that nobody may answer, and that says why nobody writes, or that
+// asks programs to leave it alone.
 func (f facts) silent() string {
-	if !f.m.NullPath() || f.get("In-Reply-To") == "" {
+	if !f.m.NullPath() {
 		return ""
 	}
-	if n := note.First(f.text(maxHead)); n != "" {
-		return "null reverse-path, In-Reply-To, text: " + n
+	text, refers := f.text(maxHead), f.get("In-Reply-To") != ""
+	if n := note.First(text); n != "" && (refers || oneself.Begins(text) != "") {
+		return "null reverse-path, text: " + n
+	}
+	if p := moved.First(message.Plain(f.m.Text(maxNote))); p != "" { // which may be below the fields of the message
+		return "null reverse-path, text: " + p
+	}
+	if f.get("X-Auto-Response-Suppress") != "" && refers {
+		return "null reverse-path, In-Reply-To, X-Auto-Response-Suppress"
 	}
 	return ""
 }
@@ -162,6 +221,9 @@ func acknowledges(f facts) string {
 		return ""
 	}
 	form, sign, about := f.form(), f.program(), cmp.Or(taken(subject), titled.First(subject))
+	if sign == "" {
+		sign = f.promising()
+	}
 	if form == "" && sign == "" && about == "" || dealing.First(subject) != "" || form != "" && f.passes() {
 		return ""
 	}
@@ -171,7 +233,7 @@ func acknowledges(f facts) string {
 	case form != "" && about != "":
 		return "words: " + about + ", " + form
 	case form != "":
-		if words := cmp.Or(taken(text), f.copied()); words != "" && !deals(text, words) {
+		if words := cmp.Or(f.confirms(text), f.copied()); words != "" && !deals(text, words) {
 			return "words: " + words + ", " + form
 		}
 	case sign != "" && about != "":
@@ -189,6 +251,42 @@ func acknowledges(f facts) string {
 		}
 	}
 	return ""
+}
+
+// confirms are the words of a text by which a form says that something was taken: such as
+// people hardly use, or theirs where it goes on with a promise, or with what was filled in.
+func (f facts) confirms(text string) string {
+	if words := receipt.First(text); words != "" {
+		return words
+	}
+	words := taken(text)
+	if thanked.First(text) != "" && promise.First(text) == "" && !f.repeats(text) {
+		return ""
+	}
+	return words
+}
+
+// repeats reports whether a text has what somebody filled into a form: an address behind a
+// label, which is not of where m comes from.
+func (f facts) repeats(text string) bool {
+	label := ""
+	for word := range strings.FieldsSeq(text) {
+		if strings.ContainsRune(word, '@') && labelled(label) && !message.Near(strings.Trim(word, "<>()[].,;"), f.m.From) {
+			return true
+		}
+		label = word
+	}
+	return false
+}
+
+// promising is a field that programs write, people's mail programs among them, of a text that
+// promises what a ticket system does.
+func (f facts) promising() string {
+	sign := f.suppresses()
+	if sign == "" || promise.First(f.text(maxNote)) == "" {
+		return ""
+	}
+	return sign
 }
 
 // taken are the words of s by which something was taken.
@@ -265,16 +363,22 @@ func (f facts) form() string {
 	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
 		return "From: " + f.m.From
 	}
+	if webmail.First(message.Plain(f.m.Header.Get("X-PHP-Originating-Script")+" "+f.m.Header.Get("User-Agent"))) != "" {
+		return ""
+	}
 	return present("X-PHP-Originating-Script", "X-PHP-Script")(f)
 }
 
 // sign is a field by which an answer is known for that of a program. A person's answer has one
 // in In-Reply-To, and a subject that begins with "Re:".
 func (f facts) sign() string {
-	if s := f.program(); s != "" {
-		return s
-	}
-	return present("In-Reply-To")(f)
+	return cmp.Or(f.program(), f.suppresses(), present("In-Reply-To")(f))
+}
+
+// suppresses is a field by which a program asks others not to answer, or that keeps ticket
+// systems from answering each other. What people write with such systems has it as well.
+func (f facts) suppresses() string {
+	return present("X-Auto-Response-Suppress", "X-RT-Loop-Prevention")(f)
 }
 
 // program is a field that programs write.
@@ -285,7 +389,7 @@ func (f facts) program() string {
 	if f.m.NullPath() {
 		return "null reverse-path"
 	}
-	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {
+	if name := present("X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply")(f); name != "" {
 		return name
 	}
 	switch v := f.get("Precedence"); v {
@@ -330,11 +434,9 @@ func ending(subject string) string {
 	return ""
 }
 
-// challenge holds for a mark of a known system.
+// challenge holds for a mark of a known system. Those who have a mailbox there, and people who
+// confirm or verify something, write as well, but do not ask the reader to prove who he is.
 func challenge(f facts) string {
-	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
-		return "From: " + c
-	}
 	if c := challengePath.Begins(strings.ToLower(f.m.ReversePath)); c != "" {
 		return "reverse-path: " + c
 	}
@@ -348,12 +450,50 @@ func challenge(f facts) string {
 	if c := challenged.First(subject); c != "" && !message.IsReply(subject) {
 		return "Subject: " + c
 	}
+	why := ""
+	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
+		why = "From: " + c
+	} else if c := mayChallenge.First(subject); c != "" && !message.IsReply(subject) {
+		why = "Subject: " + c
+	}
+	if why == "" {
+		return ""
+	}
+	if d := demand.First(f.text(maxNote)); d != "" {
+		return why + ", text: " + d
+	}
 	return ""
 }
 
-// complaint holds for a complaint that carries no feedback-report part.
+// complaint holds for a complaint, and for a report of mail that failed DMARC, DKIM or SPF,
+// that carry no feedback-report part.
 func complaint(f facts) string {
-	if s := message.Plain(f.m.Subject); complained.MatchString(s) {
+	subject := message.Plain(f.m.Subject)
+	if complained.MatchString(subject) {
+		return "Subject: " + subject
+	}
+	if f.m.Header.Get("X-HmXmrOriginalRecipient") != "" { // Hotmail passes on the message itself
+		return "X-HmXmrOriginalRecipient"
+	}
+	about, sign := unauthentic.MatchString(subject), f.program()
+	if !about && sign == "" {
+		return ""
+	}
+	switch said := forensic.First(f.text(maxNote)); {
+	case about && sign != "":
+		return "Subject: " + subject + ", " + sign
+	case said != "" && (about && !message.IsReply(subject) || sign != ""):
+		return "text: " + said
+	}
+	return ""
+}
+
+// unsubscribes holds for what a mail program sends in the name of a reader who leaves a list.
+func unsubscribes(f facts) string {
+	if f.get("X-Apple-Unsubscribe") == "true" {
+		return "X-Apple-Unsubscribe"
+	}
+	if s := message.Plain(f.m.Subject); (s == "unsubscribe" || s == "leave") && f.get("In-Reply-To") == "" {
 		return "Subject: " + s
 	}
 	return ""

@@ -39,6 +39,7 @@ var table = []row{
 	{Feedback, complaint},
 	{DSN, reported(report.DSN)},
 	{Bulk, func(f facts) string { return report.Notice(f.m) }},
+	{Personal, unsubscribes},
 	{AutoReply, field("Auto-Submitted", "auto-replied")}, // RFC 3834 §5
 	{AutoReply, answering(answers...)},
 	{AutoReply, field("Precedence", "auto_reply", "auto-reply", "autoreply")},

@@ -37,6 +37,13 @@ var prefixes = []string{
 	"automated out of office", "away message:", "courriel automatique", "respuesta de ausencia", "mensagem automática de ausência",
 	"notificación de ausencia", "notifica di assenza", "niet-aanwezigheidsassistent", "asystent podczas nieobecności", "ассистент отсутствия",
 	"[out of office]",
+	"sjálfvirk svörun", "ateb awtomatig", "ymateb awtomatig", "allan o'r swyddfa", "allan o swyddfa", "allan o ofis", "freagra uathoibríoch",
+	"स्वचालित उत्तर", "स्वचालित जवाब", "स्वतः उत्तर", "स्वत: उत्तर", "پاسخ خودکار", "خودکار جواب", "автоматты жауап", "автомат җавап", "автомат хариу",
+	"автоматски одговор", "аўтаматычны адказ", "awtomatikong tugon", "awtomatikong sagot", "përgjigje automatike", "avtomatik cavab", "avtomatik javob",
+	"ავტომატური პასუხი", "ինքնաշխատ պատասխան", "ավտոմատ պատասխան", "স্বয়ংক্রিয় উত্তর", "தானியங்கு பதில்", "తక్షణ ప్రత్యుత్తరం",
+	"స్వయంచాలక ప్రత్యుత్తరం", "ಸ್ವಯಂಚಾಲಿತ ಪ್ರತ್ಯುತ್ತರ", "സ്വയമേവയുള്ള മറുപടി", "स्वयंचलित उत्तर", "સ્વચાલિત જવાબ", "outomatiese antwoord",
+	"jibu la kiotomatiki", "automatesch äntwert", "tweġiba awtomatika", "ການຕອບກັບອັດຕະໂນມັດ", "ចម្លើយស្វ័យប្រវត្តិ", "automatisch äntwert",
+	"автоматик җавап",
 }
 
 // absences are such words that people put before their subjects as well.
@@ -55,6 +62,7 @@ var absences = []string{
 	"出差:", "休假中", "out of town:", "on leave:", "annual leave:", "maternity leave:", "parental leave:", "holiday:", "ich bin im urlaub", "im urlaub:",
 	"urlaub:", "außer haus:", "nicht im büro:", "en congé:", "en congé :", "en vacances:", "en vacances :", "de vacaciones:", "vacaciones:",
 	"in ferie:", "ferie:", "férias:", "de férias:", "op vakantie:", "vakantie:", "met verlof:", "na urlopie:", "urlop:",
+	"cuti:", "bercuti:", "estou de férias", "pe concediu", "на почивка", "на одмор", "i fríi", "wyliau", "در مرخصی", "демалыста", "छुट्टी पर",
 }
 
 // unmistakable are the prefixes, and words within a subject, that nobody but a program
@@ -70,6 +78,12 @@ var unmistakable = []string{
 	"自動応答:", "自動応答：", "自動返信:", "自動返信：", "【自動返信】", "[自動返信]", "(自動返信)", "（自動返信）", "자동 회신:", "자동 회신：", "yahoo! 来信自动回复",
 	"resposta automàtica:", "erantzun automatikoa:", "samodejni odgovor:", "automatski odgovor:", "аутоматски одговор:", "автоматичен отговор:", "автовідповідь:",
 	"ตอบกลับอัตโนมัติ:", "trả lời tự động:", "balasan otomatis:", "תשובה אוטומטית:", "رد تلقائي:",
+	"sjálfvirk svörun:", "ateb awtomatig:", "ymateb awtomatig:", "freagra uathoibríoch:", "स्वचालित उत्तर:", "स्वचालित जवाब:", "स्वतः उत्तर:",
+	"स्वत: उत्तर:", "پاسخ خودکار:", "خودکار جواب:", "автоматты жауап:", "автомат җавап:", "автомат хариу:", "автоматски одговор:", "аўтаматычны адказ:",
+	"awtomatikong tugon:", "awtomatikong sagot:", "përgjigje automatike:", "avtomatik cavab:", "avtomatik javob:", "ავტომატური პასუხი:",
+	"ինքնաշխատ պատասխան:", "ավտոմատ պատասխան:", "স্বয়ংক্রিয় উত্তর:", "தானியங்கு பதில்:", "తక్షణ ప్రత్యుత్తరం:", "స్వయంచాలక ప్రత్యుత్తరం:",
+	"ಸ್ವಯಂಚಾಲಿತ ಪ್ರತ್ಯುತ್ತರ:", "സ്വയമേവയുള്ള മറുപടി:", "स्वयंचलित उत्तर:", "સ્વચાલિત જવાબ:", "outomatiese antwoord:", "jibu la kiotomatiki:",
+	"automatesch äntwert:", "tweġiba awtomatika:", "ການຕອບກັບອັດຕະໂນມັດ:", "ចម្លើយស្វ័យប្រវត្តិ:", "automatisch äntwert:", "автоматик җавап:",
 }
 
 // suffixes stand at the end of a subject that a program answers.
@@ -80,6 +94,7 @@ var suffixes = []string{
 	"(自動返信メール)", "（自動配信）", "（自動送信）", "(自动回复)", "（自动回复）", "自动回复", "自動回覆", "auto response", "auto-response", "autoresponse", "autoreply", "auto-reply",
 	"auto reply",
 	"[out of office]", "[automatic reply]", "[autoreply]", "[automatische antwort]", "[réponse automatique]", "[respuesta automática]", "[risposta automatica]", "[resposta automática]", "[автоответ]",
+	"(svar automatik)", "[automatisk svar]", "[autosvar]",
 }
 
 // notes stand in the text of an automatic reply.
@@ -106,6 +121,16 @@ var notes = []string{
 	"semester", "ferie", "på ferie", "barsel", "tillbaka", "tilbage", "tilbake", "föräldraledig", "lomalla", "poissa", "palaan", "dovolen", "nepřítom",
 	"szabadság", "nem vagyok", "távol", "izinde", "yıllık izin", "ofis dışında", "atvaļinājum", "prombūtn", "atostog", "puhkus", "concediu", "άδεια",
 	"odmor", "godišnj", "отпуск", "nghỉ phép", "cuti", "إجازة", "בחופש", "בחופשה",
+	"out until", "i am out", "i'm out", "is ooo", "not in use any more", "not in use anymore", "no longer use this address", "no longer read",
+	"not read any more", "address has changed", "new address is", "new e-mail address", "new email address", "neue adresse",
+	"adresse hat sich geändert", "nicht mehr gelesen", "nicht mehr verwendet", "adresse a changé", "nouvelle adresse", "plus utilisée",
+	"dirección ha cambiado", "nueva dirección", "ya no se utiliza", "indirizzo è cambiato", "nuovo indirizzo", "non è più in uso", "endereço mudou",
+	"novo endereço", "adres is gewijzigd", "nieuwe adres", "nieuw adres", "adres się zmienił", "nowy adres", "adres został zmieniony",
+	"адрес изменился", "новый адрес", "新しいアドレス", "アドレスが変わ", "新邮箱", "新的邮箱", "de vacances", "vacacións", "ลาพัก", "พักร้อน", "ลางาน", "ไม่อยู่",
+	"serai absent", "fríi", "fjarverandi", "wyliau", "i ffwrdd", "छुट्टी", "अवकाश", "مرخصی", "демалыс",
+	"naka-leave", "bakasyon", "bercuti", "pushime", "məzuniyyət", "შვებულ", "արձակուրդ", "ছুটি", "விடுமுறை", "సెలవు", "con vakansie",
+	"met vakansie", "likizo", "чөлөө", "адпачынк", "відпустц", "на почивка", "отпуска", "на одмор", "na dopust", "odsoten",
+	"odsotna", "atvaļinājumā", "puhkusel", "lomal",
 }
 
 // automatic are the first words of texts that say what they are.
@@ -238,13 +263,61 @@ var receipts = []string{
 	"incident has been opened", "request has been created", "request has been opened",
 }
 
+// promises are what forms and ticket systems go on with when they have taken something: that
+// somebody will answer.
+var promises = []string{
+	"get back to you", "back to you", "shortly", "soon", "be in touch", "come back to you", "will contact you", "will respond", "will reply", "will answer", "will review your",
+	"will be reviewed", "will be handled", "will be processed", "will be answered", "respond to you", "reply to you", "responded to",
+	"as soon as possible", "at the earliest", "as quickly as possible", "within 24", "within 48", "within one", "within two", "within the next",
+	"business day", "working day", "working hours", "office hours", "one of our", "our team will", "a member of", "representative", "do not reply",
+	"don't reply", "please do not respond", "this mailbox is not", "ticket number", "ticket id", "reference number", "your reference", "melden uns",
+	"setzen uns", "bei ihnen melden", "bearbeit", "schnellstmöglich", "so schnell wie möglich", "so bald wie möglich", "in kürze", "umgehend",
+	"kümmern uns", "werden wir", "antworten ihnen", "nicht auf diese", "vous répond", "vous contact", "plus brefs délais", "plus tôt possible",
+	"dès que possible", "reviendrons vers", "reviendra vers", "sera traité", "ne pas répondre", "dans les meilleurs délais", "le antes posible",
+	"lo antes posible", "a la brevedad", "brevedad posible", "nos pondremos", "en contacto con usted", "en contacto contigo", "le responder",
+	"te responder", "responderemos", "contestaremos", "pronto", "no responda", "al più presto", "quanto prima", "il prima possibile", "risponderemo",
+	"ricontatter", "contatteremo", "non rispondere", "sarà contattat", "entraremos em contato", "entraremos em contacto", "o mais breve",
+	"mais rápido possível", "retornaremos", "em breve", "não responda", "zo spoedig", "zo snel mogelijk", "nemen contact", "neemt contact", "nemen wij",
+	"binnen 24", "binnen 48", "werkdagen", "binnenkort", "beantwoord", "niet te beantwoorden", "jak najszybciej", "najszybciej jak", "skontaktujemy",
+	"odpowiemy", "wkrótce", "w najbliższym czasie", "prosimy nie odpowiadać", "в ближайшее время", "свяжемся", "свяжется", "ответим", "ответит",
+	"в течение", "рассмотр", "не отвечайте", "зв'яжемось", "найближчим часом", "återkommer", "så snart", "kontaktar dig", "hör av oss",
+	"vender tilbage", "hurtigst muligt", "kontakter dig", "tar kontakt", "så snart som", "snarest", "otamme yhteyttä", "mahdollisimman pian",
+	"palaamme", "co nejdříve", "ozveme se", "brzy", "čo najskôr", "hamarosan", "felvesszük", "a lehető leg", "en kısa sürede", "geri dönüş",
+	"dönüş yap", "σύντομα", "το συντομότερο", "în cel mai scurt", "vă vom contacta", "възможно най-скоро", "uskoro", "javit ćemo", "liên hệ lại",
+	"sớm nhất", "segera", "secepat", "سنقوم", "في أقرب", "بهקדם", "בהקדם", "נחזור", "โดยเร็ว", "ติดต่อกลับ", "尽快", "盡快", "会回复", "將回覆", "联系您", "聯絡您",
+	"與您聯", "与您联", "回复您", "回覆您", "工作日", "折り返し", "担当者", "改めて", "営業日", "ご連絡いた", "ご連絡させ", "返信いた", "お待ち", "しばらく", "빠른 시일", "빠른 시간", "답변", "연락드리", "회신",
+}
+
+// moves say where the mail of somebody goes now who has left.
+var moves = []string{
+	"forward his mail", "goes on to forward", "go on to forward", "forward her mail", "forward their mail", "forward the mail", "his mail is forwarded", "her mail is forwarded",
+	"mail is now forwarded", "mail is being forwarded", "mail will be forwarded", "this message has been forwarded", "your message has been forwarded",
+	"your mail has been forwarded", "your message was forwarded", "update your address book", "e-mails werden weitergeleitet",
+	"nachricht wurde weitergeleitet", "mail wurde weitergeleitet", "ihre mail wird weitergeleitet", "nachricht wird weitergeleitet",
+	"courrier est transféré", "message a été transféré", "correo se reenvía", "mensaje ha sido reenviado", "mensaje se ha reenviado",
+	"posta viene inoltrata", "messaggio è stato inoltrato", "mensagem foi encaminhada", "bericht is doorgestuurd", "mail wordt doorgestuurd",
+	"wiadomość została przekazana", "письмо перенаправлено", "письмо переадресовано", "已转发给", "已轉寄給",
+}
+
+// webmails are programs in which people write, in the fields of programs that handle forms.
+var webmails = []string{"roundcube", "rcube", "squirrelmail", "horde", "imp_", "rainloop", "snappymail", "webmail", "afterlogic", "sogo", "group-office", "egroupware"}
+
+// unauthentic is the subject of reports on mail that failed the checks of a domain, RFC 6591.
+var unauthentic = regexp.MustCompile(`\b(dmarc|dkim|spf|domain-based message authentication|message authentication|authentication)\b.{0,40}\b(forensic|failure|failed)\b.{0,10}\breport\b|\b(forensic|failure) report\b.{0,30}\b(dmarc|dkim|spf)\b`)
+
+// failing say so in the text.
+var failing = []string{
+	"failed the published dmarc policy", "authentication failure report for an email message received from", "authentication failure report for a message", "is an authentication failure report",
+	"is an email authentication failure report", "is a dkim failure report", "is an spf failure report", "is a spf failure report", "is a dmarc failure report", "dkim authentication failure report", "is a dmarc forensic report",
+}
+
 // titles stand alone in the subject of what says so. Texts have such words, too.
 var titles = []string{"message received", "request received", "ticket received", "ticket opened", "case received"}
 
 // selves are words of those who write of themselves.
 var selves = []string{
 	"i am", "i'm", "i will", "i'll", "my absence", "ich bin", "ich werde", "bin ich", "je suis", "je serai", "je reviens", "estoy", "estaré", "sono",
-	"sarò", "estou", "estarei", "ik ben", "ben ik", "jestem", "będę", "я нахожусь", "нахожусь", "я буду", "меня не будет", "буду", "我", "私", "不在", "저는",
+	"sarò", "estou", "estarei", "ik ben", "ben ik", "jestem", "będę", "я нахожусь", "я в ", "я на ", "я вне ", "нахожусь", "я буду", "меня не будет", "буду", "我", "私", "不在", "저는",
 	"중입니다", "jag är", "jeg er", "olen", "jsem", "budu", "vagyok", "leszek", "izindeyim", "olacağım", "değilim", "voi fi", "είμαι", "θα είμαι", "nisam",
 	"tôi", "saya", "أنا", "אני", "休暇", "休假", "出差",
 }
@@ -320,11 +393,25 @@ var (
 	challengeFields = []string{
 		"X-Spamarrest-Noauth", "X-Askversion", "X-Choicemail-Registration-Request", "X-Boxtrapper", "X-Bluebottle-Request", "X-Spamazoid-Md", "Spamlion", "X-Exispam",
 	}
-	challengers = []string{"@spamguard.vanquish.com", "@si20.com", "@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
-	challenges  = []string{
-		"requires verification verify#", "please confirm your message", "(verifying)", "[qurb ", "antispam uol", "confirm (rsvp)", "(conf#", "sender verification required",
-		"sender authentication required", "[spam arrest]", "please confirm that you are not a spammer", "your message requires verification", "your email requires verification",
-		"confirm your email to me", "authentification de votre e-mail requise", "confirmation requise pour l'envoi",
+	challenges = []string{
+		"requires verification verify#", "[qurb ", "sender verification required", "sender authentication required", "[spam arrest]", "please confirm that you are not a spammer",
+		"your message requires verification", "your email requires verification", "confirm your email to me", "authentification de votre e-mail requise",
+		"confirmation requise pour l'envoi",
+	}
+)
+
+// challengers are domains in From, and mayChallenges words of a subject, of such systems, which
+// people have or write as well; demands are what only the systems say in their texts.
+var (
+	challengers   = []string{"@spamguard.vanquish.com", "@si20.com", "@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
+	mayChallenges = []string{"please confirm your message", "(verifying)", "confirm (rsvp)", "(conf#", "antispam uol", "please verify your message", "please verify your email to", "message to me is waiting", "action required: confirm your"}
+	demands       = []string{
+		"waitlisted", "wait list", "guest list", "allowed senders", "approved senders", "list of accepted", "approved list", "allow list", "whitelist", "white list", "accepted senders", "accept list",
+		"not a spammer", "you are human", "you're human", "human being", "a real person", "not a machine", "not a robot", "prove that you", "verify that you", "verify yourself", "authenticate yourself", "identify yourself", "authorize yourself",
+		"to have yours delivered", "to have your message delivered", "to have your mail delivered", "to deliver your message", "to release your message", "so that your message can be delivered", "message will be delivered once", "message will be delivered after", "message will be delivered to",
+		"will not be delivered until", "has not been delivered yet", "is being held", "been placed on hold", "are holding your message", "in a holding area", "in quarantine until", "protect myself from", "protecting myself from", "protected by spam", "junk email i receive", "spam i receive",
+		"only receive mail from", "only accept mail from", "unknown senders", "one-time confirmation", "one-time verification", "just this once", "only have to do this once", "need to do this once",
+		"entregar sua mensagem", "para que sua mensagem", "antispam uol", "clique no link", "não sou um robô", "autorizar o envio", "remetentes autorizados", "votre message sera", "libérer votre message", "expéditeurs autorisés", "ihre nachricht wird zugestellt", "zugestellt, sobald", "bestätigen sie bitte, dass sie",
 	}
 )
 
