@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // as the Message is in use.
 func Parse(env Envelope, at time.Time, raw []byte) *Message {
 	m := &Message{Envelope: env, At: at, Raw: raw}
-	m.Header, m.Body, m.Problems = ParseHeader(raw)
+	m.Header, m.Body, m.Problems = ParseHeader(WithoutBlank(raw))
 	if env.Truncated {
 		m.Problems = append(m.Problems, "truncated")
 	}
@@ -28,6 +29,24 @@ func Parse(env Envelope, at time.Time, raw []byte) *Message {
 	m.Received = m.Header.Values("Received")
 	return m
 }
+
+// WithoutBlank is a stored message without the lines before its header that hold nothing: white
+// space, NUL, a byte order mark, as some put there who store mail. Where no field follows them,
+// it is all of it.
+func WithoutBlank(raw []byte) []byte {
+	for end := 0; end < len(raw) && end < maxBlank; end = lineEnd(raw, end) {
+		line := bytes.TrimPrefix(trimEOL(raw[end:lineEnd(raw, end)]), []byte("\ufeff"))
+		switch {
+		case isField(line):
+			return raw[end+bytes.Index(raw[end:], line):]
+		case len(bytes.Trim(line, " \t\r\x00")) > 0:
+			return raw
+		}
+	}
+	return raw
+}
+
+const maxBlank = 1 << 10 // bytes
 
 // MessageID takes an unfolded Message-ID field out of its angle brackets. What is no msg-id
 // at all stays as it is: it still tells messages apart.
