@@ -394,9 +394,7 @@ var (
 		"X-Spamarrest-Noauth", "X-Askversion", "X-Choicemail-Registration-Request", "X-Boxtrapper", "X-Bluebottle-Request", "X-Spamazoid-Md", "Spamlion", "X-Exispam",
 	}
 	challenges = []string{
-		"requires verification verify#", "[qurb ", "sender verification required", "sender authentication required", "[spam arrest]", "please confirm that you are not a spammer",
-		"your message requires verification", "your email requires verification", "confirm your email to me", "authentification de votre e-mail requise",
-		"confirmation requise pour l'envoi",
+		"requires verification verify#", "[qurb ", "[spam arrest]", "please confirm that you are not a spammer", "authentification de votre e-mail requise",
 	}
 )
 
@@ -404,8 +402,11 @@ var (
 // people have or write as well; demands are what only the systems say in their texts.
 var (
 	challengers   = []string{"@spamguard.vanquish.com", "@si20.com", "@boxbe.com", "@spamarrest.com", "@0spam.com", "@bluebottle.com", "@mailblocks.com", "@earthlink.net (spamblocker", "antispamuol", "antispam@uol"}
-	mayChallenges = []string{"please confirm your message", "(verifying)", "confirm (rsvp)", "(conf#", "antispam uol", "please verify your message", "please verify your email to", "message to me is waiting", "action required: confirm your"}
-	demands       = []string{
+	mayChallenges = []string{
+		"sender verification required", "sender authentication required", "your message requires verification", "your email requires verification", "confirm your email to me",
+		"confirmation requise pour l'envoi", "please confirm your message", "(verifying)", "confirm (rsvp)", "(conf#", "antispam uol", "please verify your message", "please verify your email to", "message to me is waiting", "action required: confirm your",
+	}
+	demands = []string{
 		"waitlisted", "wait list", "guest list", "allowed senders", "approved senders", "list of accepted", "approved list", "allow list", "whitelist", "white list", "accepted senders", "accept list",
 		"not a spammer", "you are human", "you're human", "human being", "a real person", "not a machine", "not a robot", "prove that you", "verify that you", "verify yourself", "authenticate yourself", "identify yourself", "authorize yourself",
 		"to have yours delivered", "to have your message delivered", "to have your mail delivered", "to deliver your message", "to release your message", "so that your message can be delivered", "message will be delivered once", "message will be delivered after", "message will be delivered to",

@@ -259,6 +259,11 @@ func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
 }
 
+// mentions reports whether somebody is named in a sentence, at least.
+func (f *failed) mentions() bool {
+	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r != unlikely })
+}
+
 // abroad reports whether somebody is named, in a sentence at least, who is neither at home
 // where m comes from nor where it goes, as those are whom to ask.
 func (f *failed) abroad(m *message.Message) bool {

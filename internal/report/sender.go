@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -32,8 +33,8 @@ func sender(m *message.Message) (string, standing) {
 
 // calls says by what m calls itself one of a mail system, whatever its address.
 func calls(m *message.Message) (string, standing) {
-	if n := senders.First(display(m)); n != "" {
-		return "From: " + n, caller
+	if n := senders.Find(display(m)); n[0] != "" || n[1] != "" && automatic(m) {
+		return "From: " + cmp.Or(n...), caller
 	}
 	if mark := machine(m); mark != "" {
 		return mark, caller
@@ -157,12 +158,18 @@ var masters = []string{
 // callings are what mail systems call themselves in From, whatever the address.
 var callings = []string{
 	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
-	"delivery system", "mail system", "email system", "mail server", "mail service", "postmaster", "mail administrator", "system administrator", "returned mail",
-	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
-	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
-	"scanmail", "dbmail mailer", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
-	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
+	"delivery system", "mail system", "email system", "postmaster", "mail administrator", "system administrator", "returned mail",
+	"microsoft outlook", "microsoft exchange", "exchange server",
+	"antivirus", "anti virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
+	"scanmail", "dbmail mailer", "groupshield", "interscan", "webshield", "amavis",
+	"system attendant", "emanager", "worldsecure",
 	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
 	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
 	"システム管理者", "メール配信", "メールシステム",
+}
+
+// products are names by which mail systems call themselves, but people and firms as well.
+var products = []string{
+	"virus", "antigen", "barracuda", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
+	"mail security", "email security", "mail service", "internet mail", "delivery notification", "mail server",
 }

@@ -44,7 +44,7 @@ type bounce struct {
 func unstructured(m *message.Message) *Report {
 	who, is := sender(m)
 	field := m.Header.Get("X-Failed-Recipients")
-	if is == nobody && field == "" || Notice(m) != "" {
+	if is == nobody && field == "" || Notice(m) != "" || journalled(m) {
 		return nil
 	}
 	b := look(m)
@@ -72,6 +72,13 @@ func unstructured(m *message.Message) *Report {
 		r.Recipients = []Recipient{r.somebody(action)}
 	}
 	return r
+}
+
+// journalled reports whether m is a copy for an archive, which Exchange puts around any mail.
+func journalled(m *message.Message) bool {
+	return slices.ContainsFunc(m.Header, func(f message.Field) bool {
+		return strings.EqualFold(f.Name, "X-MS-Journal-Report") || strings.EqualFold(f.Name, "X-MS-Exchange-Generated-Message-Source") && strings.Contains(f.Value, "Journal")
+	})
 }
 
 // action is what b says of all that it names.
@@ -128,7 +135,7 @@ func Notice(m *message.Message) string {
 var (
 	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
 	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards)
-	senders   = message.NewPhrases(callings)
+	senders   = message.NewPhrases(callings, products)
 	agents    = message.NewPhrases(userAgents)
 	marked    = message.NewPhrases(marks)
 	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
@@ -200,7 +207,7 @@ func (b *bounce) evidence(m *message.Message) []string {
 		return nil
 	case b.arrived != "" && b.is >= master && !b.answers && (b.returns() || b.names()):
 		return []string{b.who, "text: " + b.arrived}
-	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.failed.sure() || b.names() && (b.null || b.reader)) && m.Header.Get("List-Unsubscribe") == "":
+	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.failed.sure() || b.failed.mentions() && (b.null || b.reader)) && m.Header.Get("List-Unsubscribe") == "":
 		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	}
 	var evidence []string
@@ -243,11 +250,11 @@ func (b *bounce) ofSystem(m *message.Message) []string {
 		return []string{b.who, "text: " + b.said}
 	case b.answers && !certain:
 		return nil
-	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (certain || b.why != "" || b.said != "")):
+	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (b.silent || certain) && (certain || b.why != "" || b.said != "")):
 		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
 	case b.why != "" && (b.returns() || b.failed.early):
 		return []string{b.who, "text: " + b.why}
-	case b.returns() && (certain || b.failed.sure()):
+	case b.returns() && (certain || b.failed.sure() && b.coded):
 		return []string{b.who}
 	case b.null && b.own(m):
 		return []string{b.who, "a message of the reader's", "null reverse-path"}
