@@ -121,7 +121,8 @@ func (f facts) besides(about string) string {
 }
 
 // onIt reports whether a person writes on an automatic reply, whose name the subject begins
-// with: the text greets the reader by name, and says nothing that such a reply would.
+// with: the text greets the reader by name or asks something, and says nothing that such a reply
+// would.
 func (f facts) onIt(about string) bool {
 	text := f.besides(about)
 	for _, p := range []*message.Phrases{note, auto, thanked} {
@@ -129,8 +130,11 @@ func (f facts) onIt(about string) bool {
 			return false
 		}
 	}
-	return f.greets(text)
+	return f.greets(text) || asks(text)
 }
+
+// asks reports whether a text has a question, as programs seldom do.
+func asks(text string) bool { return strings.ContainsAny(text, "?？؟") }
 
 // greets reports whether a text begins with the name of who is to read it.
 func (f facts) greets(text string) bool {
@@ -138,7 +142,7 @@ func (f facts) greets(text string) bool {
 	names := strings.FieldsFunc(message.Plain(message.DecodeWords(f.m.Header.Get("To"))), func(r rune) bool { return !unicode.IsLetter(r) })
 	return slices.ContainsFunc(names, func(name string) bool {
 		i := strings.Index(text, name)
-		return len(name) > 2 && i >= 0 && (i == 0 || text[i-1] == ' ') && (i+len(name) == len(text) || !isLetter(text[i+len(name)]))
+		return len(name) > 2 && i >= 0 && (i == 0 || !isLetter(text[i-1])) && (i+len(name) == len(text) || !isLetter(text[i+len(name)]))
 	})
 }
 
@@ -260,7 +264,7 @@ func (f facts) confirms(text string) string {
 		return words
 	}
 	words := taken(text)
-	if thanked.First(text) != "" && promise.First(text) == "" && !f.repeats(text) {
+	if thanked.First(text) != "" && (promise.First(text) == "" || asks(text)) && !f.repeats(text) {
 		return ""
 	}
 	return words

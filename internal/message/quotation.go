@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
@@ -70,7 +71,7 @@ func Own(text string) string {
 	}
 	for pos := 0; pos < len(text); {
 		end := textLineEnd(text, pos)
-		line := strings.TrimSpace(text[pos:end])
+		line := visible(text[pos:end])
 		switch {
 		case line == "":
 			keep(pos, end)
@@ -100,11 +101,21 @@ func Own(text string) string {
 	return b.String()
 }
 
+// visible is a line without white space around it, and without the marks that say in which
+// direction to write.
+func visible(line string) string {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] < utf8.RuneSelf && line[len(line)-1] < utf8.RuneSelf {
+		return line
+	}
+	return strings.TrimFunc(line, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Bidi_Control, r) })
+}
+
 // HeadsQuotation reports whether a text begins with what mail programs put above a message
 // that somebody answers or forwards: dashes and words for it, words that need no dashes, or
 // the fields of its header.
 func HeadsQuotation(text string) bool {
-	line := strings.TrimSpace(text[:textLineEnd(text, 0)])
+	line := visible(text[:textLineEnd(text, 0)])
 	if title := strings.TrimLeft(line, "-–—_=*"); len(line)-len(title) >= 3 {
 		return title != "" && dashed.Begins(Plain(title[:min(len(title), 4*maxLabel)])) != ""
 	}
@@ -169,7 +180,7 @@ func attribution(text string) int {
 	said := ""
 	for pos, lines := 0, 0; pos < len(text) && lines < 4; lines++ {
 		end := textLineEnd(text, pos)
-		line := strings.TrimSpace(text[pos:end])
+		line := visible(text[pos:end])
 		if line == "" || line[0] == '>' {
 			return 0
 		}
@@ -376,7 +387,6 @@ func IsReply(subject string) bool {
 }
 
 // IsDaemon reports whether a local part is one from which mail systems send their reports.
-func IsDaemon(local string) bool {
-	local = strings.ToLower(strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(local))
-	return daemons[local]
-}
+func IsDaemon(local string) bool { return daemons[strings.ToLower(unjoined.Replace(local))] }
+
+var unjoined = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")

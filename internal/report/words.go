@@ -74,6 +74,20 @@ var failures = []string{
 	"kézbesítési hiba", "sikertelen kézbesítés", "teslim edilemedi", "teslim edilemeyen", "iletilemedi", "teslimat hatası",
 	"δεν παραδόθηκε", "αδυναμία παράδοσης", "η παράδοση", "nelivrabil", "nelivrat", "nu a putut fi livrat", "nav piegādā", "nepiegādāt", "nepristatyt",
 	"kohaletoimetamatu", "לא ניתן למסירה", "לא נמסר", "không thể gửi", "không gửi được",
+	// other languages
+	"발송실패", "전송실패", "배달실패", "전달실패", "반송메일", "전송되지 못", "보내지 못", "배달 불가", "فشل التسليم", "فشل تسليم", "فشل إرسال", "فشل في التسليم", "تعذر تسليم",
+	"تعذر إرسال", "لم يتم تسليم", "لم يتم التسليم", "غير قابل للتسليم", "تعذّر", "ส่งไม่สำเร็จ", "ส่งอีเมลไม่", "ส่งข้อความไม่", "ไม่สามารถส่ง",
+	"การส่งล้มเหลว", "ไม่สำเร็จ", "tidak terkirim", "gagal terkirim", "gagal mengirim", "gagal dikirim", "tidak dapat dikirim", "pengiriman gagal",
+	"tidak dapat disampaikan", "gagal dihantar", "tidak dapat dihantar", "penghantaran gagal", "gửi không thành công", "không thể chuyển",
+	"gửi thất bại", "डिलीवर नहीं", "वितरित नहीं", "नहीं भेजा जा सका", "تحویل داده نشد", "ارسال نشد", "تحویل ناموفق", "не е доставено", "недоставено",
+	"неуспешна доставка", "не може да бъде доставено", "nije isporučena", "nije isporučeno", "nije moguće isporučiti", "neisporučen",
+	"isporuka nije uspjela", "isporuka nije uspela", "није испоручена", "није могуће испоручити", "ni bilo mogoče dostaviti", "ni bila dostavljena",
+	"nedostavljeno", "dostava ni uspela", "nav iespējams piegādāt", "piegāde neizdevās", "nepavyko pristatyti", "pristatymas nepavyko",
+	"ei saanud toimetada", "kohaletoimetamine ebaõnnestus", "edastamine ebaõnnestus", "no s'ha pogut lliurar", "no lliurat", "error de lliurament",
+	"non se puido entregar", "ekki var hægt að", "ekki hægt að afhenda", "nebyla doručena", "nepodařilo se doručit", "doručení selhalo",
+	"nebolo možné doručiť", "nedoručená", "doručenie zlyhalo", "nem sikerült kézbesíteni", "gönderilemedi", "ulaştırılamadı", "teslimat başarısız",
+	"livrarea a eșuat", "nu a fost livrat", "αποτυχία παράδοσης", "δεν ήταν δυνατή η παράδοση", "доставка не вдалася", "не вдалося надіслати",
+	"не було доставлено", "hindi naihatid", "hindi maipadala",
 }
 
 // delays stand in the subject of a warning that delivery goes on.
@@ -309,6 +323,16 @@ var formulas = []string{
 	"gönderilemedi", "teslim başarısız", "tanılama bilgileri", "δεν παραδόθηκε", "nu a putut fi livrat", "nu a fost livrat", "nevarēja piegādāt",
 	"netika piegādāt", "nepavyko pristatyti", "не може да бъде доставен", "nije isporučen", "nije moguće isporučiti", "ni bilo mogoče dostaviti",
 	"无法将邮件发送", "无法将您的邮件", "无法将此邮件", "無法將郵件", "無法將您的郵件", "无法发送邮件", "無法傳送郵件",
+	// other languages
+	"전송되지 못했", "전송하지 못했", "보내지 못했", "배달되지 못했", "전달하지 못했", "발송되지 못", "발송에 실패", "전송에 실패", "تعذر تسليم رسالتك", "تعذر تسليم الرسالة", "تعذر تسليم",
+	"لم يتم تسليم", "لم تصل رسالتك", "فشل تسليم", "ไม่สามารถส่งข้อความ", "ไม่สามารถส่งอีเมล", "ไม่สามารถนำส่ง", "ส่งข้อความถึง", "ส่งไม่สำเร็จ",
+	"ไม่สามารถจัดส่ง", "tidak dapat dikirim", "tidak dapat disampaikan", "tidak terkirim", "gagal dikirim", "gagal terkirim", "tidak dapat dihantar",
+	"gagal dihantar", "không gửi được", "không thể gửi", "không thể chuyển", "gửi không thành công", "वितरित नहीं किया जा सका", "डिलीवर नहीं",
+	"नहीं भेजा जा सका", "تحویل داده نشد", "قابل تحویل نیست", "не може да бъде доставено", "не беше доставено", "не бе доставено", "nije isporučena",
+	"nije isporučeno", "nije mogla biti isporučena", "није испоручена", "није могуће испоручити", "ni bilo dostavljeno", "neizdevās piegādāt",
+	"negalėjo būti pristatyt", "ei saanud kohale toimetada", "ei õnnestunud kohale", "no s'ha pogut lliurar", "no ha pogut ser lliurat",
+	"non se puido entregar", "ekki var hægt að afhenda", "nepodařilo se doručit", "nem sikerült kézbesíteni", "nem lehetett kézbesíteni",
+	"ulaştırılamadı", "δεν ήταν δυνατή η παράδοση", "לא ניתן היה למסור", "לא ניתן למסור", "ההודעה לא נמסרה", "hindi naihatid",
 }
 
 // reasons say why mail fails. People who discuss a bounce say so, too, and so do those who
@@ -348,6 +372,13 @@ var reasons = []string{
 	"nie istnieje", "nieznany", "skrzynka pełna", "jest pełna", "przepełnion",
 	"не существует", "неизвестный", "не найден", "переполнен", "недоступен", "不存在", "已满", "已滿", "无效", "無效", "不可用", "超过", "拒绝", "拒絕", "不明", "いっぱい", "容量", "超過", "無効", "拒否",
 	"not found in the", "was not found in", "not listed in", "找不到", "查無此", "查无此", "見つかりませんでした",
+	// other languages
+	"존재하지 않", "없는 사용자", "수신자를 찾을 수 없", "용량이 초과", "받는 사람의 메일 주소가", "غير موجود", "صندوق البريد ممتلئ", "المستخدم غير", "ไม่มีผู้ใช้", "ไม่พบผู้ใช้",
+	"กล่องจดหมายเต็ม", "tidak ditemukan", "tidak dikenal", "kotak surat penuh", "không tồn tại", "hộp thư đầy", "nepoznat korisnik", "ne postoji",
+	"непознат корисник", "neexistuje", "schránka je plná", "neznámý uživatel", "nem létezik", "ismeretlen címzett", "betelt a postafiók", "bulunamadı",
+	"bilinmeyen kullanıcı", "nu există", "căsuța este plină", "не съществува", "непознат потребител", "не існує", "невідомий користувач", "לא קיים",
+	"לא קיימת", "תיבת הדואר מלאה", "ei ole olemassa", "tuntematon", "findes ikke", "ukendt modtager", "finnes ikke", "ukjent mottaker", "finns inte",
+	"okänd mottagare", "δεν υπάρχει", "άγνωστος χρήστης",
 }
 
 // notices stand in the subject of what a mail system tells its postmaster.
