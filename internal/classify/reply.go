@@ -187,7 +187,7 @@ func (f facts) silent() string {
 	if n := note.First(text); n != "" && (refers || oneself.Begins(text) != "") {
 		return "null reverse-path, text: " + n
 	}
-	if p := moved.First(message.Plain(f.m.Text(maxNote))); p != "" { // which may be below the fields of the message
+	if p := moved.First(message.Plain(f.m.Text(2 * maxHead))); p != "" { // which may be below the fields of the message
 		return "null reverse-path, text: " + p
 	}
 	if f.get("X-Auto-Response-Suppress") != "" && refers {
@@ -479,14 +479,14 @@ func complaint(f facts) string {
 	if f.m.Header.Get("X-HmXmrOriginalRecipient") != "" { // Hotmail passes on the message itself
 		return "X-HmXmrOriginalRecipient"
 	}
-	about, sign := unauthentic.MatchString(subject), f.program()
-	if !about && sign == "" {
+	about, sign := strings.Contains(subject, "report") && unauthentic.MatchString(subject), f.r == nil && (f.get("Auto-Submitted") != "" || f.m.NullPath())
+	if !about && !sign {
 		return ""
 	}
-	switch said := forensic.First(f.text(maxNote)); {
-	case about && sign != "":
-		return "Subject: " + subject + ", " + sign
-	case said != "" && (about && !message.IsReply(subject) || sign != ""):
+	switch said := forensic.First(f.text(maxHead)); {
+	case about && f.program() != "":
+		return "Subject: " + subject + ", " + f.program()
+	case said != "" && (about && !message.IsReply(subject) || f.program() != ""):
 		return "text: " + said
 	}
 	return ""

@@ -25,7 +25,7 @@ func sender(m *message.Message) (string, standing) {
 	if is == nobody {
 		who, is = calls(m)
 	}
-	if is != program && !automatic(m) && person(m, is) {
+	if (is == caller || is == master) && !automatic(m) && person(m, is) {
 		return "", nobody
 	}
 	return who, is

@@ -191,7 +191,7 @@ func look(m *message.Message) *bounce {
 	}
 	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
 	b.silent = m.ReversePath == "" || m.NullPath()
-	b.reader = slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) })
+	b.reader = b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) })
 	if b.passed = found[9]; b.passed != "" && (b.coded || b.about != "" || deniesPassing(b.told)) {
 		b.passed = ""
 	}
