@@ -107,12 +107,6 @@ func present(names ...string) func(facts) string {
 	}
 }
 
-// answers are fields that programs write which answer.
-var answers = []string{
-	"X-Autoreply", "X-Auto-Reply", "X-Autoreply-From", "X-Auto-Reply-From", "X-Autorespond", "X-Autoresponder", "X-Autoresponse", "X-Mail-Autoreply", "X-Autoanswer",
-	"X-Autoreply-Sender", "X-Autoreply-Domain", "X-Autoreply-Id", "X-Vacation", "X-Vacation-Message", "X-Out-Of-Office", "X-FC-MachineGenerated", "X-Auto-Answer", "X-Away-Message", "X-Amazon-Auto-Reply",
-}
-
 // answering holds where one of the fields says more than "no".
 func answering(names ...string) func(facts) string {
 	return func(f facts) string {

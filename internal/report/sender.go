@@ -70,12 +70,6 @@ func person(m *message.Message, is standing) bool {
 	return is == master && senders.First(name) == "" || m.Header.Get("In-Reply-To") != "" || m.Header.Get("References") != ""
 }
 
-// userAgents are programs in X-Mailer with which people write.
-var userAgents = []string{
-	"thunderbird", "microsoft outlook", "outlook express", "apple mail", "iphone mail", "ipad mail", "roundcube", "evolution", "kmail", "mutt", "eudora", "the bat!", "squirrelmail", "horde", "sylpheed", "claws mail",
-	"foxmail", "becky!", "zimbra", "airmail", "mailbird", "windows live mail", "windows mail", "yahoomail", "icedove", "mailspring",
-}
-
 // system says by what m comes from the address of a mail system. What a list sent under its
 // own address has the sender's in Reply-To.
 func system(m *message.Message) (string, standing) {
@@ -128,9 +122,6 @@ func machine(m *message.Message) string {
 	return ""
 }
 
-// marks are those that only they write.
-var marks = []string{"<smtp32 v", "surfcontrol e-mail filter", "m-filter", "mailmarshal", "mailsweeper", "interscan_nt_mime_boundary"}
-
 // automatic reports whether m came as only programs send: with the null reverse-path or a
 // field that says so, or from an address that is no person's.
 func automatic(m *message.Message) bool {
@@ -142,34 +133,4 @@ func automatic(m *message.Message) bool {
 func mute(addr string) bool {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
 	return slices.Contains(mutes, strings.ReplaceAll(dashes.Replace(local), " ", ""))
-}
-
-// mutes are the local parts of such addresses, without dashes.
-var mutes = []string{"noreply", "donotreply"}
-
-// masters are those from which a person may write as well, or a shop.
-var masters = []string{
-	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
-	"bounce", "bounces", "bouncer", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
-	"amavisd", "interscan", "scanmail", "daemon", "surfcontrol", "mailgateway", "mail-gateway", "smtpgateway", "smtp-gateway", "smtp.gateway",
-	"mailer", "mailsystem", "mail-system", "mail_system", "smtpd", "mta", "dsn", "ndr",
-}
-
-// callings are what mail systems call themselves in From, whatever the address.
-var callings = []string{
-	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
-	"delivery system", "mail system", "email system", "postmaster", "mail administrator", "system administrator", "returned mail",
-	"microsoft outlook", "microsoft exchange", "exchange server",
-	"antivirus", "anti virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
-	"scanmail", "dbmail mailer", "groupshield", "interscan", "webshield", "amavis",
-	"system attendant", "emanager", "worldsecure",
-	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
-	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
-	"システム管理者", "メール配信", "メールシステム",
-}
-
-// products are names by which mail systems call themselves, but people and firms as well.
-var products = []string{
-	"virus", "antigen", "barracuda", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
-	"mail security", "email security", "mail service", "internet mail", "delivery notification", "mail server",
 }
