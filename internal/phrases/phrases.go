@@ -10,6 +10,7 @@ package phrases
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -51,7 +52,7 @@ var Lists = mustRead()
 
 var places = func() map[string]string {
 	all := map[string]string{}
-	for _, name := range slices.Sorted(names()) {
+	for _, name := range slices.Sorted(maps.Keys(Lists)) {
 		for _, p := range Lists[name] {
 			if _, known := all[p.Text]; !known {
 				all[p.Text] = p.Place()
@@ -60,16 +61,6 @@ var places = func() map[string]string {
 	}
 	return all
 }()
-
-func names() func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for name := range Lists {
-			if !yield(name) {
-				return
-			}
-		}
-	}
-}
 
 func mustRead() map[string][]Phrase {
 	all, err := read()
@@ -119,6 +110,7 @@ func read() (map[string][]Phrase, error) {
 func Of(lists ...string) []string {
 	var texts []string
 	for _, name := range lists {
+		asked[name] = true
 		if len(Lists[name]) == 0 {
 			panic("no phrases " + name)
 		}
@@ -128,6 +120,11 @@ func Of(lists ...string) []string {
 	}
 	return texts
 }
+
+var asked = map[string]bool{}
+
+// Asked are the lists that somebody asked for.
+func Asked() []string { return slices.Sorted(maps.Keys(asked)) }
 
 // Place is the file and the line of a phrase; "" where text is none.
 func Place(text string) string { return places[text] }
