@@ -12,28 +12,21 @@ const maxWords = 64 << 10 // bytes of text that are looked at
 
 // bounce is what the words of a message show, the evidence for a bounce without structure.
 type bounce struct {
-	who     string         // by what its sender is a mail system
-	is      standing       // how surely it is one
-	told    string         // what the sender says, without what it returns
-	header  message.Header // of the original
-	about   string         // a phrase of the subject
-	said    string         // a formula in the text
-	why     string         // a reason in the text
-	delay   string         // a phrase by which delivery goes on
-	arrived string         // a phrase by which all went well
-	relayed bool           // to where nobody says more
-	failed  *failed        // who failed
-	coded   bool           // an SMTP reply or a status is in the text
-	gate    string         // a phrase by which a filter found something in a message of the reader's
-	yours   bool           // it speaks of the message as the reader's
-	silent  bool           // there is nobody to answer to
-	null    bool           // the envelope says so, RFC 5321 §4.5.5, and it is not of a list
-	lures   bool           // it asks to click or to log in
-	answers bool           // its subject is a person's answer
-	auto    bool           // it came as only programs send
-	reader  bool           // it names the reader's address
-	passed  string         // a phrase by which the message went on to another address
-	replies bool           // it says that it is an automatic answer, RFC 3834 §5
+	who    string         // by what its sender is a mail system
+	is     standing       // how surely it is one
+	told   string         // what the sender says, without what it returns
+	header message.Header // of the original
+	failed *failed        // who failed
+	signs  signs
+
+	// phrases, "" where there is none
+	about   string // of the subject
+	said    string // a formula in the text
+	why     string // a reason in the text
+	delay   string // by which delivery goes on
+	arrived string // by which all went well
+	relayed bool   // to where nobody says more
+	gate    string // by which a filter found something in a message of the reader's
 }
 
 // unstructured reads a bounce that only its words tell. It takes a sender that is a mail
@@ -164,8 +157,7 @@ func look(m *message.Message) *bounce {
 	b := &bounce{}
 	quoted := false
 	b.told, b.header, quoted = divide(m.Text(maxWords))
-	b.auto = automatic(m)
-	if quoted && !b.auto {
+	if quoted && !automatic(m) {
 		b.header = nil // a person has it before him
 	}
 	if b.header != nil && !full(b.header) && toReader(m, b.header) {
@@ -177,99 +169,63 @@ func look(m *message.Message) *bounce {
 	found := subjects.Find(message.Plain(m.Subject))
 	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
 	found = texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
-	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
-	if b.yours = found[4] != ""; found[3] != "" {
+	b.said, b.why = found[0], found[1]
+	if found[3] != "" {
 		b.gate = found[4]
 	}
 	b.failed = failuresOf(m, b.told, b.header, found[8] != "")
-	b.coded = b.failed.coded()
 	if b.delay == "" && !b.failed.says("5") {
 		b.delay = found[5]
 	}
 	if b.why == "" && b.delay == "" && !b.failed.says("4") && !b.failed.says("5") {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
-	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
-	b.silent = m.ReversePath == "" || m.NullPath()
-	b.reader = b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) })
-	if b.passed = found[9]; b.passed != "" && (b.coded || b.about != "" || deniesPassing(b.told)) {
-		b.passed = ""
-	}
-	b.answers = message.IsReply(m.Subject)
-	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
+	b.see(m, found)
 	return b
+}
+
+// see notes the signs of m, in whose text the phrases of texts are found.
+func (b *bounce) see(m *message.Message, found []string) {
+	b.signs.set(about, b.about != "")
+	b.signs.set(said, b.said != "")
+	b.signs.set(why, b.why != "")
+	b.signs.set(gate, b.gate != "")
+	b.signs.set(arrived, b.arrived != "")
+	b.signs.set(returns, b.header != nil)
+	b.signs.set(sure, b.failed.sure())
+	b.signs.set(early, b.failed.early)
+	b.signs.set(coded, b.failed.coded())
+	b.signs.set(names, len(b.failed.rcpts) > 0)
+	b.signs.set(inSentence, b.failed.mentions())
+	b.signs.set(abroad, b.failed.abroad(m))
+	b.signs.set(toYou, found[4] != "")
+	b.signs.set(null, m.NullPath() && m.Header.Get("List-Id") == "")
+	b.signs.set(silent, m.ReversePath == "" || m.NullPath())
+	b.signs.set(own, b.signs.has(null) && b.own(m))
+	b.signs.set(reader, b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) }))
+	b.signs.set(replies, strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"))
+	b.signs.set(answers, message.IsReply(m.Subject))
+	b.signs.set(listed, m.Header.Get("List-Unsubscribe") != "")
+	b.signs.set(lured, found[2] != "" && b.header == nil || armed(m))
+	b.signs.set(passed, found[9] != "" && !b.signs.has(coded) && b.about == "" && !deniesPassing(b.told))
 }
 
 // evidence says by what m is a bounce; nil if it is none.
 func (b *bounce) evidence(m *message.Message) []string {
-	switch {
-	case armed(m) || b.lures && !b.returns() || b.passed != "":
+	if b.signs.has(lured) || b.signs.has(passed) {
 		return nil
-	case b.arrived != "" && b.is >= master && !b.answers && (b.returns() || b.names()):
-		return []string{b.who, "text: " + b.arrived}
-	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.failed.sure() || b.failed.mentions() && (b.null || b.reader)) && m.Header.Get("List-Unsubscribe") == "":
-		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	}
-	var evidence []string
-	if b.is == caller {
-		evidence = b.ofCaller()
-	} else {
-		evidence = b.ofSystem(m)
+	for _, r := range rows {
+		if r.holds(b) {
+			evidence := []string{b.who}
+			for _, tell := range r.tell {
+				evidence = append(evidence, tell(b))
+			}
+			return evidence
+		}
 	}
-	if evidence == nil && b.about != "" && (b.said != "" || b.why != "") && !b.answers && b.repeats(m) {
+	if b.about != "" && (b.said != "" || b.why != "") && !b.signs.has(answers) && b.repeats(m) {
 		return []string{b.who, "Subject: " + b.about, "text: " + cmp.Or(b.said, b.why), "the subject again in the text"}
-	}
-	return evidence
-}
-
-// ofCaller is the evidence against a sender that calls itself a mail system, as anybody may.
-// It takes the words of one, and what only one has.
-func (b *bounce) ofCaller() []string {
-	switch {
-	case b.answers:
-		return nil
-	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" && b.null || b.coded)):
-		return []string{b.who, "text: " + b.said}
-	case b.null && b.about != "" && b.why != "" && b.failed.sure():
-		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
-	case !b.returns():
-		return nil
-	case b.about != "" && (b.why != "" || b.coded || b.failed.sure()):
-		return []string{b.who, "Subject: " + b.about}
-	case b.why != "" && b.failed.sure():
-		return []string{b.who, "text: " + b.why, "somebody who failed"}
-	}
-	return nil
-}
-
-// ofSystem is the evidence against the address of a mail system. A postmaster is a person, too.
-func (b *bounce) ofSystem(m *message.Message) []string {
-	certain := b.is == program
-	switch {
-	case b.said != "" && (b.returns() && (b.about != "" || !b.answers) || b.failed.sure() || b.coded && (certain || b.about != "") || b.replies && certain):
-		return []string{b.who, "text: " + b.said}
-	case b.answers && !certain:
-		return nil
-	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (b.silent || certain) && (certain || b.why != "" || b.said != "")):
-		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
-	case b.why != "" && (b.returns() || b.failed.early):
-		return []string{b.who, "text: " + b.why}
-	case b.returns() && (certain || b.failed.sure() && b.coded):
-		return []string{b.who}
-	case b.null && b.own(m):
-		return []string{b.who, "a message of the reader's", "null reverse-path"}
-	case b.null && b.names() && b.yours && (certain || b.said != "" || b.why != ""):
-		return []string{b.who, "text: " + cmp.Or(b.said, b.why, "your message"), "null reverse-path"}
-	case certain && b.said != "" && (b.about != "" || b.names()) && b.silent:
-		return []string{b.who, "text: " + b.said, "null reverse-path"}
-	case certain && b.failed.sure() && b.null:
-		return []string{b.who, "somebody who failed", "null reverse-path"}
-	case certain && b.null && !b.answers && b.failed.abroad(m):
-		return []string{b.who, "somebody elsewhere is named", "null reverse-path"}
-	case certain && b.failed.sure() && b.coded:
-		return []string{b.who, "somebody who failed"}
-	case certain && b.names() && b.replies:
-		return []string{b.who, "Auto-Submitted: auto-replied"}
 	}
 	return nil
 }
@@ -283,9 +239,6 @@ func deniesPassing(told string) bool {
 	}
 	return false
 }
-
-// returns reports whether the header of the original is there.
-func (b *bounce) returns() bool { return b.header != nil }
 
 // toReader reports whether a header that sums a message up is of one that somebody else wrote
 // to the reader of m.
@@ -319,9 +272,6 @@ func (b *bounce) own(m *message.Message) bool {
 	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
 	return known(h) >= 2 && len(to) > 0 && !overlap(to, append(readers, m.From)) && (len(from) == 0 || overlap(from, readers))
 }
-
-// names reports whether addresses are named that are neither the sender's nor the reader's.
-func (b *bounce) names() bool { return len(b.failed.rcpts) > 0 }
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
 func armed(m *message.Message) bool {
