@@ -19,7 +19,7 @@ const (
 	greeting = 60 // bytes of a text that greets
 )
 
-// The tables of words.go, made ready to be found.
+// The lists of phrases, made ready to be found.
 var (
 	begin   = message.NewPhrases(prefixes)
 	absent  = message.NewPhrases(absences)

@@ -1,18 +1,32 @@
 // Package phrases holds the words by which mail is known for what it is: what mail systems,
-// automatic replies, challenges and mail programs say, one file of words a language, in which
-// each list answers one question. The matchers are made of them by message, report and
-// classify.
+// automatic replies, challenges and mail programs say, a file of words for each language. Each
+// list answers one question, which the comment above it says. message, report and classify make
+// their matchers of them.
 //
-// A phrase that a sample below testdata has is proven; any other is unproven, and says where
-// it is from. All are in lower case, with single blanks and straight apostrophes.
+// A phrase that a sample in testdata has is proven. Any other is unproven, and the file says
+// where it is from. All are in lower case, with single blanks and straight apostrophes.
+//
+// # To teach breakwater a mail that it takes for something else
+//
+//  1. Put the mail into testdata, into the folder of what it is, as x.eml: with example
+//     domains, and nothing of anybody who lives.
+//  2. Add the words by which it can be known to the list that asks for them, in the file of
+//     their language, under proven.
+//  3. Run go test ./internal/report -update, and read what breakwater says of it now in x.want.
+//  4. Run go test ./internal/report ./internal/classify. They say whether any other sample is
+//     taken for something else, and whether the phrase is in two lists or proven by nothing.
+//
+// Add a sample of a person who uses the same words, too, to ordinary.
 package phrases
 
 import (
+	"cmp"
 	"embed"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 
 	"breakwater/internal/tomlfile"
 )
@@ -22,6 +36,7 @@ var files embed.FS
 
 // file is what the file of a language says: for each package that asks, its lists by name.
 type file struct {
+	Source   string          `toml:"source"` // where the phrases are from that are unproven
 	Message  map[string]list `toml:"message"`
 	Report   map[string]list `toml:"report"`
 	Classify map[string]list `toml:"classify"`
@@ -31,7 +46,7 @@ type file struct {
 type list struct {
 	Proven   []string `toml:"proven"`
 	Unproven []string `toml:"unproven"`
-	Source   string   `toml:"source"` // of those that are unproven
+	Source   string   `toml:"source"` // where it differs
 }
 
 // Phrase is one phrase.
@@ -88,22 +103,21 @@ func read() (map[string][]Phrase, error) {
 		for section, lists := range map[string]map[string]list{"message": f.Message, "report": f.Report, "classify": f.Classify} {
 			for name, l := range lists {
 				key := section + "." + name
-				take := func(kind string, texts []string, proven bool) {
-					for i, t := range texts {
-						line := d.ValueLine(fmt.Sprintf("%s.%s[%d]", key, kind, i))
-						p := Phrase{Text: t, Proven: proven, File: e.Name(), Line: line}
-						if !proven {
-							p.Source = l.Source
-						}
-						all[key] = append(all[key], p)
-					}
+				for i, text := range l.Proven {
+					all[key] = append(all[key], Phrase{Text: text, Proven: true, File: e.Name(), Line: line(d, key, "proven", i)})
 				}
-				take("proven", l.Proven, true)
-				take("unproven", l.Unproven, false)
+				for i, text := range l.Unproven {
+					all[key] = append(all[key], Phrase{Text: text, Source: cmp.Or(l.Source, f.Source), File: e.Name(), Line: line(d, key, "unproven", i)})
+				}
 			}
 		}
 	}
 	return all, nil
+}
+
+// line is that of the phrase at i of a list.
+func line(d *tomlfile.Document, key, kind string, i int) int {
+	return d.ValueLine(key + "." + kind + "[" + strconv.Itoa(i) + "]")
 }
 
 // Of returns the texts of the lists, such as "report.failures". It panics if there is none.

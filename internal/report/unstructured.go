@@ -124,7 +124,7 @@ func Notice(m *message.Message) string {
 	return ""
 }
 
-// The tables of words.go, made ready to be found.
+// The lists of phrases, made ready to be found.
 var (
 	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
 	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards)

@@ -71,7 +71,7 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestTables holds each table to what the search for phrases needs, and to the rules of words.go.
+// TestTables holds each table to what the search for phrases needs, and to the rules of phrases.
 func TestTables(t *testing.T) {
 	for _, table := range [][]string{failures, delays, retries, notices, formulas, reasons, lures, finds, yours, ends, others, helpers, callings, arrivals, relays, reaching, denials, forwards, reads, unreads, receipted, readings, marks} {
 		seen := map[string]bool{}
