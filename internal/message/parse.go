@@ -30,21 +30,24 @@ func Parse(env Envelope, at time.Time, raw []byte) *Message {
 	return m
 }
 
-// WithoutBlank is a stored message without the lines before its header that hold nothing: white
-// space, NUL, a byte order mark, as some put there who store mail. Where no field follows them,
-// it is all of it.
+// WithoutBlank is a stored message without what stands before its header and shows nothing:
+// white space, control characters, a byte order mark, an mbox line, as some put there who store
+// mail. Where no field follows, it is all of it.
 func WithoutBlank(raw []byte) []byte {
 	for end := 0; end < len(raw) && end < maxBlank; end = lineEnd(raw, end) {
-		line := bytes.TrimPrefix(trimEOL(raw[end:lineEnd(raw, end)]), []byte("\ufeff"))
+		line := bytes.TrimLeftFunc(trimEOL(raw[end:lineEnd(raw, end)]), blank)
 		switch {
 		case isField(line):
 			return raw[end+bytes.Index(raw[end:], line):]
-		case len(bytes.Trim(line, " \t\r\x00")) > 0:
+		case len(line) > 0 && !isSeparator(line, true):
 			return raw
 		}
 	}
 	return raw
 }
+
+// blank reports whether a character shows nothing.
+func blank(r rune) bool { return r <= ' ' || r == '\u00a0' || r == '\ufeff' }
 
 const maxBlank = 1 << 10 // bytes
 

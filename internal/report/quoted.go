@@ -132,7 +132,7 @@ func divide(text string) (told string, h message.Header, quoted bool) {
 	case h == nil:
 	case full(h):
 		told = told[:begin]
-	case message.HeadsQuotation(told[begin:]) && h[0].Name == "From":
+	case message.HeadsQuotation(told[begin:]):
 		return told, h, true
 	}
 	return told, h, false

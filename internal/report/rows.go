@@ -28,6 +28,8 @@ const (
 	listed                       // it can be unsubscribed from
 	lured                        // it asks to click or to log in and returns nothing, or carries what runs
 	passed                       // the message went on to another address
+	kept                         // it lists what a filter keeps for the reader
+	toReaders                    // it is about mail to the reader
 )
 
 func (s signs) has(all signs) bool { return s&all == all }
@@ -76,10 +78,10 @@ var rows = func() []row {
 		// A notice that all went well, and one of a filter.
 		{master, arrived | returns, answers, by(arrival)},
 		{master, arrived | names, answers, by(arrival)},
-		{caller, gate | about | returns, answers | listed, by(subject, filter)},
-		{caller, gate | about | sure, answers | listed, by(subject, filter)},
-		{caller, gate | about | inSentence | null, answers | listed, by(subject, filter)},
-		{caller, gate | about | inSentence | reader, answers | listed, by(subject, filter)},
+		{caller, gate | about | returns, answers | listed | toReaders, by(subject, filter)},
+		{caller, gate | about | sure, answers | listed | toReaders, by(subject, filter)},
+		{caller, gate | about | inSentence | null, answers | listed | toReaders, by(subject, filter)},
+		{caller, gate | about | inSentence | reader, answers | listed | toReaders, by(subject, filter)},
 
 		// The address of a mail system, with a formula.
 		{master, said | returns | about, 0, by(formula)},
@@ -94,8 +96,8 @@ var rows = func() []row {
 		{master, about | coded, answers, by(subject, failure)},
 		{master, about | sure, answers, by(subject, failure)},
 		{program, about | names, 0, by(subject, failure)},
-		{master, about | names | silent | why, answers, by(subject, failure)},
-		{master, about | names | silent | said, answers, by(subject, failure)},
+		{master, about | names | silent | why, answers | toReaders, by(subject, failure)},
+		{master, about | names | silent | said, answers | toReaders, by(subject, failure)},
 
 		// With a reason, or with a message that it returns.
 		{master, why | returns, answers, by(reason)},
@@ -106,8 +108,8 @@ var rows = func() []row {
 		// With nobody to answer to.
 		{master, null | own, answers, by(note("a message of the reader's"), empty)},
 		{program, null | names | toYou, 0, by(speaks, empty)},
-		{master, null | names | toYou | said, answers, by(speaks, empty)},
-		{master, null | names | toYou | why, answers, by(speaks, empty)},
+		{master, null | names | toYou | said, answers | toReaders, by(speaks, empty)},
+		{master, null | names | toYou | why, answers | toReaders, by(speaks, empty)},
 		{program, said | about | silent, 0, by(formula, empty)},
 		{program, said | names | silent, 0, by(formula, empty)},
 		{program, sure | null, 0, by(failure, empty)},

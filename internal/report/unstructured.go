@@ -126,8 +126,8 @@ func Notice(m *message.Message) string {
 
 // The lists of phrases, made ready to be found.
 var (
-	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
-	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards)
+	subjects  = message.NewPhrases(bare(failures), bare(delays), notices, bare(keeping))
+	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards, incoming)
 	senders   = message.NewPhrases(callings, products)
 	agents    = message.NewPhrases(userAgents)
 	marked    = message.NewPhrases(marks)
@@ -166,9 +166,9 @@ func look(m *message.Message) *bounce {
 	if h := returned(m); h != nil {
 		b.header = h
 	}
-	found := subjects.Find(message.Plain(m.Subject))
-	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
-	found = texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
+	kind := subjects.Find(message.Plain(m.Subject))
+	b.delay, b.about = kind[1], cmp.Or(kind[0], kind[1])
+	found := texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
 	b.said, b.why = found[0], found[1]
 	if found[3] != "" {
 		b.gate = found[4]
@@ -181,6 +181,7 @@ func look(m *message.Message) *bounce {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
 	b.see(m, found)
+	b.signs.set(kept, kind[3] != "" && !b.signs.has(toYou) && b.header == nil && !b.signs.has(coded))
 	return b
 }
 
@@ -205,6 +206,7 @@ func (b *bounce) see(m *message.Message, found []string) {
 	b.signs.set(reader, b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) }))
 	b.signs.set(replies, strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"))
 	b.signs.set(answers, message.IsReply(m.Subject))
+	b.signs.set(toReaders, found[10] != "")
 	b.signs.set(listed, m.Header.Get("List-Unsubscribe") != "")
 	b.signs.set(lured, found[2] != "" && b.header == nil || armed(m))
 	b.signs.set(passed, found[9] != "" && !b.signs.has(coded) && b.about == "" && !deniesPassing(b.told))
@@ -212,7 +214,7 @@ func (b *bounce) see(m *message.Message, found []string) {
 
 // evidence says by what m is a bounce; nil if it is none.
 func (b *bounce) evidence(m *message.Message) []string {
-	if b.signs.has(lured) || b.signs.has(passed) {
+	if b.signs&(lured|passed|kept) != 0 {
 		return nil
 	}
 	for _, r := range rows {

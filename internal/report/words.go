@@ -32,6 +32,8 @@ var (
 	others    = phrases.Of("report.others")
 	helpers   = phrases.Of("report.helpers")
 	labels    = phrases.Of("report.labels")
+	keeping   = phrases.Of("report.kept")
+	incoming  = phrases.Of("report.incoming")
 
 	userAgents = phrases.Of("report.userAgents")
 	marks      = phrases.Of("report.marks")
