@@ -28,6 +28,7 @@ const (
 	listed                       // it can be unsubscribed from
 	lured                        // it asks to click or to log in and returns nothing, or carries what runs
 	passed                       // the message went on to another address
+	quotes                       // it quotes as a person does
 	kept                         // it lists what a filter keeps for the reader
 	toReaders                    // it is about mail to the reader
 )
@@ -51,7 +52,9 @@ type row struct {
 
 func (r row) holds(b *bounce) bool {
 	none := r.none
-	if r.from == master && b.is == program {
+	if b.is < program {
+		none |= quotes
+	} else if r.from == master {
 		none &^= answers
 	}
 	return b.is >= r.from && b.signs.has(r.all) && b.signs&none == 0

@@ -157,7 +157,8 @@ func look(m *message.Message) *bounce {
 	b := &bounce{}
 	quoted := false
 	b.told, b.header, quoted = divide(m.Text(maxWords))
-	if quoted && !automatic(m) {
+	quoted = quoted && !automatic(m)
+	if quoted {
 		b.header = nil // a person has it before him
 	}
 	if b.header != nil && !full(b.header) && toReader(m, b.header) {
@@ -181,6 +182,7 @@ func look(m *message.Message) *bounce {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
 	b.see(m, found)
+	b.signs.set(quotes, quoted && b.header == nil)
 	b.signs.set(kept, kind[3] != "" && !b.signs.has(toYou) && b.header == nil && !b.signs.has(coded))
 	return b
 }
