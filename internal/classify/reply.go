@@ -19,37 +19,6 @@ const (
 	greeting = 60 // bytes of a text that greets
 )
 
-// The lists of phrases, made ready to be found.
-var (
-	begin   = message.NewPhrases(prefixes)
-	absent  = message.NewPhrases(absences)
-	oneself = message.NewPhrases(selves)
-	sure    = message.NewPhrases(unmistakable)
-	note    = message.NewPhrases(notes)
-	auto    = message.NewPhrases(automatic)
-	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
-	receipt = message.NewPhrases(receipts)
-	passing = message.NewPhrases(passed)
-	titled  = message.NewPhrases(titles)
-	confirm = message.NewPhrases(confirming)
-	promise = message.NewPhrases(promises)
-	moved   = message.NewPhrases(moves)
-	webmail = message.NewPhrases(webmails)
-	dealing = message.NewPhrases(dealings)
-
-	responder = message.NewPhrases(responders)
-	automaton = message.NewPhrases(automata)
-
-	mailing  = message.NewPhrases(mailers)
-	forensic = message.NewPhrases(failing)
-
-	challenger    = message.NewPhrases(challengers)
-	challengePath = message.NewPhrases(challengePaths)
-	challenged    = message.NewPhrases(challenges)
-	mayChallenge  = message.NewPhrases(mayChallenges)
-	demand        = message.NewPhrases(demands)
-)
-
 // responds holds for what a program sent that does nothing but answer.
 func responds(f facts) string {
 	if p := responder.First(message.Plain(f.m.Header.Get("X-Mailer"))); p != "" {

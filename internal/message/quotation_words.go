@@ -5,25 +5,26 @@ import "breakwater/internal/phrases"
 // What mail programs and servers put above what somebody answers, forwards or gets back;
 // package phrases has what each list is about.
 var (
-	dashed   = NewPhrases(phrases.Of("message.titles"))
-	undashed = NewPhrases(phrases.Of("message.openings"))
-	wrotes   = phrases.Of("message.wrotes")
-	wrote    = NewPhrases(wrotes)
-	tags     = phrases.Of("message.tags")
-	replies  = set(phrases.Of("message.replies"))
-	daemons  = set(phrases.Of("message.daemons"))
+	dashed, undashed, wrote *Phrases
+	wrotes, tags            []string
+	replies, daemons        map[string]bool
+	fieldNames              map[string]string // names of RFC 5322 by what they are in running text
 )
 
-// fieldNames are the names of fields in RFC 5322 by what they are called in running text.
-var fieldNames = func() map[string]string {
-	names := map[string]string{}
-	for _, name := range []string{"Message-ID", "From", "To", "Cc", "Subject", "Date", "Received", "MIME-Version", "Return-Path", "Content-Type"} {
-		for _, label := range phrases.Of("message.field-" + name) {
-			names[label] = name
+func init() {
+	phrases.Use(func() {
+		dashed, undashed = NewPhrases(phrases.Of("message.titles")), NewPhrases(phrases.Of("message.openings"))
+		wrotes, tags = phrases.Of("message.wrotes"), phrases.Of("message.tags")
+		wrote = NewPhrases(wrotes)
+		replies, daemons = set(phrases.Of("message.replies")), set(phrases.Of("message.daemons"))
+		fieldNames = map[string]string{}
+		for _, name := range []string{"Message-ID", "From", "To", "Cc", "Subject", "Date", "Received", "MIME-Version", "Return-Path", "Content-Type"} {
+			for _, label := range phrases.Of("message.field-" + name) {
+				fieldNames[label] = name
+			}
 		}
-	}
-	return names
-}()
+	})
+}
 
 // quoters are classes, ids and names of elements of HTML in which mail programs put what they
 // quote: of Gmail and its kin, Yahoo, Proton, Tuta, Zoho, Thunderbird, Yandex, web.de; and of

@@ -23,10 +23,12 @@ import (
 	"cmp"
 	"embed"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"breakwater/internal/tomlfile"
 )
@@ -44,6 +46,7 @@ type file struct {
 
 // list is the phrases of one language that answer a question.
 type list struct {
+	Phrases  []string `toml:"phrases"` // of a file that adds to those of the program
 	Proven   []string `toml:"proven"`
 	Unproven []string `toml:"unproven"`
 	Source   string   `toml:"source"` // where it differs
@@ -96,23 +99,103 @@ func read() (map[string][]Phrase, error) {
 		if err != nil {
 			return nil, err
 		}
-		var f file
-		if err := d.Decode(&f); err != nil {
+		if err := take(d, e.Name(), all); err != nil {
 			return nil, err
-		}
-		for section, lists := range map[string]map[string]list{"message": f.Message, "report": f.Report, "classify": f.Classify} {
-			for name, l := range lists {
-				key := section + "." + name
-				for i, text := range l.Proven {
-					all[key] = append(all[key], Phrase{Text: text, Proven: true, File: e.Name(), Line: line(d, key, "proven", i)})
-				}
-				for i, text := range l.Unproven {
-					all[key] = append(all[key], Phrase{Text: text, Source: cmp.Or(l.Source, f.Source), File: e.Name(), Line: line(d, key, "unproven", i)})
-				}
-			}
 		}
 	}
 	return all, nil
+}
+
+// take adds the phrases of a file to all.
+func take(d *tomlfile.Document, name string, all map[string][]Phrase) error {
+	var f file
+	if err := d.Decode(&f); err != nil {
+		return err
+	}
+	for section, lists := range map[string]map[string]list{"message": f.Message, "report": f.Report, "classify": f.Classify} {
+		for of, l := range lists {
+			key := section + "." + of
+			add := func(kind string, texts []string, proven bool) {
+				for i, text := range texts {
+					p := Phrase{Text: text, Proven: proven, File: name, Line: line(d, key, kind, i)}
+					if !proven {
+						p.Source = cmp.Or(l.Source, f.Source)
+					}
+					all[key] = append(all[key], p)
+				}
+			}
+			add("proven", l.Proven, true)
+			add("unproven", l.Unproven, false)
+			add("phrases", l.Phrases, false)
+		}
+	}
+	return nil
+}
+
+// Check says what is wrong in a file that is to add to the phrases, all at once: an error of
+// package tomlfile.
+func Check(fsys fs.FS, name string) error {
+	_, err := added(fsys, name)
+	return err
+}
+
+// Add adds the phrases of a file to those that the program has, and has every matcher made
+// anew. It is for the start of a program, before anything is matched.
+func Add(fsys fs.FS, name string) error {
+	all, err := added(fsys, name)
+	if err != nil {
+		return err
+	}
+	for list, more := range all {
+		Lists[list] = append(Lists[list], more...)
+		for _, p := range more {
+			places[p.Text] = p.Place()
+		}
+	}
+	for _, load := range users {
+		load()
+	}
+	return nil
+}
+
+// added reads a file that adds to lists that there are.
+func added(fsys fs.FS, name string) (map[string][]Phrase, error) {
+	d, err := tomlfile.Read(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]Phrase{}
+	if err := take(d, name, all); err != nil {
+		return nil, err
+	}
+	var wrong []*tomlfile.Error
+	for _, list := range slices.Sorted(maps.Keys(all)) {
+		if len(Lists[list]) == 0 {
+			wrong = append(wrong, d.WrongKey(list, "there is no list %s%s", list, tomlfile.DidYouMean(list, slices.Sorted(maps.Keys(Lists)))))
+			continue
+		}
+		for i, p := range all[list] {
+			key := fmt.Sprintf("%s.phrases[%d]", list, i)
+			switch twice := slices.ContainsFunc(Lists[list], func(q Phrase) bool { return q.Text == p.Text && q.File != name }); {
+			case len(p.Text) < 3:
+				wrong = append(wrong, d.WrongValue(key, "%q is too short; write at least three bytes", p.Text))
+			case p.Text != strings.ToLower(p.Text) || strings.Contains(p.Text, "  ") || strings.ContainsAny(p.Text, "\n\t’"):
+				wrong = append(wrong, d.WrongValue(key, "write %q in lower case, with single blanks and straight apostrophes", p.Text))
+			case twice:
+				wrong = append(wrong, d.WrongValue(key, "the list has %q already", p.Text))
+			}
+		}
+	}
+	return all, tomlfile.Together(wrong)
+}
+
+// users make their matchers of the lists.
+var users []func()
+
+// Use has load make matchers of the lists now, and again whenever phrases are added.
+func Use(load func()) {
+	users = append(users, load)
+	load()
 }
 
 // line is that of the phrase at i of a list.

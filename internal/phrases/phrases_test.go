@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/fstest"
 )
 
 // TestPlace holds places to the lines at which phrases are.
@@ -61,6 +62,27 @@ func TestOf(t *testing.T) {
 		}
 	}()
 	Of("report.nothing")
+}
+
+// TestCheck says what is wrong in a file that adds phrases, and adds those of one that is right.
+func TestCheck(t *testing.T) {
+	for text, want := range map[string]string{
+		"[report.formulas]\nphrases = [\"gone away for good\"]\n":          "",
+		"[report.formula]\nphrases = [\"gone away for good\"]\n":           "report.formulas",
+		"[report.formulas]\nphrases = [\"Gone Away\"]\n":                   "lower case",
+		"[report.formulas]\nphrases = [\"gone  away\"]\n":                  "single blanks",
+		"[report.formulas]\nphrases = [\"ab\"]\n":                          "too short",
+		"[report.formulas]\nphrases = [\"unzustellbar\"]\n":                "already",
+		"[report.formulas]\nphrase = [\"gone away for good\"]\n":           "phrase",
+		"[rules]\nmode = \"observe\"\n":                                    "rules",
+		"[report.formulas]\nphrases = [\"Gone\", \"ab\"]\n":                "too short",
+		"[report.formulas]\nphrases = [\"gone away for good\", \"x\\ny\"]": "straight",
+	} {
+		err := Check(fstest.MapFS{"site.toml": {Data: []byte(text)}}, "site.toml")
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "site.toml:")) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
 }
 
 func BenchmarkRead(b *testing.B) {

@@ -107,8 +107,6 @@ func full(h message.Header) bool {
 	return h.Get("Received") != "" || h.Get("Return-Path") != "" || h.Get("MIME-Version") != "" || len(h) > 6
 }
 
-var ending = message.NewPhrases(ends)
-
 // divide splits a text into what the reporter says and what it returns, and finds the header
 // of the original in it; nil if there is none. It is quoted where it is as the mail programs
 // of people put it above what they answer.

@@ -2,19 +2,12 @@ package report
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 
 	"breakwater/internal/message"
 )
 
 const maxReceipt = 2 << 10 // bytes of the text of a receipt
-
-var (
-	opened = message.NewPhrases(slices.Concat(reads, unreads))
-	unread = message.NewPhrases(unreads)
-	seen   = message.NewPhrases(receipted, readings)
-)
 
 // receipt reads a receipt without structure, as groupware and old mail programs write; nil if
 // m is none. It takes a subject as they write it, and what only they say: a sentence of

@@ -124,22 +124,7 @@ func Notice(m *message.Message) string {
 	return ""
 }
 
-// The lists of phrases, made ready to be found.
-var (
-	subjects  = message.NewPhrases(bare(failures), bare(delays), notices, bare(keeping))
-	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays, reaching, forwards, incoming)
-	senders   = message.NewPhrases(callings, products)
-	agents    = message.NewPhrases(userAgents)
-	marked    = message.NewPhrases(marks)
-	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
-	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
-	elsewhere = message.NewPhrases(others)
-	help      = message.NewPhrases(helpers)
-	arriving  = message.NewPhrases(reaching)
-	denial    = message.NewPhrases(denials)
-	passing   = message.NewPhrases(forwards)
-	dashes    = strings.NewReplacer("_", " ", "-", " ")
-)
+var dashes = strings.NewReplacer("_", " ", "-", " ")
 
 // bare are phrases, and the same as systems write them that know no accents.
 func bare(phrases []string) []string {
