@@ -383,7 +383,7 @@ func (f facts) newsletter() bool {
 
 // subject is the subject without what lists and filters put before it.
 func (f facts) subject() string {
-	s := message.Plain(f.m.Subject)
+	s := f.plain
 	for range 3 {
 		tag, rest, ok := strings.Cut(s, "] ")
 		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
@@ -419,15 +419,16 @@ func challenge(f facts) string {
 	if strings.HasSuffix(f.m.MessageID, "-tmda-confirm") {
 		return "Message-ID: " + f.m.MessageID
 	}
-	subject := message.Plain(f.m.Subject)
-	if c := challenged.First(subject); c != "" && !message.IsReply(subject) {
-		return "Subject: " + c
+	subject := f.plain
+	found := challenged.Find(subject)
+	if found[0] != "" && !message.IsReply(subject) {
+		return "Subject: " + found[0]
 	}
 	why := ""
 	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
 		why = "From: " + c
-	} else if c := mayChallenge.First(subject); c != "" && !message.IsReply(subject) {
-		why = "Subject: " + c
+	} else if found[1] != "" && !message.IsReply(subject) {
+		why = "Subject: " + found[1]
 	}
 	if why == "" {
 		return ""
@@ -441,7 +442,7 @@ func challenge(f facts) string {
 // complaint holds for a complaint, and for a report of mail that failed DMARC, DKIM or SPF,
 // that carry no feedback-report part.
 func complaint(f facts) string {
-	subject := message.Plain(f.m.Subject)
+	subject := f.plain
 	if complained.MatchString(subject) {
 		return "Subject: " + subject
 	}
@@ -466,7 +467,7 @@ func unsubscribes(f facts) string {
 	if f.get("X-Apple-Unsubscribe") == "true" {
 		return "X-Apple-Unsubscribe"
 	}
-	if s := message.Plain(f.m.Subject); (s == "unsubscribe" || s == "leave") && f.get("In-Reply-To") == "" {
+	if s := f.plain; (s == "unsubscribe" || s == "leave") && f.get("In-Reply-To") == "" {
 		return "Subject: " + s
 	}
 	return ""

@@ -9,8 +9,9 @@ import (
 
 // facts is what the table looks at.
 type facts struct {
-	m *message.Message
-	r *report.Report // nil if m is none
+	m     *message.Message
+	r     *report.Report // nil if m is none
+	plain string         // its subject, as phrases are written
 }
 
 // get is a field with its comments cut off, in lower case.
@@ -58,7 +59,7 @@ var table = []row{
 
 // Classify says what m is.
 func Classify(m *message.Message) Verdict {
-	f := facts{m, report.Parse(m)}
+	f := facts{m, report.Parse(m), message.Plain(m.Subject)}
 	for _, row := range table {
 		why := row.test(f)
 		if why == "" {

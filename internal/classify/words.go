@@ -26,7 +26,7 @@ var (
 // The lists made ready to be found.
 var (
 	begin, absent, oneself, sure, note, auto, thanked, receipt, passing, titled, confirm, promise, moved, webmail, dealing, responder *message.Phrases
-	automaton, mailing, forensic, challenger, challengePath, challenged, mayChallenge, demand                                         *message.Phrases
+	automaton, mailing, forensic, challenger, challengePath, challenged, demand                                                       *message.Phrases
 )
 
 func init() { phrases.Use(load) }
@@ -80,8 +80,7 @@ func load() {
 	forensic = message.NewPhrases(failing)
 	challenger = message.NewPhrases(challengers)
 	challengePath = message.NewPhrases(challengePaths)
-	challenged = message.NewPhrases(challenges)
-	mayChallenge = message.NewPhrases(mayChallenges)
+	challenged = message.NewPhrases(challenges, mayChallenges)
 	demand = message.NewPhrases(demands)
 }
 

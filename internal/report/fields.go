@@ -28,7 +28,7 @@ func (r *Report) delivery(groups []message.Header) {
 // each begins with a field that names one, and those of whom it says nothing more share what
 // it says of the next.
 func apart(g message.Header) []message.Header {
-	if len(g.Values("Final-Recipient")) < 2 && len(g.Values("Original-Recipient")) < 2 {
+	if count(g, "Final-Recipient") < 2 && count(g, "Original-Recipient") < 2 {
 		return []message.Header{g}
 	}
 	all := []message.Header{nil}
@@ -49,6 +49,16 @@ func apart(g message.Header) []message.Header {
 		}
 	}
 	return all
+}
+
+// count is how many fields of a name are in a group.
+func count(g message.Header, name string) (n int) {
+	for _, f := range g {
+		if strings.EqualFold(f.Name, name) {
+			n++
+		}
+	}
+	return n
 }
 
 // recipients takes those that a group names.
@@ -172,6 +182,9 @@ func addresses(v string) []string {
 		rest = unicode(rest)
 	case "rfc822":
 		rest = xtext(rest)
+	}
+	if rest != "" && !strings.ContainsAny(rest, " \t,;<") { // as it should be
+		return []string{mailbox(rest)}
 	}
 	var all, words []string
 	for _, w := range separate(rest) {

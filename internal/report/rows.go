@@ -1,6 +1,10 @@
 package report
 
-import "cmp"
+import (
+	"cmp"
+
+	"breakwater/internal/message"
+)
 
 // signs are what a message shows that may be a bounce.
 type signs uint32
@@ -50,15 +54,24 @@ type row struct {
 	tell []func(*bounce) string
 }
 
-func (r row) holds(b *bounce) bool {
+func (r row) holds(b *bounce, m *message.Message) bool {
 	none := r.none
 	if b.is < program {
 		none |= quotes
 	} else if r.from == master {
 		none &^= answers
 	}
-	return b.is >= r.from && b.signs.has(r.all) && b.signs&none == 0
+	if b.is < r.from || !b.signs.has(r.all&^slow) || b.signs&none != 0 {
+		return false
+	}
+	if r.all&own != 0 && !b.own(m) || r.all&abroad != 0 && !b.failed.abroad(m) {
+		return false
+	}
+	return true
 }
+
+// slow are the signs that are looked for only where all else of a row is there.
+const slow = own | abroad
 
 // What a row tells of a bounce, besides by what its sender is a mail system.
 var (

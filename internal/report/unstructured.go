@@ -185,11 +185,9 @@ func (b *bounce) see(m *message.Message, found []string) {
 	b.signs.set(coded, b.failed.coded())
 	b.signs.set(names, len(b.failed.rcpts) > 0)
 	b.signs.set(inSentence, b.failed.mentions())
-	b.signs.set(abroad, b.failed.abroad(m))
 	b.signs.set(toYou, found[4] != "")
 	b.signs.set(null, m.NullPath() && m.Header.Get("List-Id") == "")
 	b.signs.set(silent, m.ReversePath == "" || m.NullPath())
-	b.signs.set(own, b.signs.has(null) && b.own(m))
 	b.signs.set(reader, b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) }))
 	b.signs.set(replies, strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"))
 	b.signs.set(answers, message.IsReply(m.Subject))
@@ -205,7 +203,7 @@ func (b *bounce) evidence(m *message.Message) []string {
 		return nil
 	}
 	for _, r := range rows {
-		if r.holds(b) {
+		if r.holds(b, m) {
 			evidence := []string{b.who}
 			for _, tell := range r.tell {
 				evidence = append(evidence, tell(b))
