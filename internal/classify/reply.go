@@ -59,10 +59,10 @@ func away(f facts) string {
 	if sign := f.sign(); sign != "" && about != "" {
 		return "Subject: " + about + ", " + sign
 	}
-	if sign := cmp.Or(f.program(), f.suppresses()); sign != "" && f.own() {
+	if sign := cmp.Or(f.program(), f.suppresses()); sign != "" && f.ofHimself() {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
 	}
-	if away != "" && f.responds() && !announces(strings.TrimPrefix(subject, away)) {
+	if away != "" && f.answersOnce() && !announces(strings.TrimPrefix(subject, away)) {
 		return "Subject: " + away + ", In-Reply-To alone"
 	}
 	if p := sure.Begins(subject); p != "" && !f.onIt(p) {
@@ -77,9 +77,9 @@ func away(f facts) string {
 	return ""
 }
 
-// responds reports whether m answers a message as programs do that know no threads, for one
+// answersOnce reports whether m answers a message as programs do that know no threads, for one
 // who writes of himself. Mail programs of people write References as well.
-func (f facts) responds() bool {
+func (f facts) answersOnce() bool {
 	return f.get("In-Reply-To") != "" && f.get("References") == "" && oneself.First(f.text(maxHead)) != ""
 }
 
@@ -118,9 +118,9 @@ func (f facts) greets(text string) bool {
 // isLetter reports whether c is a letter of ASCII, which goes on with a word.
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
 
-// own reports whether m is of the one who is away. Those who keep the calendar of others send
+// ofHimself reports whether m is of the one who is away. Those who keep the calendar of others send
 // such subjects, too, with the fields of programs, but answer nothing.
-func (f facts) own() bool {
+func (f facts) ofHimself() bool {
 	return f.m.NullPath() || f.get("In-Reply-To") != "" || oneself.First(f.text(maxHead)) != ""
 }
 
@@ -356,7 +356,7 @@ func (f facts) suppresses() string {
 
 // program is a field that programs write.
 func (f facts) program() string {
-	if v := f.get("Auto-Submitted"); v != "" {
+	if v := f.get("Auto-Submitted"); v != "" && v != "no" {
 		return "Auto-Submitted: " + v
 	}
 	if f.m.NullPath() {
@@ -385,17 +385,30 @@ func (f facts) newsletter() bool {
 func (f facts) subject() string {
 	s := f.plain
 	for range 3 {
-		tag, rest, ok := strings.Cut(s, "] ")
-		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
+		rest, ok := message.CutTag(s)
+		if !ok && f.m.Header.Get("List-Id") != "" && strings.HasPrefix(s, "[") {
+			_, rest, ok = strings.Cut(s, "] ")
+		}
+		if !ok {
 			break
 		}
-		s = rest
+		s = strings.TrimLeft(rest, " ")
 	}
-	return strings.TrimPrefix(s, "***spam*** ")
+	return s
 }
 
-// text is the beginning of what the writer of m wrote, without what he quotes.
-func (f facts) text(limit int) string { return message.Plain(f.m.Own(limit)) }
+// text is the beginning of what the writer of m wrote, without what he quotes, of maxHead or
+// maxNote bytes.
+func (f facts) text(limit int) string {
+	text := &f.own.note
+	if limit == maxHead {
+		text = &f.own.head
+	}
+	if *text == "" {
+		*text = message.Plain(f.m.Own(limit))
+	}
+	return *text
+}
 
 // ending is the suffix with which a subject ends.
 func ending(subject string) string {

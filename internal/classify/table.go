@@ -12,7 +12,10 @@ type facts struct {
 	m     *message.Message
 	r     *report.Report // nil if m is none
 	plain string         // its subject, as phrases are written
+	own   *texts         // what its writer wrote, as far as it was asked for
 }
+
+type texts struct{ head, note string }
 
 // get is a field with its comments cut off, in lower case.
 func (f facts) get(name string) string {
@@ -59,7 +62,7 @@ var table = []row{
 
 // Classify says what m is.
 func Classify(m *message.Message) Verdict {
-	f := facts{m, report.Parse(m), message.Plain(m.Subject)}
+	f := facts{m, report.Parse(m), message.Plain(m.Subject), &texts{}}
 	for _, row := range table {
 		why := row.test(f)
 		if why == "" {

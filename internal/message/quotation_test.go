@@ -84,3 +84,20 @@ func TestReply(t *testing.T) {
 		}
 	}
 }
+
+// FuzzOwn holds what is left of a text to whole lines of it, in their order.
+func FuzzOwn(f *testing.F) {
+	for _, text := range []string{"Yes.\n\nOn 2 Mar 2026 at 9:12 Ann <ann@example.org> wrote:\n\n> Well?\n\nNo.\n", "From: Ann\nSent: x\nTo: y\n\nz", ">\n\n> x\nx", "-----Original Message-----\nx", ":\n>\n", "2026 9:12\na@b\n<x>:\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		rest := text
+		for line := range strings.Lines(Own(text)) {
+			i := strings.Index(rest, line)
+			if i < 0 {
+				t.Fatalf("%q: %q is not in it, or not in its place", text, line)
+			}
+			rest = rest[i+len(line):]
+		}
+	})
+}
