@@ -258,16 +258,20 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // that mail programs put around it. What comes behind the head that Outlook sets is left out.
 func unquoted(s string) string {
 	var b strings.Builder
-	unseen := false
-	quoting := "" // the element that quotes, and how many of its name are open
+	unseen, set := false, false // within style or script; within pre, where lines are as they come
+	quoting := ""               // the element that quotes, and how many of its name are open
 	depth := 0
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
 		switch z.Next() {
 		case html.ErrorToken:
 			return b.String()
 		case html.TextToken:
-			if !unseen && depth == 0 {
+			switch {
+			case unseen || depth > 0:
+			case set:
 				b.Write(z.Text())
+			default:
+				b.WriteString(oneLine.Replace(string(z.Text())))
 			}
 		case html.StartTagToken:
 			n, attrs := z.TagName()
@@ -280,6 +284,8 @@ func unquoted(s string) string {
 				continue
 			case name == "style" || name == "script":
 				unseen = true
+			case name == "pre":
+				set = true
 			case name == "br":
 				b.WriteByte('\n')
 			case name == "td" || name == "th":
@@ -304,12 +310,17 @@ func unquoted(s string) string {
 				if name == quoting {
 					depth--
 				}
+			case name == "pre":
+				set = false
+				b.WriteByte('\n')
 			case endsLine(name):
 				b.WriteByte('\n')
 			}
 		}
 	}
 }
+
+var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ")
 
 // scope is how much of HTML a tag says is quoted.
 type scope int

@@ -62,6 +62,8 @@ func TestOwnParts(t *testing.T) {
 		"Outlook 16":  `<p>Yes.</p><div style="border-top:solid #E1E1E1 1.0pt"><p><b>Von:</b> Ann<br><b>Gesendet:</b> Montag<br><b>An:</b> Bob<br><b>Betreff:</b> Essen</p></div><p>Kommst du?</p>`,
 		"renamed":     `<p>Yes.</p><div class="x_gmail_quote">Will you come?</div>`,
 		"set in only": `<blockquote>Yes.</blockquote>`,
+		"broken":      "<p>Yes.<br>\n<br>\nOn 2 Mar 2026 at 9:12 Ann<br>\n&lt;ann@example.org&gt; wrote:<br>\n<br>\nWill you come?</p>",
+		"set as is":   "<pre>Yes.\n\nFrom: Ann\nSent: x\nTo: Bob\n\nWill you come?</pre>",
 		"no end":      `<p>Yes.</p><blockquote>Will you come?`,
 	} {
 		m := Parse(Envelope{}, time.Time{}, []byte("Content-Type: text/html; charset=utf-8\n\n"+body))

@@ -60,7 +60,7 @@ func display(m *message.Message) string {
 // stands before the address, or it answers something. Some systems do that, too, but have no
 // name.
 func person(m *message.Message, is standing) bool {
-	if m.Header.Get("User-Agent") != "" || agents.First(message.Plain(m.Header.Get("X-Mailer"))) != "" || strings.Contains(m.Text(maxWords), "\n-- \n") {
+	if m.Header.Get("User-Agent") != "" || agents.First(message.Plain(m.Header.Get("X-Mailer"))) != "" || signed(m.Text(maxWords)) {
 		return true
 	}
 	name, _, _ := strings.Cut(display(m), "<")
@@ -68,6 +68,11 @@ func person(m *message.Message, is standing) bool {
 		return false
 	}
 	return is == master && senders.First(name) == "" || m.Header.Get("In-Reply-To") != "" || m.Header.Get("References") != ""
+}
+
+// signed reports whether a text has the line above a signature, RFC 3676 §4.3.
+func signed(text string) bool {
+	return strings.Contains(text, "\n-- \n") || strings.Contains(text, "\n-- \r\n")
 }
 
 // system says by what m comes from the address of a mail system. What a list sent under its
