@@ -36,16 +36,18 @@ var questions = [][]string{
 // the words of names, and its text.
 func said(raw []byte) string {
 	m := message.Parse(message.Envelope{}, time.Time{}, raw)
-	var b strings.Builder
+	var header, text strings.Builder
 	for _, f := range m.Header {
-		b.WriteString(f.Name + "\n" + message.DecodeWords(m.Header.Get(f.Name)) + "\n")
+		header.WriteString(f.Name + "\n" + message.DecodeWords(m.Header.Get(f.Name)) + "\n")
 	}
-	b.WriteString(m.Subject + "\n" + m.Text(64<<10))
+	text.WriteString(m.Text(16 << 10))
 	for _, p := range m.Parts() {
-		b.Write(p.Content[:min(len(p.Content), 64<<10)])
+		if !p.IsText() {
+			text.Write(p.Content[:min(len(p.Content), 4<<10)])
+		}
 	}
-	text := message.Plain(b.String())
-	return text + "\n" + strings.NewReplacer("-", " ", "_", " ").Replace(text) + "\n" + strings.NewReplacer("-", "", "_", "", ".", "").Replace(text)
+	h := message.Plain(header.String())
+	return h + "\n" + strings.NewReplacer("-", " ", "_", " ").Replace(h) + "\n" + strings.NewReplacer("-", "", "_", "", ".", "").Replace(h) + "\n" + message.Plain(text.String())
 }
 
 // TestProof holds each phrase that says so to a sample, and each that says it has none to that,
