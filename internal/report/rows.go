@@ -122,7 +122,7 @@ var rows = func() []row {
 		{master, returns | sure | coded, answers, nil},
 
 		// With nobody to answer to.
-		{master, null | own, answers, by(note("a message of the reader's"), empty)},
+		{master, null | own, answers | inSentence, by(note("a message of the reader's"), empty)},
 		{program, null | names | toYou, 0, by(speaks, empty)},
 		{master, null | names | toYou | said, answers | toReaders, by(speaks, empty)},
 		{master, null | names | toYou | why, answers | toReaders, by(speaks, empty)},
