@@ -121,7 +121,7 @@ var rows = func() []row {
 		{program, returns, 0, nil},
 		{master, returns | sure | coded, answers, nil},
 
-		// With nobody to answer to.
+		// With nobody to answer to. Whom a sentence names besides may have the message now.
 		{master, null | own, answers | inSentence, by(note("a message of the reader's"), empty)},
 		{program, null | names | toYou, 0, by(speaks, empty)},
 		{master, null | names | toYou | said, answers | toReaders, by(speaks, empty)},
