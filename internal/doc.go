@@ -44,6 +44,7 @@
 //	terms      classify  storm
 //	reports    report
 //	facts      message
+//	words      phrases
 //	files      tomlfile
 //
 // Everything from files to engine is pure: no network, no files, no clock. Time is an
@@ -67,7 +68,8 @@
 // # Where to change what
 //
 //   - what a message is taken for: classify, and report for what it says; the words by which
-//     bounces and automatic replies are known are in the words.go of both
+//     it is known are in phrases, whose page says how to teach it a mail that it does not know
+//   - where the writer's own words end, and what marks an answer: message/quotation.go
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
 //   - what is something new to a mailbox: fingerprint/says.go; who has had copies: storm/given.go
 //   - what proves that we sent something: origin; what is remembered of it: engine/origin.go

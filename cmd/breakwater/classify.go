@@ -20,33 +20,13 @@ import (
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
-	"breakwater/internal/report"
 )
 
 // classified is what `breakwater classify --json` prints of a message.
 type classified struct {
-	Path         string                `json:"path"`
-	Class        classify.Class        `json:"class"`
-	Action       report.Action         `json:"action,omitempty"` // RFC 3464 §2.3.3
-	Origin       origin.Origin         `json:"origin,omitempty"` // of a report, where the daemon can be asked
-	Recipients   []classifiedRecipient `json:"recipients"`
-	Original     *classifiedOriginal   `json:"original,omitempty"`
-	Reasons      []string              `json:"reasons"`
-	ReportingMTA string                `json:"reporting_mta,omitempty"`
-}
-
-type classifiedRecipient struct {
-	Final      string        `json:"final"`
-	Action     report.Action `json:"action"`
-	Status     string        `json:"status"`
-	Original   string        `json:"original,omitempty"` // Original-Recipient, where it is another
-	Diagnostic string        `json:"diagnostic,omitempty"`
-}
-
-type classifiedOriginal struct {
-	MessageID string `json:"message_id"`
-	From      string `json:"from"`
-	Subject   string `json:"subject"`
+	Path   string        `json:"path"`
+	Origin origin.Origin `json:"origin,omitempty"` // of a report, where the daemon can be asked
+	classify.Account
 }
 
 func classifyCommand() *cobra.Command {
@@ -55,7 +35,8 @@ func classifyCommand() *cobra.Command {
 		Use:   "classify PATH...",
 		Short: "Say what messages are, and why",
 		Long: `Classify says of each message whether it is a delivery report, a receipt, a complaint, an
-automatic reply, bulk mail or personal, and by what it knows. It reads .eml files, mbox
+automatic reply, bulk mail or personal, and by what it knows: fields, parts, and words, with
+the file and the line in which these are among its phrases (en.toml:12). It reads .eml files, mbox
 files, Maildirs and folders of them; - is standard input. A message in an mbox has #N
 behind the name of the file. Where the daemon runs, and its socket and keys may be read, it
 says of reports, too, whether their original was sent by this host: genuine, unknown, forged.
@@ -155,7 +136,7 @@ func (c *classifier) run(ctx context.Context, paths []string, stdin io.Reader) e
 func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
 	m := message.Parse(f.Envelope(), time.Time{}, f.Raw)
 	v := classify.Classify(m)
-	r := classified{Path: f.Path, Class: v.Class, Recipients: []classifiedRecipient{}, Reasons: v.Reasons}
+	r := classified{Path: f.Path, Account: v.Account()}
 	if c.teller != nil {
 		if m.At = m.Date; m.At.IsZero() {
 			m.At = time.Now()
@@ -165,21 +146,6 @@ func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
 			r.Reasons = append(slices.Clip(r.Reasons), proofs[0].Why())
 		}
 	}
-	if v.Report == nil {
-		return r
-	}
-	if v.Class == classify.DSN {
-		r.Action = v.Report.Action()
-	}
-	r.ReportingMTA = v.Report.ReportingMTA
-	for _, rcpt := range v.Report.Recipients {
-		if strings.EqualFold(rcpt.Original, rcpt.Final) {
-			rcpt.Original = ""
-		}
-		r.Recipients = append(r.Recipients, classifiedRecipient{rcpt.Final, rcpt.Action, rcpt.Status, rcpt.Original, rcpt.Diagnostic})
-	}
-	o := v.Report.Original
-	r.Original = &classifiedOriginal{o.MessageID, o.From, o.Subject}
 	return r
 }
 
@@ -196,7 +162,11 @@ func (c *classifier) print(r classified) error {
 	if r.Origin != "" {
 		what += ", " + string(r.Origin)
 	}
-	_, err := fmt.Fprintf(c.out, "%s: %s (%s)\n", r.Path, what, clip(strings.Join(r.Reasons, "; "), 200))
+	why := clip(strings.Join(r.Reasons, "; "), 200)
+	if len(r.Words) > 0 {
+		why += "; " + strings.Join(r.Words, " ")
+	}
+	_, err := fmt.Fprintf(c.out, "%s: %s (%s)\n", r.Path, what, why)
 	return err
 }
 

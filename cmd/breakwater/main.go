@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"breakwater/internal/config"
 )
 
 // Exit statuses besides 0.
@@ -72,6 +74,9 @@ configuration or a rule file is wrong.`,
   breakwater sweep                     what of it is in mailboxes already`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			addPhrases(config.Default().Rules, cmd.ErrOrStderr())
+		},
 	}
 	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())
 	return root

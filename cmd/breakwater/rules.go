@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -87,8 +88,8 @@ func rulesCheckCommand(f *rulesFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check [FOLDER]",
 		Short: "Say what is wrong in the rule files",
-		Long: `Check reads all rule files of a folder and their tests, and says everything that is wrong
-at once. It warns of what is allowed but can not be meant: rules that never match, settings
+		Long: `Check reads all rule files of a folder, their tests, and the phrases in phrases.d beside
+the folder, and says everything that is wrong at once. It warns of what is allowed but can not be meant: rules that never match, settings
 that contradict each other, files that are not read.
 
 The exit status is 1 if there are errors; warnings alone are none.`,
@@ -120,7 +121,7 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 	return cmd
 }
 
-// checkFolder reads rules and tests. The error is one that is in no file.
+// checkFolder reads rules, tests, and the phrases beside them. The error is one that is in no file.
 func checkFolder(folder string) (set *rules.Set, warnings, wrong []*tomlfile.Error, err error) {
 	set, warnings, err = rules.Check(os.DirFS(folder))
 	wrong, rest := tomlfile.Errors(err)
@@ -129,7 +130,8 @@ func checkFolder(folder string) (set *rules.Set, warnings, wrong []*tomlfile.Err
 	for _, e := range inTests {
 		e.File = filepath.Join(scenario.Folder, e.File)
 	}
-	return set, warnings, append(wrong, inTests...), errors.Join(rest, restOfTests)
+	inPhrases, restOfPhrases := checkPhrases(folder)
+	return set, warnings, slices.Concat(wrong, inTests, inPhrases), errors.Join(rest, restOfTests, restOfPhrases)
 }
 
 func printFindings(w io.Writer, folder string, warnings, wrong []*tomlfile.Error, asJSON bool) error {

@@ -141,7 +141,8 @@ func BenchmarkClassify(b *testing.B) {
 func TestTables(t *testing.T) {
 	tables := map[string][]string{
 		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "passed": passed, "dealings": dealings, "titles": titles, "confirming": confirming, "selves": selves, "mailers": mailers, "challengers": challengers, "challenges": challenges, "headings": headings, "responders": responders, "challengePaths": challengePaths,
+		"thanks": thanks, "receipts": receipts, "passed": passed, "dealings": dealings, "titles": titles, "confirming": confirming, "selves": selves, "mailers": mailers, "challengers": challengers, "challenges": challenges, "responders": responders, "challengePaths": challengePaths,
+		"promises": promises, "moves": moves, "webmails": webmails, "failing": failing, "mayChallenges": mayChallenges, "demands": demands,
 	}
 	for name, table := range tables {
 		seen := map[string]bool{}

@@ -15,32 +15,8 @@ const (
 	maxNote = 8 << 10 // bytes of a text in which it says why
 	before  = 40      // bytes before words that say that something was taken, and
 	behind  = 60      // bytes behind them, in which it says what
-)
 
-// The tables of words.go, made ready to be found.
-var (
-	begin   = message.NewPhrases(prefixes)
-	absent  = message.NewPhrases(absences)
-	oneself = message.NewPhrases(selves)
-	sure    = message.NewPhrases(unmistakable)
-	note    = message.NewPhrases(notes)
-	auto    = message.NewPhrases(automatic)
-	thanked = message.NewPhrases(slices.Concat(thanks, receipts))
-	receipt = message.NewPhrases(receipts)
-	passing = message.NewPhrases(passed)
-	titled  = message.NewPhrases(titles)
-	confirm = message.NewPhrases(confirming)
-	dealing = message.NewPhrases(dealings)
-
-	heading   = message.NewPhrases(headings)
-	responder = message.NewPhrases(responders)
-	automaton = message.NewPhrases(automata)
-
-	mailing = message.NewPhrases(mailers)
-
-	challenger    = message.NewPhrases(challengers)
-	challengePath = message.NewPhrases(challengePaths)
-	challenged    = message.NewPhrases(challenges)
+	greeting = 60 // bytes of a text that greets
 )
 
 // responds holds for what a program sent that does nothing but answer.
@@ -64,7 +40,7 @@ func responds(f facts) string {
 // and a second sign, since a person may write such a subject as well.
 func away(f facts) string {
 	subject := f.subject()
-	if f.get("Auto-Submitted") == "no" || answer.MatchString(subject) && ending(subject) == "" {
+	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && ending(subject) == "" {
 		return ""
 	}
 	about, away := begin.Begins(subject), absent.Begins(subject)
@@ -80,24 +56,71 @@ func away(f facts) string {
 	if about == "" && away == "" {
 		return cmp.Or(f.telling(subject), f.silent())
 	}
-	if sign := f.sign(); sign != "" && (about != "" || f.own()) {
+	if sign := f.sign(); sign != "" && about != "" {
+		return "Subject: " + about + ", " + sign
+	}
+	if sign := cmp.Or(f.program(), f.suppresses()); sign != "" && f.ofHimself() {
 		return "Subject: " + cmp.Or(about, away) + ", " + sign
 	}
-	if p := sure.Begins(subject); p != "" {
+	if away != "" && f.answersOnce() && !announces(strings.TrimPrefix(subject, away)) {
+		return "Subject: " + away + ", In-Reply-To alone"
+	}
+	if p := sure.Begins(subject); p != "" && !f.onIt(p) {
 		return "Subject: " + p
 	}
 	if about == "" || announces(strings.TrimPrefix(subject, about)) {
 		return ""
 	}
-	if n := note.First(f.text(maxNote)); n != "" {
+	if n := note.First(f.besides(about)); n != "" {
 		return "Subject: " + about + ", text: " + n
 	}
 	return ""
 }
 
-// own reports whether m is of the one who is away. Those who keep the calendar of others send
+// answersOnce reports whether m answers a message as programs do that know no threads, for one
+// who writes of himself. Mail programs of people write References as well.
+func (f facts) answersOnce() bool {
+	return f.get("In-Reply-To") != "" && f.get("References") == "" && oneself.First(f.text(maxHead)) != ""
+}
+
+// besides is the text without the words of the subject that it repeats: they are no second
+// sign.
+func (f facts) besides(about string) string {
+	return strings.ReplaceAll(f.text(maxNote), strings.Trim(about, " :：[]()【】"), "")
+}
+
+// onIt reports whether a person writes on an automatic reply, whose name the subject begins
+// with: the text greets the reader by name or asks something, and says nothing that such a reply
+// would.
+func (f facts) onIt(about string) bool {
+	text := f.besides(about)
+	for _, p := range []*message.Phrases{note, auto, thanked} {
+		if p.First(text) != "" {
+			return false
+		}
+	}
+	return f.greets(text) || asks(text)
+}
+
+// asks reports whether a text has a question, as programs seldom do.
+func asks(text string) bool { return strings.ContainsAny(text, "?？؟") }
+
+// greets reports whether a text begins with the name of who is to read it.
+func (f facts) greets(text string) bool {
+	text = text[:min(len(text), greeting)]
+	names := strings.FieldsFunc(message.Plain(message.DecodeWords(f.m.Header.Get("To"))), func(r rune) bool { return !unicode.IsLetter(r) })
+	return slices.ContainsFunc(names, func(name string) bool {
+		i := strings.Index(text, name)
+		return len(name) > 2 && i >= 0 && (i == 0 || !isLetter(text[i-1])) && (i+len(name) == len(text) || !isLetter(text[i+len(name)]))
+	})
+}
+
+// isLetter reports whether c is a letter of ASCII, which goes on with a word.
+func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
+
+// ofHimself reports whether m is of the one who is away. Those who keep the calendar of others send
 // such subjects, too, with the fields of programs, but answer nothing.
-func (f facts) own() bool {
+func (f facts) ofHimself() bool {
 	return f.m.NullPath() || f.get("In-Reply-To") != "" || oneself.First(f.text(maxHead)) != ""
 }
 
@@ -123,13 +146,21 @@ func (f facts) telling(subject string) string {
 	return ""
 }
 
-// silent holds for an answer that nobody may answer, and that says why nobody writes.
+// silent holds for an answer that nobody may answer, and that says why nobody writes, or that
+// asks programs to leave it alone.
 func (f facts) silent() string {
-	if !f.m.NullPath() || f.get("In-Reply-To") == "" {
+	if !f.m.NullPath() {
 		return ""
 	}
-	if n := note.First(f.text(maxHead)); n != "" {
-		return "null reverse-path, In-Reply-To, text: " + n
+	text, refers := f.text(maxHead), f.get("In-Reply-To") != ""
+	if n := note.First(text); n != "" && (refers || oneself.Begins(text) != "") {
+		return "null reverse-path, text: " + n
+	}
+	if p := moved.First(message.Plain(f.m.Text(2 * maxHead))); p != "" { // which may be below the fields of the message
+		return "null reverse-path, text: " + p
+	}
+	if f.get("X-Auto-Response-Suppress") != "" && refers {
+		return "null reverse-path, In-Reply-To, X-Auto-Response-Suppress"
 	}
 	return ""
 }
@@ -148,7 +179,7 @@ func says(f facts) string {
 		return ""
 	}
 	s := f.subject()
-	if dealing.First(s) != "" && !answer.MatchString(s) && begin.Begins(s) == "" && oneself.First(text) == "" {
+	if dealing.First(s) != "" && !message.IsReply(s) && begin.Begins(s) == "" && oneself.First(text) == "" {
 		return "" // the subject is its own, not that of a message which it answers
 	}
 	return "text: " + a
@@ -159,10 +190,13 @@ func says(f facts) string {
 // the answers of people who work with a ticket system have such fields, too, but other words.
 func acknowledges(f facts) string {
 	subject := f.subject()
-	if answer.MatchString(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
+	if message.IsReply(subject) || f.get("Auto-Submitted") == "no" || f.newsletter() {
 		return ""
 	}
 	form, sign, about := f.form(), f.program(), cmp.Or(taken(subject), titled.First(subject))
+	if sign == "" {
+		sign = f.promising()
+	}
 	if form == "" && sign == "" && about == "" || dealing.First(subject) != "" || form != "" && f.passes() {
 		return ""
 	}
@@ -172,7 +206,7 @@ func acknowledges(f facts) string {
 	case form != "" && about != "":
 		return "words: " + about + ", " + form
 	case form != "":
-		if words := cmp.Or(taken(text), f.copied(text)); words != "" && !deals(text, words) {
+		if words := cmp.Or(f.confirms(text), f.copied()); words != "" && !deals(text, words) {
 			return "words: " + words + ", " + form
 		}
 	case sign != "" && about != "":
@@ -190,6 +224,42 @@ func acknowledges(f facts) string {
 		}
 	}
 	return ""
+}
+
+// confirms are the words of a text by which a form says that something was taken: such as
+// people hardly use, or theirs where it goes on with a promise, or with what was filled in.
+func (f facts) confirms(text string) string {
+	if words := receipt.First(text); words != "" {
+		return words
+	}
+	words := taken(text)
+	if thanked.First(text) != "" && (promise.First(text) == "" || asks(text)) && !f.repeats(text) {
+		return ""
+	}
+	return words
+}
+
+// repeats reports whether a text has what somebody filled into a form: an address behind a
+// label, which is not of where m comes from.
+func (f facts) repeats(text string) bool {
+	label := ""
+	for word := range strings.FieldsSeq(text) {
+		if strings.ContainsRune(word, '@') && labelled(label) && !message.Near(strings.Trim(word, "<>()[].,;"), f.m.From) {
+			return true
+		}
+		label = word
+	}
+	return false
+}
+
+// promising is a field that programs write, people's mail programs among them, of a text that
+// promises what a ticket system does.
+func (f facts) promising() string {
+	sign := f.suppresses()
+	if sign == "" || promise.First(f.text(maxNote)) == "" {
+		return ""
+	}
+	return sign
 }
 
 // taken are the words of s by which something was taken.
@@ -210,10 +280,10 @@ func deals(text, words string) bool {
 	return dealing.First(text[max(0, at-before):min(len(text), at+len(words)+behind)]) != ""
 }
 
-// copied are the words of text by which a form sends a copy to the one who filled it in, whose
-// address it has.
-func (f facts) copied(text string) string {
-	if words := passing.First(text); words != "" && slices.ContainsFunc(message.Addresses(f.m.Header.Get("To")), f.names) {
+// copied are the words by which a form sends a copy to the one who filled it in, whose address
+// it has. The copy may look like something quoted.
+func (f facts) copied() string {
+	if words := passing.First(message.Plain(f.m.Text(maxNote))); words != "" && slices.ContainsFunc(message.Addresses(f.m.Header.Get("To")), f.names) {
 		return words
 	}
 	return ""
@@ -254,15 +324,8 @@ func (f facts) passes() bool {
 		return false
 	}
 	to, reply := message.Addresses(f.m.Header.Get("To")), message.Addresses(f.m.Header.Get("Reply-To"))
-	home := func(addr string) bool { return near(addr, f.m.From) }
+	home := func(addr string) bool { return message.Near(addr, f.m.From) }
 	return slices.ContainsFunc(to, home) || !slices.ContainsFunc(reply, home) && slices.ContainsFunc(reply, f.names) && !slices.ContainsFunc(to, f.names)
-}
-
-// near reports whether two addresses are of one domain, or one is of a domain within the other's.
-func near(a, b string) bool {
-	_, a, _ = strings.Cut(strings.ToLower(a), "@")
-	_, b, _ = strings.Cut(strings.ToLower(b), "@")
-	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
 }
 
 // form says by what a program sent m that handles forms.
@@ -273,27 +336,33 @@ func (f facts) form() string {
 	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
 		return "From: " + f.m.From
 	}
+	if webmail.First(message.Plain(f.m.Header.Get("X-PHP-Originating-Script")+" "+f.m.Header.Get("User-Agent"))) != "" {
+		return ""
+	}
 	return present("X-PHP-Originating-Script", "X-PHP-Script")(f)
 }
 
 // sign is a field by which an answer is known for that of a program. A person's answer has one
 // in In-Reply-To, and a subject that begins with "Re:".
 func (f facts) sign() string {
-	if s := f.program(); s != "" {
-		return s
-	}
-	return present("In-Reply-To")(f)
+	return cmp.Or(f.program(), f.suppresses(), present("In-Reply-To")(f))
+}
+
+// suppresses is a field by which a program asks others not to answer, or that keeps ticket
+// systems from answering each other. What people write with such systems has it as well.
+func (f facts) suppresses() string {
+	return present("X-Auto-Response-Suppress", "X-RT-Loop-Prevention")(f)
 }
 
 // program is a field that programs write.
 func (f facts) program() string {
-	if v := f.get("Auto-Submitted"); v != "" {
+	if v := f.get("Auto-Submitted"); v != "" && v != "no" {
 		return "Auto-Submitted: " + v
 	}
 	if f.m.NullPath() {
 		return "null reverse-path"
 	}
-	if name := present("X-Auto-Response-Suppress", "X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply", "X-RT-Loop-Prevention")(f); name != "" {
+	if name := present("X-MS-Exchange-Inbox-Rules-Loop", "X-Autoreply")(f); name != "" {
 		return name
 	}
 	switch v := f.get("Precedence"); v {
@@ -314,50 +383,31 @@ func (f facts) newsletter() bool {
 
 // subject is the subject without what lists and filters put before it.
 func (f facts) subject() string {
-	s := message.Plain(f.m.Subject)
+	s := f.plain
 	for range 3 {
-		tag, rest, ok := strings.Cut(s, "] ")
-		if !ok || !strings.HasPrefix(tag, "[") || f.m.Header.Get("List-Id") == "" && tag != "[spam" && tag != "[external" && tag != "[ext" {
+		rest, ok := message.CutTag(s)
+		if !ok && f.m.Header.Get("List-Id") != "" && strings.HasPrefix(s, "[") {
+			_, rest, ok = strings.Cut(s, "] ")
+		}
+		if !ok {
 			break
 		}
-		s = rest
+		s = strings.TrimLeft(rest, " ")
 	}
-	return strings.TrimPrefix(s, "***spam*** ")
+	return s
 }
 
-// text is the beginning of the text of m, but for what it quotes.
+// text is the beginning of what the writer of m wrote, without what he quotes, of maxHead or
+// maxNote bytes.
 func (f facts) text(limit int) string {
-	text := f.m.Text(limit)
-	var b strings.Builder
-	b.Grow(len(text) + 1)
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		switch {
-		case strings.HasPrefix(line, ">"):
-			continue
-		case b.Len() > 0 && quotes(line):
-			return message.Plain(b.String())
-		}
-		b.WriteString(line)
-		b.WriteByte('\n')
+	text := &f.own.note
+	if limit == maxHead {
+		text = &f.own.head
 	}
-	return message.Plain(b.String())
-}
-
-// quotes reports whether what is behind a line is what a person answers.
-func quotes(line string) bool {
-	if title := strings.TrimLeft(line, "-"); len(line)-len(title) >= 3 {
-		return heading.Begins(message.Plain(title)) != ""
+	if *text == "" {
+		*text = message.Plain(f.m.Own(limit))
 	}
-	if name, _, ok := strings.Cut(line, ":"); ok && len(name) < 20 && slices.Contains(froms, message.Plain(name)) {
-		return true
-	}
-	before, ok := strings.CutSuffix(line, ":")
-	if !ok {
-		return false
-	}
-	before = strings.ToLower(strings.TrimSuffix(before, " "))
-	return slices.ContainsFunc(wrote, func(w string) bool { return strings.HasSuffix(before, w) })
+	return *text
 }
 
 // ending is the suffix with which a subject ends.
@@ -370,11 +420,9 @@ func ending(subject string) string {
 	return ""
 }
 
-// challenge holds for a mark of a known system.
+// challenge holds for a mark of a known system. Those who have a mailbox there, and people who
+// confirm or verify something, write as well, but do not ask the reader to prove who he is.
 func challenge(f facts) string {
-	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
-		return "From: " + c
-	}
 	if c := challengePath.Begins(strings.ToLower(f.m.ReversePath)); c != "" {
 		return "reverse-path: " + c
 	}
@@ -384,16 +432,55 @@ func challenge(f facts) string {
 	if strings.HasSuffix(f.m.MessageID, "-tmda-confirm") {
 		return "Message-ID: " + f.m.MessageID
 	}
-	subject := message.Plain(f.m.Subject)
-	if c := challenged.First(subject); c != "" && !answer.MatchString(subject) {
-		return "Subject: " + c
+	subject := f.plain
+	found := challenged.Find(subject)
+	if found[0] != "" && !message.IsReply(subject) {
+		return "Subject: " + found[0]
+	}
+	why := ""
+	if c := challenger.First(strings.ToLower(message.DecodeWords(f.m.Header.Get("From")))); c != "" {
+		why = "From: " + c
+	} else if found[1] != "" && !message.IsReply(subject) {
+		why = "Subject: " + found[1]
+	}
+	if why == "" {
+		return ""
+	}
+	if d := demand.First(f.text(maxNote)); d != "" {
+		return why + ", text: " + d
 	}
 	return ""
 }
 
-// complaint holds for a complaint that carries no feedback-report part.
+// complaint holds for a complaint, and for a report of mail that failed DMARC, DKIM or SPF,
+// that carry no feedback-report part.
 func complaint(f facts) string {
-	if s := message.Plain(f.m.Subject); complained.MatchString(s) {
+	subject := f.plain
+	if complained.MatchString(subject) {
+		return "Subject: " + subject
+	}
+	if f.m.Header.Get("X-HmXmrOriginalRecipient") != "" { // Hotmail passes on the message itself
+		return "X-HmXmrOriginalRecipient"
+	}
+	about, sign := strings.Contains(subject, "report") && unauthentic.MatchString(subject), f.r == nil && (f.get("Auto-Submitted") != "" || f.m.NullPath())
+	if !about && !sign {
+		return ""
+	}
+	switch said := forensic.First(f.text(maxHead)); {
+	case about && f.program() != "":
+		return "Subject: " + subject + ", " + f.program()
+	case said != "" && (about && !message.IsReply(subject) || f.program() != ""):
+		return "text: " + said
+	}
+	return ""
+}
+
+// unsubscribes holds for what a mail program sends in the name of a reader who leaves a list.
+func unsubscribes(f facts) string {
+	if f.get("X-Apple-Unsubscribe") == "true" {
+		return "X-Apple-Unsubscribe"
+	}
+	if s := f.plain; (s == "unsubscribe" || s == "leave") && f.get("In-Reply-To") == "" {
 		return "Subject: " + s
 	}
 	return ""

@@ -9,9 +9,13 @@ import (
 
 // facts is what the table looks at.
 type facts struct {
-	m *message.Message
-	r *report.Report // nil if m is none
+	m     *message.Message
+	r     *report.Report // nil if m is none
+	plain string         // its subject, as phrases are written
+	own   *texts         // what its writer wrote, as far as it was asked for
 }
+
+type texts struct{ head, note string }
 
 // get is a field with its comments cut off, in lower case.
 func (f facts) get(name string) string {
@@ -39,6 +43,7 @@ var table = []row{
 	{Feedback, complaint},
 	{DSN, reported(report.DSN)},
 	{Bulk, func(f facts) string { return report.Notice(f.m) }},
+	{Personal, unsubscribes},
 	{AutoReply, field("Auto-Submitted", "auto-replied")}, // RFC 3834 §5
 	{AutoReply, answering(answers...)},
 	{AutoReply, field("Precedence", "auto_reply", "auto-reply", "autoreply")},
@@ -57,7 +62,7 @@ var table = []row{
 
 // Classify says what m is.
 func Classify(m *message.Message) Verdict {
-	f := facts{m, report.Parse(m)}
+	f := facts{m, report.Parse(m), message.Plain(m.Subject), &texts{}}
 	for _, row := range table {
 		why := row.test(f)
 		if why == "" {
@@ -104,12 +109,6 @@ func present(names ...string) func(facts) string {
 		}
 		return ""
 	}
-}
-
-// answers are fields that programs write which answer.
-var answers = []string{
-	"X-Autoreply", "X-Auto-Reply", "X-Autoreply-From", "X-Auto-Reply-From", "X-Autorespond", "X-Autoresponder", "X-Autoresponse", "X-Mail-Autoreply", "X-Autoanswer",
-	"X-Autoreply-Sender", "X-Autoreply-Domain", "X-Autoreply-Id", "X-Vacation", "X-Vacation-Message", "X-Out-Of-Office", "X-FC-MachineGenerated", "X-Auto-Answer", "X-Away-Message", "X-Amazon-Auto-Reply",
 }
 
 // answering holds where one of the fields says more than "no".

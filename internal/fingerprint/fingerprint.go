@@ -331,15 +331,9 @@ const maxGist = 8 << 10 // bytes of a text
 // numbers, tags, and what they quote.
 func gist(m *message.Message) string {
 	var said []string
-	for line := range strings.Lines(m.Subject + "\n" + m.Text(maxGist)) {
-		if strings.HasPrefix(line, ">") {
-			continue
-		}
-		for word := range strings.FieldsSeq(strings.ToLower(line)) {
-			marks, colon := strings.CutSuffix(word, ":")
-			if !strings.ContainsAny(word, "0123456789@") && word[0] != '[' && !(colon && slices.Contains(answers, marks)) {
-				said = append(said, word)
-			}
+	for word := range strings.FieldsSeq(strings.ToLower(m.Subject + "\n" + m.Own(maxGist))) {
+		if _, mark := message.CutReply(word); !mark && !strings.ContainsAny(word, "0123456789@") && word[0] != '[' {
+			said = append(said, word)
 		}
 	}
 	return strings.Join(said, " ")

@@ -338,31 +338,15 @@ func skeleton(subject string) string { return strings.ToLower(bare(subject)) }
 func bare(subject string) string {
 	s := strings.Join(strings.Fields(subject), " ")
 	for {
-		was := s
-		s = strings.TrimLeft(s, " ")
-		for _, t := range tags {
-			if len(s) >= len(t) && strings.EqualFold(s[:len(t)], t) {
-				s = s[len(t):]
-			}
+		rest, ok := message.CutTag(s)
+		if !ok {
+			rest, ok = message.CutReply(s)
 		}
-		if i := strings.IndexAny(s, ":："); i > 0 && slices.Contains(answers, strings.ToLower(s[:i])) {
-			s = strings.TrimPrefix(strings.TrimPrefix(s[i:], ":"), "：")
+		if !ok {
+			return strings.TrimLeft(s, " ")
 		}
-		if s == was {
-			return s
-		}
+		s = rest
 	}
-}
-
-// tags are what gateways put in front of any subject. Those of ticket systems, lists and build
-// servers tell mail apart and stay.
-var tags = []string{"[extern]", "[external]", "[ext]", "[spam]", "[spam?]", "[suspected spam]", "[possible spam]", "[bulk]", "[caution]", "***spam***", "*****spam*****", "{spam?}"}
-
-// answers are the words before a colon that mark answers and forwarded mail, and what comes
-// from outside.
-var answers = []string{
-	"re", "aw", "sv", "vs", "antw", "odp", "ynt", "ref", "rif", "res", "fw", "fwd", "wg", "tr", "rv", "enc", "vb", "doorst", "пересл", "回复", "答复", "转发", "返信", "転送",
-	"extern", "external",
 }
 
 // addressees are the addresses in To and Cc, in order, each once.

@@ -57,7 +57,7 @@ func (p Place) Read() (f File, err error) {
 
 // Envelope rebuilds what the header still tells of the envelope.
 func (f File) Envelope() message.Envelope {
-	h, _, _ := message.ParseHeader(f.Raw[:min(len(f.Raw), 64<<10)])
+	h, _, _ := message.ParseHeader(message.WithoutBlank(f.Raw[:min(len(f.Raw), 64<<10)]))
 	env := message.Envelope{Rebuilt: true, Truncated: f.Truncated, ReversePath: strings.Trim(h.Get("Return-Path"), "<> ")}
 	for _, name := range []string{"Delivered-To", "X-Original-To", "Envelope-To"} {
 		if to := message.Addresses(h.Get(name)); len(to) > 0 {

@@ -76,7 +76,7 @@ type Message struct {
 // be answered (RFC 3834 §3.3, RFC 5321 §4.5.5). Some mail servers keep it in Return-Path as
 // their own mailer-daemon. Of a message that is rebuilt, the field has to say so.
 func (m *Message) NullPath() bool {
-	if local, _, _ := strings.Cut(m.ReversePath, "@"); strings.EqualFold(local, "mailer-daemon") {
+	if local, _, _ := strings.Cut(m.ReversePath, "@"); IsDaemon(local) {
 		return true
 	}
 	return m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>")

@@ -1,6 +1,7 @@
 package message
 
 import (
+	"bytes"
 	"strings"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 // as the Message is in use.
 func Parse(env Envelope, at time.Time, raw []byte) *Message {
 	m := &Message{Envelope: env, At: at, Raw: raw}
-	m.Header, m.Body, m.Problems = ParseHeader(raw)
+	m.Header, m.Body, m.Problems = ParseHeader(WithoutBlank(raw))
 	if env.Truncated {
 		m.Problems = append(m.Problems, "truncated")
 	}
@@ -28,6 +29,27 @@ func Parse(env Envelope, at time.Time, raw []byte) *Message {
 	m.Received = m.Header.Values("Received")
 	return m
 }
+
+// WithoutBlank is a stored message without what stands before its header and shows nothing:
+// white space, control characters, a byte order mark, an mbox line, as some put there who store
+// mail. Where no field follows, it is all of it.
+func WithoutBlank(raw []byte) []byte {
+	for end := 0; end < len(raw) && end < maxBlank; end = lineEnd(raw, end) {
+		line := bytes.TrimLeftFunc(trimEOL(raw[end:lineEnd(raw, end)]), blank)
+		switch {
+		case isField(line):
+			return raw[end+bytes.Index(raw[end:], line):]
+		case len(line) > 0 && !isSeparator(line, true):
+			return raw
+		}
+	}
+	return raw
+}
+
+// blank reports whether a character shows nothing.
+func blank(r rune) bool { return r <= ' ' || r == '\u00a0' || r == '\ufeff' }
+
+const maxBlank = 1 << 10 // bytes
 
 // MessageID takes an unfolded Message-ID field out of its angle brackets. What is no msg-id
 // at all stays as it is: it still tells messages apart.

@@ -48,7 +48,7 @@ func (m *Message) tree() []Part {
 	if parts, nested := m.flat(false); len(parts) > 0 && !nested {
 		return parts
 	}
-	raw := m.Raw[:min(len(m.Raw), MaxParse)]
+	raw := WithoutBlank(m.Raw[:min(len(m.Raw), MaxParse)])
 	problem := tooMuch(raw, len(m.Raw)-len(m.Body))
 	if problem == "" {
 		root, err := guarded(raw)

@@ -96,6 +96,13 @@ func Addresses(field string) []string {
 	return all
 }
 
+// Near reports whether two addresses are of one domain, or one is of a domain within the other's.
+func Near(a, b string) bool {
+	_, a, _ = strings.Cut(strings.ToLower(a), "@")
+	_, b, _ = strings.Cut(strings.ToLower(b), "@")
+	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
+}
+
 // isAddress reports whether s has something on both sides of an "@".
 func isAddress(s string) bool {
 	at := strings.IndexByte(s, '@')

@@ -232,7 +232,7 @@ func (c *Case) left() (why string) {
 }
 
 // roles are the local parts at which reports arrive that are about the mail of others.
-var roles = regexp.MustCompile(`^(postmaster|abuse|hostmaster|webmaster|mailer-daemon|root|listserv|majordomo|mailman)$` +
+var roles = regexp.MustCompile(`^(postmaster|abuse|hostmaster|webmaster|root|listserv|majordomo|mailman)$` +
 	`|^(srs[01][=+-])|^owner-|-(owner|request|bounces?|admin|errors)$|^bounces?[+=-]|-bounces?[+=-]`)
 
 // Role reports whether an address is a role, a list's, or one that a forwarder made (SRS).
@@ -240,5 +240,5 @@ func Role(addr string) bool {
 	local, _, _ := cut(addr)
 	local = strings.ToLower(local)
 	base, _, _ := strings.Cut(local, "+")
-	return roles.MatchString(local) || roles.MatchString(base)
+	return message.IsDaemon(base) || roles.MatchString(local) || roles.MatchString(base)
 }

@@ -26,7 +26,8 @@ var (
 type rank int
 
 const (
-	unlikely  rank = iota // in a field of the original
+	reached   rank = iota // the message is where it was to go
+	unlikely              // in a field of the original, or an address to ask
 	named                 // somewhere in a sentence
 	alone                 // with a line to itself
 	confirmed             // with the reason next to it
@@ -39,6 +40,9 @@ type failed struct {
 	rcpts []Recipient
 	not   map[string]bool
 	early bool   // somebody is among the first lines
+	parts bool   // some of the text may tell whom the message reached
+	happy bool   // the lines at hand do
+	stood bool   // somebody has stood by himself, so that the codes below are his
 	code  string // a status that stands with nobody
 	said  string // and its line
 }
@@ -80,8 +84,15 @@ func (f *failed) line(line string) {
 		return
 	}
 	code, coded := codeOf(line)
-	if strings.IndexByte(line, '@') >= 0 && f.addresses(line, coded) {
-		return
+	switch named := strings.IndexByte(line, '@') >= 0; {
+	case named:
+		if f.addresses(line, coded) {
+			return
+		}
+	case f.parts && line != "" && !coded:
+		if low := lower(line); strings.HasSuffix(line, ":") || reaches(low) || denies(low) {
+			f.happy = reaches(low)
+		}
 	}
 	if coded {
 		f.reason(code, line)
@@ -90,6 +101,13 @@ func (f *failed) line(line string) {
 
 // stating are the fields of a status part that name a recipient, as some show them in their text.
 var stating = []string{"Final-Recipient", "Original-Recipient", "X-Actual-Recipient"}
+
+// reaches reports whether a line says that the message came to those whom it names, or the
+// lines below.
+func reaches(low string) bool { return arriving.First(low) != "" && !denies(low) }
+
+// denies reports whether a line says no, or that something failed.
+func denies(low string) bool { return denial.First(low) != "" || fails.First(low) != "" }
 
 // addresses takes those of a line, and reports whether it only says whence one came.
 func (f *failed) addresses(line string, coded bool) bool {
@@ -104,16 +122,32 @@ func (f *failed) addresses(line string, coded bool) bool {
 			f.add(address(a), confirmed)
 		}
 		return true
-	case elsewhere.Begins(low) == "":
-		for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
-			f.add(address(line[at[0]:at[1]]), rankOf(low, at[0], at[1], coded))
+	case elsewhere.Begins(low) != "":
+		return false
+	}
+	happy := f.parts && !coded && (reaches(low) || f.happy && !denies(low))
+	end, r := 0, reached
+	for _, at := range anAddress.FindAllStringIndex(line, maxAddresses) {
+		switch {
+		case happy:
+		case end > 0 && joins(line[end:at[0]]): // one of several, of which the line says the same
+		default:
+			r = f.rankOf(low, at[0], at[1], coded)
 		}
+		f.add(address(line[at[0]:at[1]]), r)
+		end = at[1]
 	}
 	return false
 }
 
+// joins reports whether what stands between two addresses says nothing.
+func joins(between string) bool {
+	word := strings.Trim(between, "<>,; \t\"'")
+	return word == "" || word == "and" || word == "&"
+}
+
 // rankOf ranks the address between begin and end of a line.
-func rankOf(low string, begin, end int, coded bool) rank {
+func (f *failed) rankOf(low string, begin, end int, coded bool) rank {
 	if begin > len(low) || end > len(low) { // a letter may take more bytes in lower case
 		return named
 	}
@@ -125,12 +159,23 @@ func rankOf(low string, begin, end int, coded bool) rank {
 		return unlikely
 	case strings.HasSuffix(before, "message-id") || strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case coded || slices.Contains(labels, before) || strings.HasSuffix(before, "rcpt to") || before == "" && after != "" && fails.First(after) != "":
+	case slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
+		f.stood = true
 		return confirmed
-	case help.First(low) != "":
+	case strings.HasSuffix(before, "rcpt to"):
+		return confirmed
+	case !coded && help.First(low) != "":
 		return unlikely
 	case begins || ends || before == "" && after == "":
+		f.stood = true
+		if coded {
+			return confirmed
+		}
 		return alone
+	case coded && (f.stood || help.First(low[:begin]) != ""): // whom to ask, or who else is meant
+		return unlikely
+	case coded:
+		return confirmed
 	}
 	return named
 }
@@ -151,7 +196,7 @@ func failing(before string) bool {
 func (f *failed) add(addr string, r rank) {
 	key := strings.ToLower(addr)
 	local, _, _ := strings.Cut(key, "@")
-	if addr == "" || f.not[key] || slices.Contains(programs, local) || slices.Contains(masters, local) {
+	if addr == "" || f.not[key] || message.IsDaemon(local) || slices.Contains(masters, local) {
 		return
 	}
 	for i := range f.rcpts {
@@ -182,15 +227,22 @@ func (f *failed) reason(code, line string) {
 }
 
 // best are those of the highest rank that there is: all that stand alone or with a reason,
-// or else those of a sentence, or else those of the original's fields.
+// or else those of a sentence, or else those of the original's fields, or else those whom the
+// message reached, who come first where nobody failed.
 func (f *failed) best(action Action) []Recipient {
-	top := unlikely
-	for _, r := range f.ranks {
-		top = max(top, min(r, alone))
+	rankOf := func(i int) rank {
+		if f.ranks[i] == reached && (action == Delivered || action == Relayed) {
+			return alone
+		}
+		return min(f.ranks[i], alone)
+	}
+	top := reached
+	for i := range f.ranks {
+		top = max(top, rankOf(i))
 	}
 	var best []Recipient
 	for i, r := range f.rcpts {
-		if f.ranks[i] < top {
+		if rankOf(i) < top {
 			continue
 		}
 		if r.Diagnostic == "" {
@@ -205,6 +257,23 @@ func (f *failed) best(action Action) []Recipient {
 // sure reports whether somebody failed for certain.
 func (f *failed) sure() bool {
 	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r >= alone })
+}
+
+// mentions reports whether somebody is named in a sentence, at least.
+func (f *failed) mentions() bool {
+	return slices.ContainsFunc(f.ranks, func(r rank) bool { return r != unlikely })
+}
+
+// abroad reports whether somebody is named, in a sentence at least, who is neither at home
+// where m comes from nor where it goes, as those are whom to ask.
+func (f *failed) abroad(m *message.Message) bool {
+	home := append(message.Addresses(m.Header.Get("To")), m.From)
+	for i, r := range f.rcpts {
+		if f.ranks[i] >= named && !slices.ContainsFunc(home, func(a string) bool { return message.Near(a, r.Final) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // coded reports whether a code is in the text.
@@ -298,8 +367,8 @@ func locals(told, domain string) []string {
 
 // failuresOf reads who failed out of what m tells, but for its sender, the one that it writes
 // to, and the sender of the original h, who fail only where nobody else does.
-func failuresOf(m *message.Message, told string, h message.Header) *failed {
-	f := &failed{not: map[string]bool{strings.ToLower(m.From): true}}
+func failuresOf(m *message.Message, told string, h message.Header, parts bool) *failed {
+	f := &failed{not: map[string]bool{strings.ToLower(m.From): true}, parts: parts}
 	for _, field := range []string{m.Header.Get("To"), h.Get("From"), h.Get("Return-Path"), h.Get("Sender")} {
 		for _, a := range message.Addresses(field) {
 			f.not[strings.ToLower(a)] = true
@@ -317,7 +386,7 @@ func failuresOf(m *message.Message, told string, h message.Header) *failed {
 // recipients are those who failed.
 func recipients(f *failed, told string, action Action) []Recipient {
 	if len(f.rcpts) == 0 {
-		self := &failed{not: map[string]bool{}}
+		self := &failed{not: map[string]bool{}, parts: f.parts}
 		if self.find(told); self.sure() {
 			f = self
 		}

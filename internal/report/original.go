@@ -18,7 +18,7 @@ func (r *Report) original(m *message.Message, parts []message.Part, status int) 
 		r.Original.from(h)
 		return
 	}
-	told, h := divide(m.Text(maxWords))
+	told, h, _ := divide(m.Text(maxWords))
 	if h != nil {
 		r.Evidence = append(r.Evidence, "a header in the text")
 		r.Original.from(h)
@@ -59,7 +59,7 @@ func Returned(m *message.Message) message.Header {
 	if h := returned(m); h != nil {
 		return h
 	}
-	_, h := divide(m.Text(maxWords))
+	_, h, _ := divide(m.Text(maxWords))
 	return h
 }
 

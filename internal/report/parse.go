@@ -87,6 +87,9 @@ func words(m *message.Message) *Report {
 	if r := receipt(m); r != nil {
 		return r
 	}
+	if r := certified(m); r != nil {
+		return r
+	}
 	return unstructured(m)
 }
 
@@ -151,6 +154,9 @@ func recognise(m *message.Message) (form, []string, bool) {
 		// forward a report: these are told apart by who sends.
 		if who, is := sender(m); has && is != nobody {
 			return f, []string{who}, true
+		}
+		if has && f.kind == Feedback && automatic(m) { // which a mail program took out of its multipart/report
+			return f, []string{"From: " + m.From}, true
 		}
 	}
 	return form{}, nil, false

@@ -78,7 +78,7 @@ func field(line string) (name, value string, ok bool) {
 		return "", "", false
 	}
 	name = strings.TrimSpace(name)
-	if known, ok := fieldNames[strings.ToLower(name)]; ok {
+	if known := message.FieldName(line); known != "" && name[0] != '*' && name[0] != '-' { // no item of a list
 		return known, strings.TrimSpace(value), true
 	}
 	other := strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
@@ -87,17 +87,8 @@ func field(line string) (name, value string, ok bool) {
 
 // tells returns the field of a line that tells of a message.
 func tells(line string) (name string, ok bool) {
-	line = strings.TrimLeft(line, "> \t|*-")
-	line = line[:min(len(line), maxName)]
-	end := strings.IndexByte(line, ':')
-	if wide := strings.Index(line, "："); wide >= 0 && (end < 0 || wide < end) {
-		end = wide
-	}
-	if end <= 0 {
-		return "", false
-	}
-	name, ok = fieldNames[strings.ToLower(strings.TrimSpace(line[:end]))]
-	return name, ok
+	name = message.FieldName(line)
+	return name, name != "" && name != "Cc"
 }
 
 // known counts the telling fields of h.
@@ -116,34 +107,38 @@ func full(h message.Header) bool {
 	return h.Get("Received") != "" || h.Get("Return-Path") != "" || h.Get("MIME-Version") != "" || len(h) > 6
 }
 
-var ending = message.NewPhrases(ends)
-
 // divide splits a text into what the reporter says and what it returns, and finds the header
-// of the original in it; nil if there is none.
-func divide(text string) (told string, h message.Header) {
+// of the original in it; nil if there is none. It is quoted where it is as the mail programs
+// of people put it above what they answer.
+func divide(text string) (told string, h message.Header, quoted bool) {
 	cut := len(text)
 	for pos := 0; pos < len(text); {
 		next := lineEnd(text, pos)
 		if pos > 0 && beginsOriginal(text[pos:next]) {
 			cut = pos
+			quoted = message.HeadsQuotation(text[pos:])
 			break
 		}
 		pos = next
 	}
 	told = text[:cut]
 	if h, _, _ = inline(text[cut:]); h != nil {
-		return told, h
+		return told, h, quoted && !full(h)
 	}
 	h, begin, _ := inline(told)
-	if h != nil && full(h) {
+	switch {
+	case h == nil:
+	case full(h):
 		told = told[:begin]
+	case message.HeadsQuotation(told[begin:]):
+		return told, h, true
 	}
-	return told, h
+	return told, h, false
 }
 
 // Told is what a reporter says in a text, without the message that it returns.
 func Told(text string) string {
-	told, _ := divide(text)
+	told, _, _ := divide(text)
 	return told
 }
 

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -20,12 +21,20 @@ const (
 // sender says by what m comes from a mail system, by its address, its name, or because it
 // has no address to answer to. Shops have such addresses, too, but return no mail.
 func sender(m *message.Message) (string, standing) {
-	if who, is := system(m); is != nobody {
-		return who, is
+	who, is := system(m)
+	if is == nobody {
+		who, is = calls(m)
 	}
-	from := m.Header.Get("From")
-	if n := senders.First(message.Plain(dashes.Replace(message.DecodeWords(from)))); n != "" {
-		return "From: " + n, caller
+	if (is == caller || is == master) && !automatic(m) && person(m, is) {
+		return "", nobody
+	}
+	return who, is
+}
+
+// calls says by what m calls itself one of a mail system, whatever its address.
+func calls(m *message.Message) (string, standing) {
+	if n := senders.Find(display(m)); n[0] != "" || n[1] != "" && automatic(m) {
+		return "From: " + cmp.Or(n...), caller
 	}
 	if mark := machine(m); mark != "" {
 		return mark, caller
@@ -39,6 +48,31 @@ func sender(m *message.Message) (string, standing) {
 		return "null reverse-path", caller
 	}
 	return "", nobody
+}
+
+// display is From as callings are written.
+func display(m *message.Message) string {
+	return message.Plain(dashes.Replace(message.DecodeWords(m.Header.Get("From"))))
+}
+
+// person reports whether m, which has the address or the name of a mail system, is of a person
+// all the same: a mail program wrote it, it ends with a signature, a name that is no system's
+// stands before the address, or it answers something. Some systems do that, too, but have no
+// name.
+func person(m *message.Message, is standing) bool {
+	if m.Header.Get("User-Agent") != "" || agents.First(message.Plain(m.Header.Get("X-Mailer"))) != "" || signed(m.Text(maxWords)) {
+		return true
+	}
+	name, _, _ := strings.Cut(display(m), "<")
+	if name = strings.Trim(name, " \"'"); name == "" || strings.ContainsRune(name, '@') {
+		return false
+	}
+	return is == master && senders.First(name) == "" || m.Header.Get("In-Reply-To") != "" || m.Header.Get("References") != ""
+}
+
+// signed reports whether a text has the line above a signature, RFC 3676 §4.3.
+func signed(text string) bool {
+	return strings.Contains(text, "\n-- \n") || strings.Contains(text, "\n-- \r\n")
 }
 
 // system says by what m comes from the address of a mail system. What a list sent under its
@@ -70,9 +104,9 @@ func standingOf(addr string) standing {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
 	local, _, _ = strings.Cut(local, "+")
 	switch {
-	case slices.Contains(programs, local) || strings.HasPrefix(local, "mail") && strings.HasSuffix(local, "daemon") || strings.HasPrefix(local, "microsoftexchange"):
+	case message.IsDaemon(local):
 		return program
-	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster"):
+	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
 		return master
 	}
 	return nobody
@@ -93,41 +127,15 @@ func machine(m *message.Message) string {
 	return ""
 }
 
-// marks are those that only they write.
-var marks = []string{"<smtp32 v", "surfcontrol e-mail filter", "m-filter", "mailmarshal", "mailsweeper", "interscan_nt_mime_boundary"}
+// automatic reports whether m came as only programs send: with the null reverse-path or a
+// field that says so, or from an address that is no person's.
+func automatic(m *message.Message) bool {
+	auto := strings.ToLower(strings.TrimSpace(m.Header.Get("Auto-Submitted")))
+	return m.NullPath() || auto != "" && !strings.HasPrefix(auto, "no") || m.From == "" || mute(m.From) || m.Header.Get("X-Failed-Recipients") != "" || machine(m) != ""
+}
 
 // mute reports whether an address says that nobody reads what is sent to it.
 func mute(addr string) bool {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
 	return slices.Contains(mutes, strings.ReplaceAll(dashes.Replace(local), " ", ""))
-}
-
-// mutes are the local parts of such addresses, without dashes.
-var mutes = []string{"noreply", "donotreply"}
-
-// programs are local parts of addresses from which only mail systems write.
-var programs = []string{
-	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mailer.daemon", "maildaemon", "mail-daemon", "mail_daemon", "mail.daemon", "mdaemon", "mailer",
-	"mail.delivery.system", "mail-delivery-system", "mail_delivery_system", "maildeliverysystem", "mail.delivery.subsystem", "mail-delivery-subsystem",
-	"maildeliverysubsystem", "delivery-subsystem", "mailsystem", "mail-system", "mail_system", "mailsubsystem", "smtp-daemon", "smtpd", "mta", "mmdf", "pmdf", "bouncer", "dsn", "ndr",
-}
-
-// masters are those from which a person may write as well.
-var masters = []string{
-	"postmaster", "post_master", "post.master", "post-master", "postmast", "mailmaster", "mailadmin", "mail-admin", "mailadministrator", "sysadmin",
-	"bounce", "bounces", "emailsecurity", "mailscanner", "mailsweeper", "antivirus", "anti-virus", "virusalert", "virus-alert", "viruswall", "amavis",
-	"amavisd", "interscan", "scanmail", "daemon", "surfcontrol", "mailgateway", "mail-gateway", "smtpgateway", "smtp-gateway", "smtp.gateway",
-}
-
-// callings are what mail systems call themselves in From, whatever the address.
-var callings = []string{
-	"mail deliver", "email deliver", "e mail deliver", "message deliver", "mailer daemon", "mail daemon", "delivery subsystem",
-	"delivery system", "mail system", "email system", "mail server", "mail service", "postmaster", "mail administrator", "system administrator", "returned mail",
-	"microsoft outlook", "microsoft exchange", "exchange server", "internet mail", "delivery notification",
-	"antivirus", "anti virus", "virus", "mailscanner", "content filter", "mailsweeper", "mimesweeper", "spam firewall", "mailmarshal",
-	"scanmail", "dbmail mailer", "groupshield", "interscan", "webshield", "mail security", "email security", "amavis", "antigen", "barracuda",
-	"system attendant", "emanager", "worldsecure", "norton", "symantec", "mcafee", "trend micro", "kaspersky", "sophos", "f secure", "clamav", "drweb", "dr.web", "bitdefender", "content security",
-	"systemadministrator", "administrateur système", "administrador del sistema", "amministratore di sistema", "administrador do sistema",
-	"systeembeheerder", "administrator systemu", "системный администратор", "почтовая система", "доставки почты", "系统管理员", "系統管理員", "邮件系统", "郵件系統",
-	"システム管理者", "メール配信", "メールシステム",
 }

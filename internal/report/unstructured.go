@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,25 +12,21 @@ const maxWords = 64 << 10 // bytes of text that are looked at
 
 // bounce is what the words of a message show, the evidence for a bounce without structure.
 type bounce struct {
-	who     string         // by what its sender is a mail system
-	is      standing       // how surely it is one
-	told    string         // what the sender says, without what it returns
-	header  message.Header // of the original
-	about   string         // a phrase of the subject
-	said    string         // a formula in the text
-	why     string         // a reason in the text
-	delay   string         // a phrase by which delivery goes on
-	arrived string         // a phrase by which all went well
-	relayed bool           // to where nobody says more
-	failed  *failed        // who failed
-	coded   bool           // an SMTP reply or a status is in the text
-	gate    string         // a phrase by which a filter found something in a message of the reader's
-	yours   bool           // it speaks of the message as the reader's
-	silent  bool           // there is nobody to answer to
-	null    bool           // the envelope says so, RFC 5321 §4.5.5, and it is not of a list
-	lures   bool           // it asks to click or to log in
-	answers bool           // its subject is a person's answer
-	replies bool           // it says that it is an automatic answer, RFC 3834 §5
+	who    string         // by what its sender is a mail system
+	is     standing       // how surely it is one
+	told   string         // what the sender says, without what it returns
+	header message.Header // of the original
+	failed *failed        // who failed
+	signs  signs
+
+	// phrases, "" where there is none
+	about   string // of the subject
+	said    string // a formula in the text
+	why     string // a reason in the text
+	delay   string // by which delivery goes on
+	arrived string // by which all went well
+	relayed bool   // to where nobody says more
+	gate    string // by which a filter found something in a message of the reader's
 }
 
 // unstructured reads a bounce that only its words tell. It takes a sender that is a mail
@@ -42,7 +37,7 @@ type bounce struct {
 func unstructured(m *message.Message) *Report {
 	who, is := sender(m)
 	field := m.Header.Get("X-Failed-Recipients")
-	if is == nobody && field == "" || Notice(m) != "" {
+	if is == nobody && field == "" || Notice(m) != "" || journalled(m) {
 		return nil
 	}
 	b := look(m)
@@ -70,6 +65,13 @@ func unstructured(m *message.Message) *Report {
 		r.Recipients = []Recipient{r.somebody(action)}
 	}
 	return r
+}
+
+// journalled reports whether m is a copy for an archive, which Exchange puts around any mail.
+func journalled(m *message.Message) bool {
+	return slices.ContainsFunc(m.Header, func(f message.Field) bool {
+		return strings.EqualFold(f.Name, "X-MS-Journal-Report") || strings.EqualFold(f.Name, "X-MS-Exchange-Generated-Message-Source") && strings.Contains(f.Value, "Journal")
+	})
 }
 
 // action is what b says of all that it names.
@@ -122,18 +124,7 @@ func Notice(m *message.Message) string {
 	return ""
 }
 
-// The tables of words.go, made ready to be found.
-var (
-	subjects  = message.NewPhrases(bare(failures), bare(delays), notices)
-	texts     = message.NewPhrases(bare(formulas), bare(reasons), lures, finds, bare(yours), bare(retries), arrivals, relays)
-	senders   = message.NewPhrases(callings)
-	marked    = message.NewPhrases(marks)
-	fails     = message.NewPhrases(bare(slices.Concat(formulas, reasons)))
-	parents   = message.NewPhrases([]string{"(generated from", "(ultimately generated from", "(expanded from"})
-	elsewhere = message.NewPhrases(others)
-	help      = message.NewPhrases(helpers)
-	dashes    = strings.NewReplacer("_", " ", "-", " ")
-)
+var dashes = strings.NewReplacer("_", " ", "-", " ")
 
 // bare are phrases, and the same as systems write them that know no accents.
 func bare(phrases []string) []string {
@@ -149,106 +140,106 @@ func bare(phrases []string) []string {
 // look reads the words of m.
 func look(m *message.Message) *bounce {
 	b := &bounce{}
-	b.told, b.header = divide(m.Text(maxWords))
+	quoted := false
+	b.told, b.header, quoted = divide(m.Text(maxWords))
+	quoted = quoted && !automatic(m)
+	if quoted {
+		b.header = nil // a person has it before him
+	}
+	if b.header != nil && !full(b.header) && toReader(m, b.header) {
+		b.header = nil // one of those that a filter keeps for the reader
+	}
 	if h := returned(m); h != nil {
 		b.header = h
 	}
-	found := subjects.Find(message.Plain(m.Subject))
-	b.delay, b.about = found[1], cmp.Or(found[0], found[1])
-	found = texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
-	b.said, b.why, b.lures = found[0], found[1], found[2] != ""
-	if b.yours = found[4] != ""; found[3] != "" {
+	kind := subjects.Find(message.Plain(m.Subject))
+	b.delay, b.about = kind[1], cmp.Or(kind[0], kind[1])
+	found := texts.Find(message.Plain(b.told[:min(len(b.told), maxTold)]))
+	b.said, b.why = found[0], found[1]
+	if found[3] != "" {
 		b.gate = found[4]
 	}
-	b.failed = failuresOf(m, b.told, b.header)
-	b.coded = b.failed.coded()
+	b.failed = failuresOf(m, b.told, b.header, found[8] != "")
 	if b.delay == "" && !b.failed.says("5") {
 		b.delay = found[5]
 	}
 	if b.why == "" && b.delay == "" && !b.failed.says("4") && !b.failed.says("5") {
 		b.arrived, b.relayed = found[6], found[7] != ""
 	}
-	b.null = m.NullPath() && m.Header.Get("List-Id") == ""
-	b.silent = m.ReversePath == "" || m.NullPath()
-	b.answers = answer.MatchString(strings.TrimSpace(m.Subject))
-	b.replies = strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied")
+	b.see(m, found)
+	b.signs.set(quotes, quoted && b.header == nil)
+	b.signs.set(kept, kind[3] != "" && !b.signs.has(toYou) && b.header == nil && !b.signs.has(coded))
 	return b
+}
+
+// see notes the signs of m, in whose text the phrases of texts are found.
+func (b *bounce) see(m *message.Message, found []string) {
+	b.signs.set(about, b.about != "")
+	b.signs.set(said, b.said != "")
+	b.signs.set(why, b.why != "")
+	b.signs.set(gate, b.gate != "")
+	b.signs.set(arrived, b.arrived != "")
+	b.signs.set(returns, b.header != nil)
+	b.signs.set(sure, b.failed.sure())
+	b.signs.set(early, b.failed.early)
+	b.signs.set(coded, b.failed.coded())
+	b.signs.set(names, len(b.failed.rcpts) > 0)
+	b.signs.set(inSentence, b.failed.mentions())
+	b.signs.set(toYou, found[4] != "")
+	b.signs.set(null, m.NullPath() && m.Header.Get("List-Id") == "")
+	b.signs.set(silent, m.ReversePath == "" || m.NullPath())
+	b.signs.set(reader, b.gate != "" && slices.ContainsFunc(message.Addresses(m.Header.Get("To")), func(a string) bool { return strings.Contains(strings.ToLower(b.told), strings.ToLower(a)) }))
+	b.signs.set(replies, strings.HasPrefix(strings.ToLower(m.Header.Get("Auto-Submitted")), "auto-replied"))
+	b.signs.set(answers, message.IsReply(m.Subject))
+	b.signs.set(toReaders, found[10] != "")
+	b.signs.set(listed, m.Header.Get("List-Unsubscribe") != "")
+	b.signs.set(lured, found[2] != "" && b.header == nil || armed(m))
+	b.signs.set(passed, found[9] != "" && !b.signs.has(coded) && b.about == "" && !deniesPassing(b.told))
 }
 
 // evidence says by what m is a bounce; nil if it is none.
 func (b *bounce) evidence(m *message.Message) []string {
-	switch {
-	case armed(m) || b.lures && !b.returns():
+	if b.signs&(lured|passed|kept) != 0 {
 		return nil
-	case b.arrived != "" && b.is >= master && !b.answers && (b.returns() || b.names()):
-		return []string{b.who, "text: " + b.arrived}
-	case b.gate != "" && b.about != "" && !b.answers && (b.returns() || b.names()) && m.Header.Get("List-Unsubscribe") == "":
-		return []string{b.who, "Subject: " + b.about, "text: " + b.gate}
 	}
-	var evidence []string
-	if b.is == caller {
-		evidence = b.ofCaller()
-	} else {
-		evidence = b.ofSystem(m)
+	for _, r := range rows {
+		if r.holds(b, m) {
+			evidence := []string{b.who}
+			for _, tell := range r.tell {
+				evidence = append(evidence, tell(b))
+			}
+			return evidence
+		}
 	}
-	if evidence == nil && b.about != "" && (b.said != "" || b.why != "") && !b.answers && b.repeats(m) {
+	if b.about != "" && (b.said != "" || b.why != "") && !b.signs.has(answers) && b.repeats(m) {
 		return []string{b.who, "Subject: " + b.about, "text: " + cmp.Or(b.said, b.why), "the subject again in the text"}
 	}
-	return evidence
-}
-
-// ofCaller is the evidence against a sender that calls itself a mail system, as anybody may.
-// It takes the words of one, and what only one has.
-func (b *bounce) ofCaller() []string {
-	switch {
-	case b.answers:
-		return nil
-	case b.said != "" && (b.returns() || b.failed.sure() && (b.about != "" || b.coded)):
-		return []string{b.who, "text: " + b.said}
-	case b.null && b.about != "" && b.why != "" && b.failed.sure():
-		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
-	case !b.returns():
-		return nil
-	case b.about != "" && (b.why != "" || b.coded || b.failed.sure()):
-		return []string{b.who, "Subject: " + b.about}
-	case b.why != "" && b.failed.sure():
-		return []string{b.who, "text: " + b.why, "somebody who failed"}
-	}
 	return nil
 }
 
-// ofSystem is the evidence against the address of a mail system. A postmaster is a person, too.
-func (b *bounce) ofSystem(m *message.Message) []string {
-	certain := b.is == program
-	switch {
-	case b.said != "" && (b.returns() && (b.about != "" || !b.answers) || b.failed.sure() || b.coded && (certain || b.about != "") || b.replies && certain):
-		return []string{b.who, "text: " + b.said}
-	case b.answers && !certain:
-		return nil
-	case b.about != "" && (b.returns() || b.coded || b.failed.sure() || b.names() && (certain || b.why != "" || b.said != "")):
-		return []string{b.who, "Subject: " + b.about, "somebody who failed"}
-	case b.why != "" && (b.returns() || b.failed.early):
-		return []string{b.who, "text: " + b.why}
-	case b.returns() && (certain || b.failed.sure()):
-		return []string{b.who}
-	case b.null && b.own(m):
-		return []string{b.who, "a message of the reader's", "null reverse-path"}
-	case b.null && b.names() && b.yours && (certain || b.said != "" || b.why != ""):
-		return []string{b.who, "text: " + cmp.Or(b.said, b.why, "your message"), "null reverse-path"}
-	case certain && b.said != "" && (b.about != "" || b.names()) && b.silent:
-		return []string{b.who, "text: " + b.said, "null reverse-path"}
-	case certain && b.failed.sure() && b.null:
-		return []string{b.who, "somebody who failed", "null reverse-path"}
-	case certain && b.failed.sure() && b.coded:
-		return []string{b.who, "somebody who failed"}
-	case certain && b.names() && b.replies:
-		return []string{b.who, "Auto-Submitted: auto-replied"}
+// deniesPassing reports whether a text says that the message could not go on.
+func deniesPassing(told string) bool {
+	for line := range strings.Lines(lower(told[:min(len(told), maxTold)])) {
+		if passing.First(line) != "" && denial.First(line) != "" {
+			return true
+		}
 	}
-	return nil
+	return false
 }
 
-// returns reports whether the header of the original is there.
-func (b *bounce) returns() bool { return b.header != nil }
+// toReader reports whether a header that sums a message up is of one that somebody else wrote
+// to the reader of m.
+func toReader(m *message.Message, h message.Header) bool {
+	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
+	return len(readers) > 0 && len(from) > 0 && !overlap(from, readers) && (len(to) == 0 || overlap(to, readers))
+}
+
+// overlap reports whether two lists of addresses have one in common.
+func overlap(some, others []string) bool {
+	return slices.ContainsFunc(some, func(a string) bool {
+		return slices.ContainsFunc(others, func(b string) bool { return strings.EqualFold(a, b) })
+	})
+}
 
 // repeats reports whether the subject of m ends with one that the text names as that of the
 // original, as Exchange writes it, where it knows recipients by their names alone.
@@ -266,20 +257,8 @@ func (b *bounce) own(m *message.Message) bool {
 		h = mentioned(b.told)
 	}
 	readers, from, to := message.Addresses(m.Header.Get("To")), message.Addresses(h.Get("From")), message.Addresses(h.Get("To"))
-	in := func(addrs []string) func(string) bool {
-		return func(a string) bool {
-			return slices.ContainsFunc(addrs, func(other string) bool { return strings.EqualFold(a, other) })
-		}
-	}
-	return known(h) >= 2 && len(to) > 0 && !slices.ContainsFunc(to, in(append(readers, m.From))) &&
-		(len(from) == 0 || slices.ContainsFunc(from, in(readers)))
+	return known(h) >= 2 && len(to) > 0 && !overlap(to, append(readers, m.From)) && (len(from) == 0 || overlap(from, readers))
 }
-
-// names reports whether addresses are named that are neither the sender's nor the reader's.
-func (b *bounce) names() bool { return len(b.failed.rcpts) > 0 }
-
-// answer is a subject that a person's mail program wrote.
-var answer = regexp.MustCompile(`(?i)^(re|aw|sv|vs|fw|fwd|wg|tr|rv|antw|odp|ynt|enc|res|rif|r|i)\s*(\[\d+\])?[:：]`)
 
 // armed reports whether m carries what runs or hides it, as worms do that look like bounces.
 func armed(m *message.Message) bool {

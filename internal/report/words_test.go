@@ -37,7 +37,7 @@ func TestDivide(t *testing.T) {
 		if tt.told == "" {
 			tt.told = tt.text
 		}
-		told, h := divide(tt.text)
+		told, h, _ := divide(tt.text)
 		if got := h.Get("Subject"); told != tt.told && strings.TrimRight(told, "> \n") != strings.TrimRight(tt.told, "\n") || got != tt.subject {
 			t.Errorf("%q:\ntold %q, want %q\nsubject %q, want %q", tt.text, told, tt.told, got, tt.subject)
 		}
@@ -62,7 +62,7 @@ func TestFailed(t *testing.T) {
 	for _, tt := range tests {
 		m := message.Parse(message.Envelope{}, time.Time{}, []byte(envelope+tt.told))
 		var got []string
-		for _, r := range recipients(failuresOf(m, tt.told, nil), tt.told, Failed) {
+		for _, r := range recipients(failuresOf(m, tt.told, nil, true), tt.told, Failed) {
 			got = append(got, strings.TrimSuffix(r.Final+" "+r.Status+" "+r.Original, " "))
 		}
 		if g := strings.Join(got, ", "); g != tt.want {
@@ -71,9 +71,9 @@ func TestFailed(t *testing.T) {
 	}
 }
 
-// TestTables holds each table to what the search for phrases needs, and to the rules of words.go.
+// TestTables holds each table to what the search for phrases needs, and to the rules of phrases.
 func TestTables(t *testing.T) {
-	for _, table := range [][]string{failures, delays, retries, notices, formulas, reasons, lures, finds, yours, ends, others, helpers, callings, arrivals, relays, reads, unreads, receipted, readings, marks} {
+	for _, table := range [][]string{failures, delays, retries, notices, formulas, reasons, lures, finds, yours, ends, others, helpers, callings, arrivals, relays, reaching, denials, forwards, reads, unreads, receipted, readings, marks} {
 		seen := map[string]bool{}
 		for _, p := range table {
 			if len(p) < 3 || seen[p] || lower(p) != p {

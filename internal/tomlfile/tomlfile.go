@@ -272,3 +272,14 @@ func (d *Document) Line(key string) int {
 	line, _ := d.places.position(p.offset)
 	return line
 }
+
+// ValueLine is the line of the value of a key, such as "a.b[3]", from 1; 0 where it is not in
+// the file.
+func (d *Document) ValueLine(key string) int {
+	p, ok := d.places.values[key]
+	if !ok {
+		return 0
+	}
+	line, _ := d.places.position(p.offset)
+	return line
+}

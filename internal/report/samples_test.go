@@ -1,4 +1,4 @@
-package main
+package report_test
 
 import (
 	"bytes"
@@ -8,15 +8,24 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"breakwater/internal/classify"
 	"breakwater/internal/mailfile"
+	"breakwater/internal/message"
 )
 
 var update = flag.Bool("update", false, "rewrite the .want files")
 
-// TestClassifySamples compares each testdata/*/x.eml with x.want, what `classify --json`
-// prints of it.
-func TestClassifySamples(t *testing.T) {
+// sample is what a .want file has: what `breakwater classify --json` prints, but for the lines
+// of the phrases, which change with every phrase.
+type sample struct {
+	Path string `json:"path"`
+	classify.Account
+}
+
+// TestSamples compares each testdata/*/x.eml with x.want.
+func TestSamples(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/*/*.eml")
 	if err != nil || len(files) < 100 {
 		t.Fatal(len(files), err)
@@ -27,11 +36,14 @@ func TestClassifySamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			f := mailfile.File{Path: filepath.Base(name), Raw: raw}
+			got := sample{f.Path, classify.Classify(message.Parse(f.Envelope(), time.Time{}, raw)).Account()}
+			got.Words = nil
 			var b bytes.Buffer
 			enc := json.NewEncoder(&b)
 			enc.SetEscapeHTML(false)
 			enc.SetIndent("", "  ")
-			if err := enc.Encode((&classifier{}).look(t.Context(), mailfile.File{Path: filepath.Base(name), Raw: raw})); err != nil {
+			if err := enc.Encode(got); err != nil {
 				t.Fatal(err)
 			}
 			want := strings.TrimSuffix(name, ".eml") + ".want"
@@ -43,6 +55,10 @@ func TestClassifySamples(t *testing.T) {
 			w, err := os.ReadFile(want)
 			if err != nil || !bytes.Equal(w, b.Bytes()) {
 				t.Errorf("got:\n%s\nwant:\n%s", b.Bytes(), w)
+			}
+			folder := filepath.Base(filepath.Dir(name))
+			if class := string(got.Class); class != folder && !(folder == "ordinary" && (got.Class == classify.Personal || got.Class == classify.Bulk)) {
+				t.Errorf("it is in %s, and taken for %s", folder, class)
 			}
 		})
 	}
