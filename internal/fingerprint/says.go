@@ -183,7 +183,7 @@ func (s *seed) blocks(text string) []block {
 // prose reports whether a text has so many words, and no number: said twice it says no more, and it is
 // nobody's answer.
 func prose(text []byte, words int) bool {
-	return bytes.Count(bytes.TrimSpace(text), []byte(" "))+1 >= words && !bytes.ContainsAny(text, "0123456789")
+	return len(text) <= maxBlock && bytes.Count(bytes.TrimSpace(text), []byte(" "))+1 >= words && !bytes.ContainsAny(text, "0123456789")
 }
 
 // print is a hash of bytes.
@@ -202,6 +202,9 @@ func (s *seed) print(b []byte) uint64 {
 // unmarked appends a line without white space and the marks in front that quote it.
 func unmarked(to []byte, line string) []byte {
 	line = strings.TrimLeft(line, "> \t|")
+	if line = strings.TrimRight(line, " \t\r\n"); !strings.Contains(line, "  ") && strings.IndexByte(line, '\t') < 0 && strings.IndexByte(line, 0xc2) < 0 && strings.IndexByte(line, '\r') < 0 {
+		return append(to, line...)
+	}
 	for i := 0; i < len(line); {
 		word := i
 		for i < len(line) && line[i] > ' ' && line[i] != 0xc2 {
@@ -397,11 +400,14 @@ func (h *Hasher) numbered(m *message.Message, texts []string, b body) *Numbered 
 	return n
 }
 
-// ends is where the first block of a text ends and the last one begins.
+// ends is where the first block of a text ends and the last one begins, if they are not too long.
 func ends(text string) (first, last int) {
 	var line []byte
 	began, end := false, 0
 	for l := range strings.Lines(text) {
+		if end > maxBlock {
+			break
+		}
 		line = unmarked(line[:0], l)
 		if is := blank(line); !is {
 			began = true
@@ -414,7 +420,7 @@ func ends(text string) (first, last int) {
 	if end == len(text) { // there is one block
 		return end, end
 	}
-	for last, began = len(text), false; last > first; {
+	for last, began = len(text), false; last > first && len(text)-last <= maxBlock; {
 		begin := strings.LastIndexByte(text[:last-1], '\n') + 1
 		line = unmarked(line[:0], text[begin:last])
 		if is := blank(line); !is {
