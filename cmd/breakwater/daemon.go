@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
-	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
@@ -111,13 +109,13 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 // gauges shows the state of the daemon in its metrics.
 func (d *daemon) gauges() {
 	d.metrics.gauge("breakwater_connections", "Mail servers that are connected now.", func() float64 { return float64(d.milter.Connections()) })
-	d.metrics.gauge("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
+	d.metrics.counter("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
 	d.metrics.gauge("breakwater_store_ok", "1 while counts are written to disk.", func() float64 { return ok(d.store.Err()) })
 	d.metrics.gauge("breakwater_archive_bytes", "Size of the archive.", func() float64 { return float64(d.archive.Used()) })
 	d.metrics.gauge("breakwater_archive_max_bytes", "Size beyond which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MaxSize) })
 	if d.digester != nil {
-		d.metrics.gauge("breakwater_digests_sent_total", "Digests that the mail server took.", func() float64 { return float64(d.digester.Stats().Sent) })
-		d.metrics.gauge("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
+		d.metrics.counter("breakwater_digests_sent_total", "Digests that the mail server took.", func() float64 { return float64(d.digester.Stats().Sent) })
+		d.metrics.counter("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
 		d.metrics.gauge("breakwater_digests_waiting", "Digests that are still to be sent.", func() float64 { return float64(d.digester.Stats().Waiting) })
 	}
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
@@ -175,64 +173,6 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 		d.log.Warn("messages were cut off; their senders try again", "err", derr)
 	}
 	return err
-}
-
-// done writes the log lines of a message, one for each recipient, and counts it.
-func (d *daemon) done(o milterd.Outcome) {
-	d.metrics.record(o)
-	m := o.Message
-	if o.Err != nil {
-		d.missed.Add(1)
-		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
-	}
-	sent := d.engine.Site.SentByUs(m, d.rules.Load())
-	if sent {
-		d.noteSender(m)
-	}
-	for _, dec := range o.Decisions {
-		if dec.Unseen {
-			d.log.Warn("mail of a domain seems to leave by a way that is not seen, so it begins anew to learn what it sends; is non_smtpd_milters set?",
-				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", dec.Proof)
-		}
-		attrs := []slog.Attr{
-			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", d.address(m.ReversePath)),
-			slog.String("to", d.address(dec.Recipient.Addr)), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),
-			slog.String("rule", dec.Rule.String()), slog.String("reason", dec.Reason),
-		}
-		if dec.Storm != "" {
-			attrs = append(attrs, slog.String("storm", dec.Storm))
-		}
-		if dec.Origin != "" {
-			attrs = append(attrs, slog.String("origin", string(dec.Origin)), slog.String("proof", dec.Proof))
-		}
-		if dec.Wanted != "" {
-			attrs = append(attrs, slog.String("wanted", string(dec.Wanted)))
-		}
-		if sent {
-			attrs = append(attrs, slog.Bool("sent", true))
-		}
-		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
-	}
-}
-
-// address is an address as the log shows it.
-func (d *daemon) address(addr string) string {
-	local, domain, ok := strings.Cut(addr, "@")
-	switch {
-	case !ok || local == "" || d.cfg.Log.Addresses == "full":
-		return addr
-	case d.cfg.Log.Addresses == "domain":
-		return "*@" + domain
-	}
-	owner := d.engine.Hasher.Key(fingerprint.Mailbox(addr), 0, "").Owner
-	return fmt.Sprintf("%x@%s", owner[:4], domain)
-}
-
-func clientName(m *message.Message) string {
-	if !m.Client.IsValid() {
-		return "unknown"
-	}
-	return m.Client.String()
 }
 
 // reload reads the rule files again. With an error the old rules stay in force. Messages in

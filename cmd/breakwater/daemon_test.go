@@ -45,11 +45,12 @@ func TestPages(t *testing.T) {
 		Decisions: []rules.Decision{{Class: "dsn", Action: rules.Absorb}, {Class: "dsn", Action: rules.Deliver}},
 		Err:       io.ErrUnexpectedEOF,
 	})
+	d.done(milterd.Outcome{Message: &message.Message{}, Decisions: []rules.Decision{{Class: "dsn", Action: rules.Deliver, Wanted: rules.Absorb, Observed: true}}})
 	d.done(milterd.Outcome{Message: &message.Message{}, Decisions: []rules.Decision{{Action: rules.Reject}}, Named: true})
 	code, page := get(t, d.pages(), "/metrics")
 	for _, want := range []string{
 		`breakwater_decisions_total{action="absorb",class="dsn"} 1`, `breakwater_decisions_total{action="tag",class="bulk"} 0`,
-		"breakwater_refused_recipients_total 1", "breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 1",
+		"breakwater_refused_recipients_total 1", "breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 2", `breakwater_observed_total{action="absorb",class="dsn"} 1`,
 		"breakwater_store_ok 1", "breakwater_archive_ok 1", "breakwater_connections 0", `breakwater_rules_reloads_total{result="error"} 0`,
 	} {
 		if code != 200 || !strings.Contains(page, want+"\n") {
@@ -130,6 +131,43 @@ func TestDecisionLog(t *testing.T) {
 	want := `level=INFO msg=decision qid=Q1 client=unknown from=a@example.net to=b@example.test class=dsn action=deliver rule=default.toml:6 reason="dsn storm, copy 4; observe" storm=dsn-1-2 wanted=absorb` + "\n"
 	if log.String() != want {
 		t.Errorf("got  %swant %s", log.String(), want)
+	}
+}
+
+// TestDecisionLogIsBounded: one message to a thousand is not a thousand lines.
+func TestDecisionLogIsBounded(t *testing.T) {
+	d := testDaemon(t)
+	var log strings.Builder
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	o := milterd.Outcome{Message: &message.Message{Envelope: message.Envelope{QueueID: "Q1", ReversePath: "a@example.net"}}}
+	for i := range 1000 {
+		action := []rules.Action{rules.Deliver, rules.Absorb, rules.Absorb}[i%3]
+		o.Decisions = append(o.Decisions, rules.Decision{Recipient: message.Recipient{Addr: "b@example.test"}, Action: action, Class: "dsn"})
+	}
+	d.done(o)
+	if n := strings.Count(log.String(), "msg=decision "); n != 20 {
+		t.Errorf("%d lines", n)
+	}
+	if want := `msg="decisions for more recipients" qid=Q1 recipients=980 deliver=327 absorb=653` + "\n"; !strings.HasSuffix(log.String(), want) {
+		t.Errorf("no %s", want)
+	}
+}
+
+// TestProofInLog: where the log hides addresses, it does so in proofs, too.
+func TestProofInLog(t *testing.T) {
+	d := testDaemon(t)
+	for how, want := range map[string]string{
+		"full":   "the recipient wrote to Dr.X@clinic.example; we sent Message-ID <ann=1@example.org>",
+		"domain": "the recipient wrote to *@clinic.example; we sent Message-ID <...>",
+	} {
+		d.cfg.Log.Addresses = how
+		if got := d.hidden("the recipient wrote to Dr.X@clinic.example; we sent Message-ID <ann=1@example.org>"); got != want {
+			t.Errorf("%s: %s", how, got)
+		}
+	}
+	d.cfg.Log.Addresses = "hash"
+	if got := d.hidden("the recipient wrote to dr.x@clinic.example"); got != "the recipient wrote to "+d.address("dr.x@clinic.example") || strings.Contains(got, "dr.x") {
+		t.Error(got)
 	}
 }
 

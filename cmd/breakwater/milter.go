@@ -55,9 +55,11 @@ hands over (breakwater.socket) are used instead of those of --listen.`,
 		if err != nil {
 			return exit{exitUsage, err}
 		}
-		log := newLog(cfg.Log, cmd.ErrOrStderr())
+		lines := newLogQueue(cmd.ErrOrStderr())
+		defer lines.Close() // nobody can be told
+		log := newLog(cfg.Log, lines)
 		slog.SetDefault(log) // go-milter writes to the standard logger
-		return runDaemon(cmd.Context(), cfg, log)
+		return runDaemon(cmd.Context(), cfg, log, lines.Dropped)
 	}
 	return cmd
 }
@@ -126,8 +128,8 @@ func newLog(c config.Log, w io.Writer) *slog.Logger {
 // Badger's compaction ask for more than it needs. GOMEMLIMIT wins over it.
 const memoryLimit = 128 << 20
 
-// runDaemon runs the daemon until ctx ends.
-func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+// runDaemon runs the daemon until ctx ends. dropped is how many lines of log were.
+func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped func() uint64) (err error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -139,6 +141,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	d.metrics.counter("breakwater_log_lines_dropped_total", "Log lines that nobody read in time.", func() float64 { return float64(dropped()) })
 	listeners, err := listen(cfg)
 	if err != nil {
 		return exit{exitUsage, err}

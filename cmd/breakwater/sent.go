@@ -38,7 +38,7 @@ func (p *pulse) sees(minute, now time.Time, missed uint64) bool {
 }
 
 // unseen is how often mail may have left that the index does not know.
-func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() }
+func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() + d.milter.Failures() }
 
 // seeing tells of the minute that has not ended yet whether all mail was seen.
 func (d *daemon) seeing(since time.Time) bool {

@@ -80,6 +80,7 @@ func TestSetupPostfix(t *testing.T) {
 	setup(0, "--apply", "--prvs", "example.test")
 	s.Reload(t)
 	send()
+	waitFor(t, "the log line of the second message", func() bool { return seen() > 0 })
 	if n := seen(); n != 1 {
 		t.Errorf("%d messages passed breakwater, want the second alone", n)
 	}

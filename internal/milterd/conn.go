@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-milter"
@@ -65,6 +66,8 @@ type conn struct {
 	buf     []byte
 	once    sync.Once
 
+	judging atomic.Pointer[time.Time] // when the end of the message in hand came; nil once it is answered
+
 	mu   sync.Mutex
 	busy bool // a message is in hand: from MAIL to its answer or ABORT
 }
@@ -94,8 +97,12 @@ func (c *conn) report(err error) {
 	c.server.log().Log(context.Background(), level, "connection of a mail server ends", "err", err)
 }
 
-// next reads one packet: its length, a command and data.
+// next reads one packet: its length, a command and data. go-milter asks for it when it has written
+// its answer to the last one.
 func (c *conn) next() error {
+	if c.session != nil {
+		c.session.answered()
+	}
 	if c.ended {
 		// Sendmail sends no ABORT between messages. go-milter would then keep the header of
 		// all messages of a connection.
@@ -283,6 +290,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		if c.session != nil {
+			c.session.answered()
 			c.session.reset()
 		}
 		c.server.drop(c)

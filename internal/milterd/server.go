@@ -41,7 +41,8 @@ type Server struct {
 	// asked about mail with the null reverse-path, unless that is local. nil refuses nobody; it may panic, or not return in time: both
 	// refuse nobody.
 	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
-	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.
+	// Done is told what was decided, once the MTA has its answer: nothing that it waits for delays mail.
+	// It must not keep the message's bytes.
 	Done func(Outcome)
 
 	OnError rules.Action // Deliver, the default, or Tempfail
@@ -61,6 +62,7 @@ type Server struct {
 	buffers  sync.Pool // of spools
 	stopping atomic.Bool
 	refused  atomic.Uint64
+	failures atomic.Uint64
 	running  atomic.Int64 // calls of Judge and Absorb, those included that nobody waits for any more
 	mu       sync.Mutex
 	conns    map[*conn]bool
@@ -200,24 +202,48 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
+// Failures is how many messages were OnError. Each is counted before it is answered.
+func (s *Server) Failures() uint64 { return s.failures.Load() }
+
+// Oldest is how long the message has waited for its answer that has waited longest, counted from
+// its end; 0 while none waits. It is bounded by JudgeTimeout, AbsorbTimeout and WriteTimeout.
+func (s *Server) Oldest(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest time.Duration
+	for c := range s.conns {
+		if begun := c.judging.Load(); begun != nil {
+			oldest = max(oldest, now.Sub(*begun))
+		}
+	}
+	return oldest
+}
+
 // Refused is how many connections were over MaxConns.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // admit counts a connection in; false if it is one too many.
 func (s *Server) admit(c *conn) bool {
+	admitted, refused := s.count(c)
+	if refused > 0 && refused&(refused-1) == 0 { // the 1st, 2nd, 4th, 8th …
+		s.log().Warn("too many connections; the mail server does what its default action says", "limit", s.maxConns(), "refused", refused)
+	}
+	return admitted
+}
+
+// count is admit without its log line, which must not be written under the lock. refused is how many
+// connections were over MaxConns, this one included; 0 if it is not over it.
+func (s *Server) count(c *conn) (admitted bool, refused uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping.Load() {
-		return false
+		return false, 0
 	}
 	if len(s.conns) >= s.maxConns() {
-		if n := s.refused.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
-			s.log().Warn("too many connections; the mail server does what its default action says", "limit", s.maxConns(), "refused", n)
-		}
-		return false
+		return false, s.refused.Add(1)
 	}
 	s.conns[c] = true
-	return true
+	return true, 0
 }
 
 func (s *Server) drop(c *conn) {

@@ -19,7 +19,7 @@ func (p *Policy) Decide(f Facts) Decision {
 		dec = dec.instead(Deliver, "outbound")
 	case p.Observes():
 		dec = dec.instead(Deliver, "observe")
-		dec.Rule = p.mode.at
+		dec.Rule, dec.Observed = p.mode.at, true
 	}
 	return dec
 }
