@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -142,7 +144,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	d.metrics.counter("breakwater_log_lines_dropped_total", "Log lines that nobody read in time.", func() float64 { return float64(dropped()) })
-	listeners, err := listen(cfg)
+	listeners, err := listen(cfg, log)
 	if err != nil {
 		return exit{exitUsage, err}
 	}
@@ -194,7 +196,7 @@ func (d *daemon) guarded(what string, f func()) {
 }
 
 // listen returns the sockets that systemd hands over, or else opens the configured ones.
-func listen(cfg config.Config) ([]net.Listener, error) {
+func listen(cfg config.Config, log *slog.Logger) ([]net.Listener, error) {
 	listeners, err := activation.Listeners()
 	if err != nil {
 		return nil, fmt.Errorf("take sockets from systemd: %w", err)
@@ -207,7 +209,7 @@ func listen(cfg config.Config) ([]net.Listener, error) {
 		return nil, err
 	}
 	for _, spec := range cfg.Listen {
-		ln, err := milterd.Listen(spec, milterd.ListenOptions{Mode: mode, Group: cfg.Milter.SocketGroup, Public: cfg.Milter.Public})
+		ln, err := open(spec, milterd.ListenOptions{Mode: mode, Group: cfg.Milter.SocketGroup, Public: cfg.Milter.Public}, log)
 		if err != nil {
 			for _, open := range listeners {
 				open.Close()
@@ -217,6 +219,25 @@ func listen(cfg config.Config) ([]net.Listener, error) {
 		listeners = append(listeners, ln)
 	}
 	return listeners, nil
+}
+
+// open opens one milter socket, and warns of who may connect to it.
+func open(spec string, o milterd.ListenOptions, log *slog.Logger) (net.Listener, error) {
+	if o.Group != "" || !strings.HasPrefix(spec, "unix:") {
+		ln, err := milterd.Listen(spec, o)
+		if err == nil && ln.Addr().Network() != "unix" {
+			log.Warn("every account of this host can connect to the milter, and forge mail and proofs for all mailboxes; a unix socket keeps them out", "listen", spec)
+		}
+		return ln, err
+	}
+	o.Group = milterd.MTAGroup()
+	ln, err := milterd.Listen(spec, o)
+	if o.Group == "" || !errors.Is(err, fs.ErrPermission) {
+		return ln, err
+	}
+	log.Warn("the mail server may not be able to connect", "listen", spec, "err", err)
+	o.Group = ""
+	return milterd.Listen(spec, o)
 }
 
 // web serves /metrics and /healthz until ctx ends.

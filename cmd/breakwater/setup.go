@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"breakwater/internal/config"
 	"breakwater/internal/setup"
 )
 
@@ -35,7 +35,7 @@ others and for mail of your own users. It changes nothing unless told to.`,
   breakwater setup postfix --prvs example.org,example.net
   breakwater setup sendmail --milter unix:/run/breakwater/milter.sock`,
 	}
-	cmd.PersistentFlags().StringVar(&milter, "milter", config.Default().Listen[0], "`socket` of breakwater, as the mail server sees it")
+	cmd.PersistentFlags().StringVar(&milter, "milter", "", "`socket` of breakwater, as the mail server sees it (default "+setup.PostfixSocket+", which Postfix looks for in its queue directory; of Sendmail "+setup.SendmailSocket+")")
 	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
 	cmd.AddCommand(setupPostfixCommand(&milter, &prvs), setupSendmailCommand(&milter, &prvs))
 	return cmd
@@ -48,14 +48,27 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 		Example: "  breakwater setup sendmail --milter unix:/run/breakwater/milter.sock",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
+			socket := cmp.Or(*milter, setup.SendmailSocket)
+			if err := errors.Join(setup.CheckMilter(socket, false), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			lines := setup.Sendmail(*milter)
+			lines := setup.Sendmail(socket)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
+			fmt.Fprint(cmd.ErrOrStderr(), warning(socket))
+			if socket == setup.SendmailSocket {
+				fmt.Fprintf(cmd.ErrOrStderr(), `
+The socket is one that systemd opens. As shipped it is where Postfix looks for it; run
+  systemctl edit breakwater.socket
+and write
+  [Socket]
+  ListenStream=
+  ListenStream=%s
+  SocketGroup=root
+`, strings.TrimPrefix(socket, "unix:"))
+			}
 			fmt.Fprintln(cmd.ErrOrStderr(), `
 Put these lines into /etc/mail/sendmail.mc, before MAILER lines, then run
   make -C /etc/mail && systemctl restart sendmail
@@ -69,6 +82,14 @@ Sendmail asks nobody about bounces that it makes itself.`)
 			return nil
 		},
 	}
+}
+
+// warning is what an operator should know who gives the milter an internet address.
+func warning(socket string) string {
+	if !strings.HasPrefix(socket, "inet:") {
+		return ""
+	}
+	return "# note: every account that can connect to " + socket + " can forge mail and proofs for all mailboxes; a unix socket keeps them out\n"
 }
 
 // postfixSetup is `breakwater setup postfix`.
@@ -101,10 +122,11 @@ The exit status is 1 if something is left to be set.`,
 			if s.undo {
 				return s.putBack(cmd.OutOrStdout())
 			}
-			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
+			socket := cmp.Or(*milter, setup.PostfixSocket)
+			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			s.wishes = setup.Wishes{Milter: *milter, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
@@ -150,6 +172,9 @@ func (s *postfixSetup) run(w io.Writer) error {
 	}
 	s.wishes.Now = string(now)
 	changes, notes := p.Plan(s.wishes)
+	if w := strings.TrimPrefix(strings.TrimSpace(warning(s.wishes.Milter)), "# note: "); w != "" {
+		notes = append(notes, w)
+	}
 	if s.asJSON {
 		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
 			return err

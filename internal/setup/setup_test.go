@@ -130,8 +130,39 @@ func TestCheckMilter(t *testing.T) {
 		"inet:127.0.0.1:8891": true, "inet:[::1]:8891": true, "inet:mx:8891": true, "unix:/breakwater/milter.sock": true,
 		"": false, "127.0.0.1:8891": false, "inet:8891@localhost": false, "inet:localhost:": false, "unix:milter.sock": false, "unix:": false,
 	} {
-		if err := CheckMilter(milter); (err == nil) != good {
+		if err := CheckMilter(milter, false); (err == nil) != good {
 			t.Errorf("%q: %v", milter, err)
+		}
+	}
+	for milter, good := range map[string]bool{PostfixSocket: true, "unix:": false, "breakwater/milter.sock": false, SendmailSocket: true} {
+		if err := CheckMilter(milter, true); (err == nil) != good {
+			t.Errorf("%q of Postfix: %v", milter, err)
+		}
+	}
+}
+
+// TestPaths: a unix socket is the same however its path is said, and one of another folder is not.
+func TestPaths(t *testing.T) {
+	for milters, done := range map[string]bool{
+		"unix:breakwater/milter.sock": true, "unix:/breakwater/milter.sock": true, "local:/breakwater/milter.sock": true,
+		"{ unix:/srv/queue/breakwater/milter.sock, default_action=accept }": true,
+		"unix:/opendkim/milter.sock":                                        false, "unix:/var/spool/postfix/breakwater/milter.sock": false, "inet:breakwater/milter.sock": false,
+	} {
+		p := parse("smtpd_milters = "+milters+"\nqueue_directory = /srv/queue\n", "smtp inet n - y - - smtpd\n", "")
+		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		if (len(changes) == 0) != done || strings.Contains(strings.Join(notes, "\n"), "chroot") {
+			t.Errorf("%s: %+v, %q", milters, changes, notes)
+		}
+	}
+}
+
+// TestSameForAll: where other mail is asked about as that by SMTP is, nothing is left to be said.
+func TestSameForAll(t *testing.T) {
+	for _, value := range []string{"$smtpd_milters", "${smtpd_milters}", "inet:other:1 $smtpd_milters"} {
+		p := ParsePostfix("smtpd_milters =\nnon_smtpd_milters = "+value, "smtpd_milters =\nnon_smtpd_milters =", "", "")
+		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		if len(changes) != 1 || strings.Contains(strings.Join(notes, "\n"), "sendmail(1)") {
+			t.Errorf("%s: %+v, %q", value, changes, notes)
 		}
 	}
 }
