@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +29,8 @@ type daemon struct {
 	cfg       config.Config
 	log       *slog.Logger
 	rules     atomic.Pointer[rules.Set]
-	reloading sync.Mutex // so that what was read last is in force
+	loaded    atomic.Pointer[loadedRules] // what they were read from
+	reloading sync.Mutex                  // so that what was read last is in force
 	store     *badgerdb.Store
 	archive   *archive.Archive
 	engine    *engine.Engine
@@ -49,14 +49,15 @@ type daemon struct {
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
 func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	d := &daemon{cfg: cfg, log: log, metrics: newMetrics()}
-	set, err := rules.Load(os.DirFS(cfg.Rules))
-	if err != nil {
-		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
-	}
-	d.rules.Store(set)
 	if err := owned.Foreign(cfg.StoreFolder()); err != nil {
 		return nil, exit{exitUsage, err}
 	}
+	loaded, err := d.loadRules()
+	if err != nil {
+		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
+	}
+	d.rules.Store(loaded.set)
+	d.loaded.Store(loaded)
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {
 		return nil, exit{exitUsage, err}
@@ -102,7 +103,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
 	d.gauges()
-	d.metrics.registry.MustRegister(learningMetrics{d})
+	d.metrics.registry.MustRegister(learningMetrics{d}, ruleMetrics{d})
 	return d, nil
 }
 
@@ -175,23 +176,30 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	return err
 }
 
-// reload reads the rule files again. With an error the old rules stay in force. Messages in
-// hand are finished by the rules with which they began.
+// reload reads the rule files again. Of a file with an error the last good version stays in force.
+// Messages in hand are finished by the rules with which they began.
 func (d *daemon) reload() error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	set, err := rules.Load(os.DirFS(d.cfg.Rules))
+	loaded, err := d.loadRules()
 	if err != nil {
 		d.metrics.reloads.WithLabelValues("error").Inc()
 		d.log.Error("rules not reloaded, the old ones stay in force", "folder", d.cfg.Rules, "err", err)
 		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w", d.cfg.Rules, err)
 	}
-	d.rules.Store(set)
-	d.metrics.reloads.WithLabelValues("ok").Inc()
-	if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
-		d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
+	before := d.loaded.Swap(loaded)
+	if broken := loaded.broken(); broken == nil || !loaded.same(before) {
+		d.rules.Store(loaded.set)
+		if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
+			d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
+		}
 	}
-	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
+	if err := loaded.broken(); err != nil {
+		d.metrics.reloads.WithLabelValues("error").Inc()
+		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w\nall other files are in force", d.cfg.Rules, err)
+	}
+	d.metrics.reloads.WithLabelValues("ok").Inc()
+	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", loaded.set.Len())
 	return nil
 }
 
@@ -205,6 +213,16 @@ func (d *daemon) reread() {
 
 // health is what /healthz says: nil while mail can be counted and absorbed.
 func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Err()) }
+
+// warnings are what /healthz says besides, of what does not keep mail from being counted and absorbed.
+func (d *daemon) warnings() (all []string) {
+	for _, f := range d.loaded.Load().files {
+		if f.Broken != nil {
+			all = append(all, fmt.Sprintf("rules: %s is broken, in force is %s", f.Name, inForce(f)))
+		}
+	}
+	return all
+}
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
+	"breakwater/internal/storm"
 )
 
 func testDaemon(t *testing.T) *daemon {
@@ -87,6 +90,98 @@ func TestReload(t *testing.T) {
 	}
 	if _, page := get(t, d.pages(), "/metrics"); !strings.Contains(page, `reloads_total{result="error"} 1`) || !strings.Contains(page, `reloads_total{result="ok"} 1`) {
 		t.Error("reloads are not counted")
+	}
+}
+
+// TestBrokenRules: a file with an error keeps no other file from being read, nor the daemon from starting.
+// Its last good version stays in force, and metrics, /healthz and the answer to a reload name it.
+func TestBrokenRules(t *testing.T) {
+	d := testDaemon(t)
+	put := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(d.cfg.Rules, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(d *daemon) {
+		t.Helper()
+		set := d.rules.Load()
+		if p := set.For("a.test").For("", ""); p.Limit(storm.ID, "personal").Copies != 7 || set.For("b.test").For("", "").Limit(storm.ID, "personal").Copies != 9 {
+			t.Errorf("not in force: the last good version of a.test, or b.test")
+		}
+		_, page := get(t, d.pages(), "/metrics")
+		for _, want := range []string{`breakwater_rules_ok{file="a.test.toml"} 0`, `breakwater_rules_ok{file="b.test.toml"} 1`, `breakwater_rules_ok{file="default.toml"} 1`, "breakwater_rules_loaded_timestamp_seconds "} {
+			if !strings.Contains(page, want) {
+				t.Errorf("no %s in the metrics", want)
+			}
+		}
+		if code, page := get(t, d.pages(), "/healthz"); code != 200 || !strings.Contains(page, "rules: a.test.toml is broken, in force is its last good version") {
+			t.Error(code, page)
+		}
+	}
+	put("a.test.toml", "[limit.id]\ncopies = 7\n")
+	if err := d.reload(); err != nil {
+		t.Fatal(err)
+	}
+	put("a.test.toml", "[limit.id]\ncopiez = 8\n")
+	put("b.test.toml", "[limit.id]\ncopies = 9\n")
+	for range 2 { // the second time nothing has changed
+		if err := d.reload(); err == nil || !strings.Contains(err.Error(), "a.test.toml:2:1: ") || !strings.Contains(err.Error(), "in force is its last good version") {
+			t.Error(err)
+		}
+		check(d)
+	}
+	if err := d.close(); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	again, err := openDaemon(d.cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal("does not start:", err)
+	}
+	defer again.close()
+	check(again)
+	if !strings.Contains(log.String(), `msg="a rule file is broken" file=a.test.toml`) {
+		t.Error("the log does not tell at the start")
+	}
+	// `rules show` tells what the daemon has.
+	f := &rulesFlags{config: filepath.Join(t.TempDir(), "breakwater.toml")}
+	write(t, f.config, fmt.Sprintf("rules = %q\nsecret = %q\n", d.cfg.Rules, d.cfg.Secret))
+	settings, _, broken, err := f.settings([]string{"a.test"})
+	if err != nil || len(broken) != 1 || broken[0].File != "a.test.toml" || !slices.ContainsFunc(settings, func(s rules.Setting) bool { return s.Key == "limit.id.copies" && s.Value == int64(7) }) {
+		t.Errorf("%+v, %+v, %v", settings, broken, err)
+	}
+	put("a.test.toml", "[limit.id]\ncopies = 7\n")
+	if err := again.reload(); err != nil {
+		t.Error(err)
+	}
+	if code, page := get(t, again.pages(), "/healthz"); code != 200 || page != "ok\n" {
+		t.Error(code, page)
+	}
+}
+
+// TestKeptRulesOfAnotherVersion are neither used nor written over.
+func TestKeptRulesOfAnotherVersion(t *testing.T) {
+	d := testDaemon(t)
+	kept := keptRulesOf(d.cfg)
+	if err := os.WriteFile(kept.path(formatFile), []byte("breakwater kept rules 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadDir(string(kept))
+	if err != nil || len(before) == 0 {
+		t.Fatal(before, err)
+	}
+	if _, err := kept.read(); err == nil || !strings.Contains(err.Error(), "another version") {
+		t.Error(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.cfg.Rules, "x.test.toml"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.reload(); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.ReadDir(string(kept)); err != nil || len(after) != len(before) {
+		t.Errorf("%d files, before %d, %v", len(after), len(before), err)
 	}
 }
 

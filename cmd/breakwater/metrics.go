@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -65,6 +67,29 @@ func newMetrics() *metrics {
 	m.reloads.WithLabelValues("ok")
 	m.reloads.WithLabelValues("error")
 	return m
+}
+
+// ruleMetrics shows what was found in the rule files.
+type ruleMetrics struct{ d *daemon }
+
+var (
+	rulesOK    = prometheus.NewDesc("breakwater_rules_ok", "1 while a rule file is in force as it is; 0 while it is broken and something else stands in for it.", []string{"file"}, nil)
+	rulesSince = prometheus.NewDesc("breakwater_rules_loaded_timestamp_seconds", "When the rule files were read last.", nil, nil)
+)
+
+// Describe is prometheus.Collector's.
+func (ruleMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- rulesOK
+	to <- rulesSince
+}
+
+// Collect is prometheus.Collector's.
+func (m ruleMetrics) Collect(to chan<- prometheus.Metric) {
+	l := m.d.loaded.Load()
+	for _, f := range l.files {
+		to <- prometheus.MustNewConstMetric(rulesOK, prometheus.GaugeValue, ok(f.Broken), strings.ToValidUTF8(f.Name, "?"))
+	}
+	to <- prometheus.MustNewConstMetric(rulesSince, prometheus.GaugeValue, float64(l.at.UnixNano())/1e9)
 }
 
 // gauge adds a value that is asked for when metrics are read.

@@ -257,7 +257,15 @@ func (d *daemon) pages() http.Handler {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		warnings := d.warnings()
+		if len(warnings) == 0 {
+			fmt.Fprintln(w, "ok")
+			return
+		}
+		fmt.Fprintln(w, "mail is filtered, but")
+		for _, warning := range warnings {
+			fmt.Fprintln(w, warning)
+		}
 	})
 	return mux
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -34,6 +36,19 @@ func (f *rulesFlags) folder(args []string) (string, error) {
 		return "", exit{exitUsage, err}
 	}
 	return c.Rules, nil
+}
+
+// allow is what aliases the files may have: what the configuration says, if the folder is the configured one
+// or a configuration is named, and else any.
+func (f *rulesFlags) allow(args []string) ([]rules.Aliases, error) {
+	if len(args) > 0 && f.config == "" {
+		return nil, nil
+	}
+	c, err := config.Load(f.config)
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	return []rules.Aliases{allowed(c)}, nil
 }
 
 // load reads the rules of that folder as they are tried: as if every file said enforce.
@@ -100,7 +115,11 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 			if err != nil {
 				return err
 			}
-			set, warnings, wrong, err := checkFolder(folder)
+			allow, err := f.allow(args)
+			if err != nil {
+				return err
+			}
+			set, warnings, wrong, err := checkFolder(folder, allow...)
 			if err != nil {
 				return exit{exitReport, err}
 			}
@@ -121,8 +140,8 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 }
 
 // checkFolder reads rules and tests. The error is one that is in no file.
-func checkFolder(folder string) (set *rules.Set, warnings, wrong []*tomlfile.Error, err error) {
-	set, warnings, err = rules.Check(os.DirFS(folder))
+func checkFolder(folder string, allow ...rules.Aliases) (set *rules.Set, warnings, wrong []*tomlfile.Error, err error) {
+	set, warnings, err = rules.Check(os.DirFS(folder), allow...)
 	wrong, rest := tomlfile.Errors(err)
 	_, err = scenario.Load(os.DirFS(filepath.Join(folder, scenario.Folder)))
 	inTests, restOfTests := tomlfile.Errors(err)
@@ -163,16 +182,17 @@ order in which they are tried.`,
   breakwater rules show example.org --json | jq '.settings[] | select(.key == "limit.id.copies")'`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			folder, err := f.folder(args[1:])
+			settings, d, broken, err := f.settings(args)
 			if err != nil {
 				return err
 			}
-			settings, d, err := rules.Settings(os.DirFS(folder), fingerprint.Domain(args[0]))
-			if err != nil {
-				return exit{exitUsage, fmt.Errorf("rules in %s:\n%w", folder, err)}
-			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), showRules(d, settings))
+				s := showRules(d, settings)
+				s.Broken = broken
+				return printJSON(cmd.OutOrStdout(), s)
+			}
+			for _, b := range broken {
+				fmt.Fprintf(cmd.OutOrStdout(), "# %s is broken, in force is %s:\n# %s\n", b.File, b.InForce, strings.ReplaceAll(b.Error, "\n", "\n# "))
 			}
 			return printSettings(cmd.OutOrStdout(), d, settings)
 		},
@@ -181,12 +201,50 @@ order in which they are tried.`,
 	return cmd
 }
 
+// settings are those of the domain that the arguments name. Of the configured folder they are what the
+// daemon has, broken files or not; of another one an error in a file is an error.
+func (f *rulesFlags) settings(args []string) (settings []rules.Setting, d *rules.Domain, broken []brokenFile, err error) {
+	domain := fingerprint.Domain(args[0])
+	if len(args) > 1 {
+		if settings, d, err = rules.Settings(os.DirFS(args[1]), domain); err != nil {
+			err = exit{exitUsage, fmt.Errorf("rules in %s:\n%w", args[1], err)}
+		}
+		return settings, d, nil, err
+	}
+	c, err := config.Load(f.config)
+	if err != nil {
+		return nil, nil, nil, exit{exitUsage, err}
+	}
+	last, err := keptRulesOf(c).read()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, nil, nil, exit{exitUsage, err}
+	}
+	var files []rules.File
+	if settings, d, files, err = rules.SettingsKept(os.DirFS(c.Rules), last, allowed(c), domain); err != nil {
+		return nil, nil, nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", c.Rules, err)}
+	}
+	for _, file := range files {
+		if file.Broken != nil {
+			broken = append(broken, brokenFile{file.Name, inForce(file), file.Broken.Error()})
+		}
+	}
+	return settings, d, broken, nil
+}
+
+// brokenFile is a rule file with an error, and what is in force instead.
+type brokenFile struct {
+	File    string `json:"file"`
+	InForce string `json:"in_force"`
+	Error   string `json:"error"`
+}
+
 // shownRules is what `rules show --json` prints.
 type shownRules struct {
 	File     string          `json:"file"`
 	Domains  []string        `json:"domains"` // none: the default
 	Settings []rules.Setting `json:"settings"`
 	Rules    []shownRule     `json:"rules"`
+	Broken   []brokenFile    `json:"broken,omitempty"` // files of the folder
 }
 
 type shownRule struct {

@@ -150,9 +150,9 @@ func (f *sweepFlags) load(ctx context.Context, names []string) (config.Config, [
 
 // sweeps prepares a sweep of each account.
 func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) ([]*sweep.Sweep, error) {
-	set, err := rules.Load(os.DirFS(cfg.Rules))
+	set, err := rulesInForce(cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)
+		return nil, err
 	}
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {

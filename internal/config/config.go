@@ -94,6 +94,8 @@ type Site struct {
 	Relays         Networks `toml:"relays"`
 	Hosts          []string `toml:"hosts"`
 	MaxLoops       int      `toml:"max_loops"`
+
+	Aliases map[string][]string `toml:"aliases"` // domains that are no sub-domains of its own and that a rule file may name in aliases, by the file's domain
 }
 
 // Networks are written as 192.0.2.0/24, 2001:db8::/32, or as single addresses.

@@ -117,7 +117,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	j.Facts, j.Decisions = make([]rules.Facts, len(m.Recipients)), make([]rules.Decision, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		facts := rules.Facts{
-			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
+			Context: ctx, Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
 			Signs: k.signs, Loops: e.Site.loops(m),
 		}
 		if proofs != nil {
@@ -126,6 +126,9 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		facts.Tallies, facts.Evidence = k.at(tallies, places[i])
 		j.Facts[i], j.Decisions[i] = facts, j.Policies[i].Decide(facts)
 		j.Decisions[i].Stamp = stamp
+	}
+	if err := ctx.Err(); err != nil {
+		return fail("decide about", err)
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
 	return j, nil
