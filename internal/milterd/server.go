@@ -45,6 +45,11 @@ type Server struct {
 	// It must not keep the message's bytes.
 	Done func(Outcome)
 
+	// HandOver takes the connections that there are at Shutdown, each as soon as no answer is due, for another
+	// process to go on with by Resume. It owns the file. An error, or nil for HandOver, ends the connection:
+	// the MTA then does without us to the end of its SMTP session.
+	HandOver func(Handed) error
+
 	OnError rules.Action // Deliver, the default, or Tempfail
 	Log     *slog.Logger
 
@@ -120,21 +125,26 @@ var macros = map[milter.Stage][]string{
 
 // Serve answers on ln until Shutdown; then it returns nil. It may be called for several listeners.
 func (s *Server) Serve(ln net.Listener) error {
-	l := &listener{Listener: ln, server: s}
 	if !s.register(ln) {
 		return ln.Close()
 	}
+	err := s.accept(ln)
+	if s.stopping.Load() {
+		return nil
+	}
+	return err
+}
+
+// accept makes sessions of the connections of ln until that fails.
+func (s *Server) accept(ln net.Listener) error {
+	l := &listener{Listener: ln, server: s}
 	inner := &milter.Server{
 		Actions: actions, Protocol: protocol, SymList: macros,
 		// go-milter accepts and makes the session in turn, in one goroutine: the last
 		// connection is the session's.
 		NewMilter: func() milter.Milter { return newSession(s, l.last) },
 	}
-	err := inner.Serve(l)
-	if s.stopping.Load() {
-		return nil
-	}
-	return err
+	return inner.Serve(l)
 }
 
 // register notes a listener for Shutdown; false if that has been called already.

@@ -41,6 +41,9 @@ type session struct {
 func newSession(s *Server, c *conn) *session {
 	n := &session{server: s, conn: c}
 	c.session = n
+	if c.handed != nil {
+		n.restore(c.handed)
+	}
 	return n
 }
 
