@@ -42,6 +42,7 @@ type daemon struct {
 	ring    atomic.Pointer[origin.Ring]
 	missed  atomic.Uint64         // how often mail may have left that the index does not know
 	pulse   atomic.Pointer[pulse] // at the end of the last minute; nil before the first
+	without sync.Map              // sockets that could not be opened, to why
 	senders sync.Map              // domain to an address of it, where tags are wanted
 	takes   sync.Map              // tagged to whether the mail server takes mail to such addresses
 }
@@ -216,6 +217,10 @@ func (d *daemon) health() error { return errors.Join(d.store.Err(), d.archive.Er
 
 // warnings are what /healthz says besides, of what does not keep mail from being counted and absorbed.
 func (d *daemon) warnings() (all []string) {
+	d.without.Range(func(socket, why any) bool {
+		all = append(all, fmt.Sprintf("%s: %s", socket, why))
+		return true
+	})
 	for _, f := range d.loaded.Load().files {
 		if f.Broken != nil {
 			all = append(all, fmt.Sprintf("rules: %s is broken, in force is %s", f.Name, inForce(f)))

@@ -17,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
@@ -144,7 +143,10 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	d.metrics.counter("breakwater_log_lines_dropped_total", "Log lines that nobody read in time.", func() float64 { return float64(dropped()) })
-	listeners, err := listen(cfg, log)
+	from, err := takeGiven(log)
+	if err == nil && len(from.listeners) == 0 {
+		from.listeners, err = listen(cfg, log)
+	}
 	if err != nil {
 		return exit{exitUsage, err}
 	}
@@ -152,18 +154,12 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped
 	var busy sync.WaitGroup                                      // with store and archive
 	defer func() { stop(); busy.Wait() }()
 	if cfg.Control != "" {
-		ln, err := milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
-		if err != nil {
-			return exit{exitUsage, fmt.Errorf("control socket: %w", err)}
-		}
-		go d.control(side, ln)
+		d.beside(side, "control", func() (net.Listener, error) {
+			return milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
+		}, d.control)
 	}
 	if cfg.Web != "" {
-		ln, err := net.Listen("tcp", cfg.Web)
-		if err != nil {
-			return exit{exitUsage, fmt.Errorf("web: %w", err)}
-		}
-		go d.web(side, ln)
+		d.beside(side, "web", func() (net.Listener, error) { return net.Listen("tcp", cfg.Web) }, d.web)
 	}
 	go func() {
 		for {
@@ -180,9 +176,53 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped
 	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
 	busy.Go(func() { d.guarded("tags of mail that leaves", func() { d.watchTags(side) }) })
 	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
+	var next handover
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		d.milter.HandOver = next.add
+	}
+	if err := d.milter.Resume(from.handed); err != nil {
+		log.Warn("connections of before the restart", "err", err)
+	}
+	if n := len(from.handed); n > 0 {
+		log.Info("going on with connections of the daemon before", "connections", n)
+	}
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
-	return d.serve(ctx, listeners)
+	err = d.serve(ctx, from.listeners)
+	n, storeErr := next.store()
+	if storeErr != nil {
+		log.Warn("sessions of the mail server go on unfiltered", "err", storeErr)
+	}
+	if n > 0 {
+		log.Info("connections are left for the next daemon", "connections", n)
+	}
+	return err
+}
+
+// besideAgain is how long it takes until what cannot listen tries again.
+const besideAgain = 30 * time.Second
+
+// beside listens and then serves what mail can do without, until ctx ends. Where it cannot listen, it says so,
+// and goes on trying.
+func (d *daemon) beside(ctx context.Context, what string, listen func() (net.Listener, error), serve func(context.Context, net.Listener)) {
+	ln, err := listen()
+	if err != nil {
+		d.without.Store(what, err.Error())
+		d.log.Error("mail is filtered, but without this socket; trying again", "socket", what, "again in", besideAgain, "err", err)
+	}
+	go func() {
+		again := time.NewTicker(besideAgain)
+		defer again.Stop()
+		for ; err != nil; ln, err = listen() {
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		d.without.Delete(what)
+		serve(ctx, ln)
+	}()
 }
 
 // guarded runs what mail can do without: a panic in it ends it alone.
@@ -195,15 +235,8 @@ func (d *daemon) guarded(what string, f func()) {
 	f()
 }
 
-// listen returns the sockets that systemd hands over, or else opens the configured ones.
-func listen(cfg config.Config, log *slog.Logger) ([]net.Listener, error) {
-	listeners, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("take sockets from systemd: %w", err)
-	}
-	if len(listeners) > 0 {
-		return listeners, nil
-	}
+// listen opens the configured sockets.
+func listen(cfg config.Config, log *slog.Logger) (listeners []net.Listener, err error) {
 	mode, err := cfg.Milter.Mode()
 	if err != nil {
 		return nil, err

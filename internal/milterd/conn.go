@@ -50,6 +50,10 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c.r = bufio.NewReaderSize(acknowledging(c.Conn), 16<<10)
 		if !l.server.admit(c) {
+			if l.server.stopping.Load() && c.handed == nil {
+				c.session = &session{server: l.server, conn: c}
+				_ = c.orHandOver(errStopping)
+			}
 			nc.Close()
 			continue
 		}
@@ -132,6 +136,8 @@ func (c *conn) next() error {
 		return err
 	}
 	code := milter.Code(packet[4])
+	// Those of DATA are sent though DATA itself is not.
+	c.macros = code == milter.CodeMacro && len(packet) > 5 && milter.Code(packet[5]) != milter.CodeData
 	if packet, err = c.check(packet); err != nil {
 		return err
 	}
@@ -140,7 +146,7 @@ func (c *conn) next() error {
 		packet = nil
 	}
 	c.packet = packet
-	c.ended, c.macros = code == milter.CodeEOB, code == milter.CodeMacro
+	c.ended = code == milter.CodeEOB
 	return nil
 }
 
@@ -183,7 +189,7 @@ var abort = []byte{0, 0, 0, 1, byte(milter.CodeAbort)}
 func (c *conn) await() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server.stopping.Load() && (!c.busy || c.canHandOver()) {
+	if c.server.stopping.Load() && (!c.busy && c.server.HandOver == nil || c.canHandOver()) {
 		return errStopping
 	}
 	if c.r.Buffered() > 0 {

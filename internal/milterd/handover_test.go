@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +159,69 @@ func TestResumeForeign(t *testing.T) {
 		t.Error(err)
 	}
 	c.gone()
+}
+
+// TestHandOverMacros: macros that come while the server stops wait for what they belong to.
+func TestHandOverMacros(t *testing.T) {
+	asked, goOn := make(chan struct{}), make(chan struct{})
+	s, addr, stop := handing(t)
+	s.Refuse = func(context.Context, message.Envelope, message.Recipient) (string, bool) {
+		close(asked)
+		<-goOn
+		return "", false
+	}
+	c := rawDial(t, addr)
+	c.negotiate()
+	c.put('M', "<>\x00")
+	c.Write(slices.Concat(packet('R', "<u1@example.test>\x00"), packet('A', ""), packet('D', "Mi\x00Q7\x00{auth_authen}\x00ann\x00"))) // are read at once
+	<-asked
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for !s.stopping.Load() {
+			time.Sleep(time.Millisecond)
+		}
+		close(goOn)
+		time.Sleep(10 * time.Millisecond)
+		c.put('M', "<a@example.net>\x00")
+	}()
+	next := &Server{}
+	_, got := start(t, next)
+	if err := next.Resume(stop()); err != nil {
+		t.Fatal(err)
+	}
+	<-written
+	c.want('c')
+	c.play(packet('R', "<u2@example.test>\x00"), packet('N', ""), packet('E', ""))
+	c.want('a')
+	if m := got.outcome(0).Message; m.QueueID != "Q7" || m.AuthUser != "ann" || m.ReversePath != "a@example.net" || len(m.Recipients) != 1 {
+		t.Errorf("%+v", m.Envelope)
+	}
+}
+
+// TestHandOverNew: a connection that comes while the server stops is handed over, too.
+func TestHandOverNew(t *testing.T) {
+	ln, err := Listen("unix:"+filepath.Join(t.TempDir(), "m"), ListenOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	c := rawDial(t, ln.Addr().String())
+	nc, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var handed []Handed
+	s := &Server{HandOver: func(h Handed) error { handed = append(handed, h); return nil }}
+	s.stop()
+	if _, err := (&listener{Listener: &handedOver{nc}, server: s}).Accept(); err == nil || len(handed) != 1 {
+		t.Fatal(err, len(handed))
+	}
+	next := &Server{}
+	start(t, next)
+	if err := next.Resume(handed); err != nil {
+		t.Fatal(err)
+	}
+	c.negotiate()
+	c.message("x", "u1@example.test")
 }
