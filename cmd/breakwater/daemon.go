@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,8 @@ type daemon struct {
 	milter    *milterd.Server
 	metrics   *metrics
 
-	digester *digest.Digester // nil where nobody is told
+	digester   *digest.Digester              // nil where nobody is told
+	readConfig func() (config.Config, error) // reads cfg anew; nil: it comes from no file
 
 	ring    atomic.Pointer[origin.Ring]
 	missed  atomic.Uint64         // how often mail may have left that the index does not know
@@ -204,9 +206,27 @@ func (d *daemon) reload() error {
 	return nil
 }
 
+// needsRestart are the keys of the configuration that have changed since the start. The error is that of a
+// configuration with which the daemon would not start.
+func (d *daemon) needsRestart() ([]string, error) {
+	if d.readConfig == nil {
+		return nil, nil
+	}
+	now, err := d.readConfig()
+	if err != nil {
+		return nil, fmt.Errorf("with this configuration the daemon would not start again: %w", err)
+	}
+	return config.Changed(d.cfg, now), nil
+}
+
 // reread reads what another program may have changed: the rules, and the keys, which may come from another host.
 func (d *daemon) reread() {
 	_ = d.reload() // it has been logged
+	if keys, err := d.needsRestart(); err != nil {
+		d.log.Error("configuration", "err", err)
+	} else if len(keys) > 0 {
+		d.log.Warn("the configuration has changed; it takes effect after a restart", "settings", strings.Join(keys, " "))
+	}
 	if err := d.readKeys(); err != nil {
 		d.log.Error("keys not read again, the old ones stay in force", "err", err)
 	}
@@ -231,7 +251,7 @@ func (d *daemon) warnings() (all []string) {
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Learn: d.learners, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,8 +15,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"breakwater/internal/config"
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
@@ -183,6 +188,73 @@ func TestKeptRulesOfAnotherVersion(t *testing.T) {
 	if after, err := os.ReadDir(string(kept)); err != nil || len(after) != len(before) {
 		t.Errorf("%d files, before %d, %v", len(after), len(before), err)
 	}
+}
+
+// TestKeysAreMissing: they are made at the first start, and never while the daemon runs.
+func TestKeysAreMissing(t *testing.T) {
+	d := testDaemon(t)
+	before := d.ring.Load()
+	if err := os.Remove(d.cfg.KeysFile()); before == nil || err != nil {
+		t.Fatal(before, err)
+	}
+	if d.reread(); d.ring.Load() != before {
+		t.Error("there are other keys now")
+	}
+	if err := d.readKeys(); !os.IsNotExist(errors.Unwrap(err)) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(d.cfg.KeysFile()); err == nil {
+		t.Error("a file of keys was made")
+	}
+}
+
+// TestNeedsRestart: a reload tells what of the configuration it does not read.
+func TestNeedsRestart(t *testing.T) {
+	d := testDaemon(t)
+	var log strings.Builder
+	d.log = slog.New(slog.NewTextHandler(&log, nil))
+	now, wrong := d.cfg, error(nil)
+	d.readConfig = func() (config.Config, error) { return now, wrong }
+	if d.reread(); strings.Contains(log.String(), "restart") {
+		t.Error(log.String())
+	}
+	now.Web, now.Site.Hosts = "127.0.0.1:1", []string{"mx.example.test"}
+	if d.reread(); !strings.Contains(log.String(), `it takes effect after a restart" settings="web site.hosts"`) {
+		t.Error(log.String())
+	}
+	wrong = errors.New("breakwater.toml:1:1: unknown key x")
+	if d.reread(); !strings.Contains(log.String(), "the daemon would not start again: breakwater.toml:1:1") {
+		t.Error(log.String())
+	}
+}
+
+// TestBeside: what mail can do without is tried again, and its lack told, until it is there.
+func TestBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &daemon{log: slog.New(slog.DiscardHandler)}
+		d.loaded.Store(&loadedRules{})
+		tries, served := 0, make(chan net.Listener, 1)
+		listen := func() (net.Listener, error) {
+			if tries++; tries < 4 {
+				return nil, fs.ErrPermission
+			}
+			return nil, nil
+		}
+		begun := time.Now()
+		d.beside(t.Context(), "control", listen, func(_ context.Context, ln net.Listener) { served <- ln })
+		if w := d.warnings(); len(w) != 1 || w[0] != "control: permission denied" {
+			t.Errorf("%q", w)
+		}
+		<-served
+		if took := time.Since(begun); took != 3*besideAgain || len(d.warnings()) != 0 {
+			t.Errorf("%v, %q", took, d.warnings())
+		}
+		// It ends with the daemon.
+		ctx, cancel := context.WithCancel(t.Context())
+		d.beside(ctx, "web", func() (net.Listener, error) { return nil, fs.ErrPermission }, nil)
+		cancel()
+		synctest.Wait()
+	})
 }
 
 func TestSecret(t *testing.T) {

@@ -73,6 +73,6 @@ configuration or a rule file is wrong.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())
+	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), configCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())
 	return root
 }

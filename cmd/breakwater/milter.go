@@ -33,7 +33,8 @@ func milterCommand() *cobra.Command {
 		Use:   "milter",
 		Short: "Run the daemon that Postfix or Sendmail asks about each message",
 		Long: `Milter runs the daemon. It stays in the foreground and logs to standard error. SIGHUP
-reloads the rule files and the keys; SIGTERM lets messages in hand finish and then ends.
+reloads the rule files and the keys, and says what has changed in the configuration file that needs
+a restart; SIGTERM lets messages in hand finish and then ends.
 
 Flags win over the configuration file, and both over the defaults. Sockets that systemd
 hands over (breakwater.socket) are used instead of those of --listen.`,
@@ -46,13 +47,17 @@ hands over (breakwater.socket) are used instead of those of --listen.`,
 	flags := settings(cmd.Flags())
 	cmd.Flags().StringVar(&configF, "config", "", "configuration `file` (default "+config.DefaultFile+", if it is there)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(configF)
-		if err == nil {
-			err = flags(&cfg)
+		read := func() (config.Config, error) {
+			cfg, err := config.Load(configF)
+			if err == nil {
+				err = flags(&cfg)
+			}
+			if err == nil {
+				err = cfg.Check()
+			}
+			return cfg, err
 		}
-		if err == nil {
-			err = cfg.Check()
-		}
+		cfg, err := read()
 		if err != nil {
 			return exit{exitUsage, err}
 		}
@@ -60,7 +65,7 @@ hands over (breakwater.socket) are used instead of those of --listen.`,
 		defer lines.Close() // nobody can be told
 		log := newLog(cfg.Log, lines)
 		slog.SetDefault(log) // go-milter writes to the standard logger
-		return runDaemon(cmd.Context(), cfg, log, lines.Dropped)
+		return runDaemon(cmd.Context(), cfg, read, log, lines.Dropped)
 	}
 	return cmd
 }
@@ -129,8 +134,9 @@ func newLog(c config.Log, w io.Writer) *slog.Logger {
 // Badger's compaction ask for more than it needs. GOMEMLIMIT wins over it.
 const memoryLimit = 128 << 20
 
-// runDaemon runs the daemon until ctx ends. dropped is how many lines of log were.
-func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped func() uint64) (err error) {
+// runDaemon runs the daemon until ctx ends. again reads its configuration anew, and dropped is how many lines
+// of log were.
+func runDaemon(ctx context.Context, cfg config.Config, again func() (config.Config, error), log *slog.Logger, dropped func() uint64) (err error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -142,6 +148,7 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger, dropped
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
+	d.readConfig = again
 	d.metrics.counter("breakwater_log_lines_dropped_total", "Log lines that nobody read in time.", func() float64 { return float64(dropped()) })
 	from, err := takeGiven(log)
 	if err == nil && len(from.listeners) == 0 {

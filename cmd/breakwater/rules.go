@@ -304,11 +304,17 @@ an error in a file, the old rules stay in force, and the exit status is 1.`,
 				}
 				socket = c.Control
 			}
-			if err := control.NewClient(socket).Reload(cmd.Context()); err != nil {
+			daemon := control.NewClient(socket)
+			if err := daemon.Reload(cmd.Context()); err != nil {
 				return exit{exitReport, err}
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the rules are in force")
-			return err
+			fmt.Fprintln(cmd.OutOrStdout(), "the rules are in force")
+			if keys, err := daemon.NeedsRestart(cmd.Context()); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the configuration is not read again: %v\n", err)
+			} else if len(keys) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the configuration has changed; it takes effect after a restart: %s\n", joined(keys))
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&socket, "control", "", "the daemon's `socket`, if not the configured one")
