@@ -263,17 +263,14 @@ func (f *sweepFlags) sweep(cmd *cobra.Command, names []string) error {
 		if plan != nil {
 			writing.Lock()
 			defer writing.Unlock()
-			err = errors.Join(err, f.told(out, plan))
+			err = errors.Join(err, f.told(out, plan, err == nil))
 		}
 		return err
 	})
 }
 
-// approve says whether a plan is to be applied.
+// approve says whether a plan is to be applied. What may not be applied is an error, applied or not.
 func (f *sweepFlags) approve(s *sweep.Sweep, p *sweep.Plan) (bool, error) {
-	if !f.apply {
-		return false, nil
-	}
 	share := s.Rules.MaxShare
 	if f.share > 0 {
 		share = f.share
@@ -281,17 +278,17 @@ func (f *sweepFlags) approve(s *sweep.Sweep, p *sweep.Plan) (bool, error) {
 	if err := p.Guard(share); err != nil {
 		return false, fmt.Errorf("%w; nothing was changed: look at the plan, and if it is right, give --max-share 1", err)
 	}
-	return true, nil
+	return f.apply, nil
 }
 
-// told says how a sweep ended.
-func (f *sweepFlags) told(out io.Writer, p *sweep.Plan) error {
+// told says how a sweep ended; may is whether its plan may be applied.
+func (f *sweepFlags) told(out io.Writer, p *sweep.Plan, may bool) error {
 	switch {
 	case f.json:
 		return printLine(out, p)
 	case p.Run != "":
 		fmt.Fprintf(out, "%s: to take it back: breakwater undo %s\n", p.Account, p.Run)
-	case !f.apply && p.Move()+p.Mark() > 0:
+	case !f.apply && p.Move()+p.Mark() > 0 && may:
 		fmt.Fprintf(out, "%s: nothing was changed; --apply does it\n", p.Account)
 	}
 	return nil
