@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"breakwater/internal/config"
+	"breakwater/internal/control"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
 )
@@ -282,9 +283,10 @@ func open(spec string, o milterd.ListenOptions, log *slog.Logger) (net.Listener,
 
 // web serves /metrics and /healthz until ctx ends.
 func (d *daemon) web(ctx context.Context, ln net.Listener) {
-	h := &http.Server{Handler: d.pages(), ReadHeaderTimeout: 10 * time.Second}
+	h := control.HTTPServer(d.pages())
+	h.WriteTimeout = time.Minute
 	defer context.AfterFunc(ctx, func() { h.Close() })()
-	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(control.Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
 		d.log.Error("web server ended", "err", err)
 	}
 }
@@ -310,7 +312,11 @@ func (d *daemon) pages() http.Handler {
 	return mux
 }
 
-// watchdog tells systemd that the daemon lives, as long as the store answers.
+// maxInHand is how long a message may wait for its answer, far beyond all time limits, until the daemon is
+// taken for hung.
+const maxInHand = 5 * time.Minute
+
+// watchdog tells systemd that the daemon lives, as long as it does.
 func (d *daemon) watchdog(ctx context.Context) {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {
@@ -320,10 +326,12 @@ func (d *daemon) watchdog(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		look, cancel := context.WithTimeout(ctx, interval/3)
-		_, err := d.store.Lookup(look, time.Now(), nil)
+		err := d.alive(look)
 		cancel()
 		if err == nil {
 			notify(d.log, systemd.SdNotifyWatchdog)
+		} else if ctx.Err() == nil {
+			d.log.Error("the daemon hangs, and will be restarted if that lasts", "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -331,6 +339,14 @@ func (d *daemon) watchdog(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// alive looks up a key in each part of the store, and at the messages in hand.
+func (d *daemon) alive(ctx context.Context) error {
+	if oldest := d.milter.Oldest(time.Now()); oldest > maxInHand {
+		return fmt.Errorf("a message has been waiting for its answer for %v", oldest.Round(time.Second))
+	}
+	return d.store.Probe(ctx)
 }
 
 func notify(log *slog.Logger, state string) {

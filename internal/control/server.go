@@ -29,10 +29,10 @@ type Server struct {
 
 // Serve answers on ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	h := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	h := HTTPServer(s.handler())
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
-	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve control socket: %w", err)
 	}
 	return nil
