@@ -11,6 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
+
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
@@ -41,12 +44,16 @@ type daemon struct {
 	digester   *digest.Digester              // nil where nobody is told
 	readConfig func() (config.Config, error) // reads cfg anew; nil: it comes from no file
 
-	ring    atomic.Pointer[origin.Ring]
-	missed  atomic.Uint64         // how often mail may have left that the index does not know
-	pulse   atomic.Pointer[pulse] // at the end of the last minute; nil before the first
-	without sync.Map              // sockets that could not be opened, to why
-	senders sync.Map              // domain to an address of it, where tags are wanted
-	takes   sync.Map              // tagged to whether the mail server takes mail to such addresses
+	ring     atomic.Pointer[origin.Ring]
+	missed   atomic.Uint64         // how often mail may have left that the index does not know
+	pulse    atomic.Pointer[pulse] // at the end of the last minute; nil before the first
+	counting sync.Mutex            // of the storms
+	counted  time.Time
+	storms   float64
+
+	without sync.Map // sockets that could not be opened, to why
+	senders sync.Map // domain to an address of it, where tags are wanted
+	takes   sync.Map // tagged to whether the mail server takes mail to such addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
@@ -122,8 +129,50 @@ func (d *daemon) gauges() {
 		d.metrics.counter("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
 		d.metrics.gauge("breakwater_digests_waiting", "Digests that are still to be sent.", func() float64 { return float64(d.digester.Stats().Waiting) })
 	}
+	d.metrics.gauge("breakwater_archive_free_bytes", "Free space on the disk of the archive.", func() float64 { return free(d.cfg.Archive) })
+	d.metrics.gauge("breakwater_archive_min_free_bytes", "Free space below which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MinFree) })
+	d.metrics.gauge("breakwater_incidents_active", "Storms that are going on now, one for all mailboxes that one hits.", d.active)
+	version := readVersion()
+	d.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "breakwater_build_info", Help: "1, for the version that runs.", ConstLabels: prometheus.Labels{"version": version.Version, "revision": version.Revision, "go": version.Go},
+	}, func() float64 { return 1 }))
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
 	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
+}
+
+// activeEvery is how often storms are counted for metrics: it reads the store.
+const activeEvery = 30 * time.Second
+
+// active is how many storms are going on.
+func (d *daemon) active() float64 {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	now := time.Now()
+	if now.Sub(d.counted) < activeEvery {
+		return d.storms
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	all, err := control.Incidents(ctx, d.store, now.Add(-7*24*time.Hour), now)
+	if err != nil {
+		return d.storms
+	}
+	d.counted, d.storms = now, 0
+	for _, i := range all {
+		if i.Raging {
+			d.storms++
+		}
+	}
+	return d.storms
+}
+
+// free is how many bytes are free on the disk of a folder; -1 if that cannot be known.
+func free(folder string) float64 {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(folder, &fs); err != nil {
+		return -1
+	}
+	return float64(fs.Bavail) * float64(fs.Bsize)
 }
 
 func ok(err error) float64 {

@@ -59,11 +59,19 @@ func TestPages(t *testing.T) {
 	for _, want := range []string{
 		`breakwater_decisions_total{action="absorb",class="dsn"} 1`, `breakwater_decisions_total{action="tag",class="bulk"} 0`,
 		"breakwater_refused_recipients_total 1", "breakwater_errors_total 1", "breakwater_message_bytes_total 5", "breakwater_message_seconds_count 2", `breakwater_observed_total{action="absorb",class="dsn"} 1`,
-		"breakwater_store_ok 1", "breakwater_archive_ok 1", "breakwater_connections 0", `breakwater_rules_reloads_total{result="error"} 0`,
+		"breakwater_incidents_active 0", "breakwater_archive_min_free_bytes 5.36870912e+08", "breakwater_store_ok 1", "breakwater_archive_ok 1", "breakwater_connections 0", `breakwater_rules_reloads_total{result="error"} 0`,
 	} {
 		if code != 200 || !strings.Contains(page, want+"\n") {
 			t.Errorf("%d: %q is missing", code, want)
 		}
+	}
+	for _, want := range []string{`breakwater_build_info{go="go1.`, "breakwater_archive_free_bytes "} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if n := free(d.cfg.Archive); n <= 0 || free("/nonexistent") != -1 {
+		t.Error(n)
 	}
 	if code, page := get(t, d.pages(), "/healthz"); code != 200 || page != "ok\n" {
 		t.Error(code, page)
@@ -380,5 +388,49 @@ func TestAddressesInLog(t *testing.T) {
 	got := d.address("Ann@example.test")
 	if strings.Contains(strings.ToLower(got), "ann") || !strings.HasSuffix(got, "@example.test") || got != d.address("ann@example.test") || got == d.address("bob@example.test") {
 		t.Errorf("hash: %s", got)
+	}
+}
+
+// TestActive: a storm that goes on is counted, once for all its mailboxes.
+func TestActive(t *testing.T) {
+	d := testDaemon(t)
+	limit := storm.Limit{Copies: 1, Window: time.Hour, Calm: 2 * time.Hour, Keep: 2 * time.Hour}
+	for i := range 5 {
+		sg := storm.Sighting{At: time.Now(), Transfer: uint64(i), Class: "personal"}
+		for owner := range 3 {
+			sg.Counts = append(sg.Counts, storm.Count{Key: storm.Key{Owner: [8]byte{byte(owner)}, Kind: storm.ID, Hash: [8]byte{7}}, Limit: limit, Mailbox: "u@example.test"})
+		}
+		if _, err := d.store.Observe(t.Context(), sg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := d.active(); n != 1 {
+		t.Errorf("%v storms", n)
+	}
+}
+
+// TestAlive: the daemon is taken for hung when its store is.
+func TestAlive(t *testing.T) {
+	d := testDaemon(t)
+	if err := d.alive(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := d.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.alive(t.Context()); err == nil {
+		t.Error("a store that is closed answers")
+	}
+}
+
+// TestClock: a time that is not today has its date, in the past and to come.
+func TestClock(t *testing.T) {
+	for _, away := range []time.Duration{-7 * 24 * time.Hour, -30 * time.Hour, 30 * time.Hour, 7 * 24 * time.Hour} {
+		if got := clock(time.Now().Add(away)); !strings.Contains(got, "-") {
+			t.Errorf("%v from now is %s", away, got)
+		}
+	}
+	if got := clock(time.Now().Add(-time.Hour)); strings.Contains(got, "-") {
+		t.Error(got)
 	}
 }

@@ -72,6 +72,7 @@ type Server struct {
 	mu       sync.Mutex
 	conns    map[*conn]bool
 	lns      []net.Listener
+	turns    chan struct{} // made by turn
 	idle     chan struct{} // made by Shutdown, closed when the last connection has ended
 }
 

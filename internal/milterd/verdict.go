@@ -57,6 +57,7 @@ func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer s.server.turn(len(s.env.Recipients))()
 	env := s.env
 	env.Truncated = s.spool.truncated
 	type judged struct {
@@ -72,6 +73,35 @@ func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) 
 		err = fmt.Errorf("judge: %w", err)
 	}
 	return j.m, j.ds, err
+}
+
+// A message to many recipients takes as long to judge as many messages. Of such, few are judged at once and the
+// others wait for their turn, which is not part of JudgeTimeout: that would make them OnError.
+const (
+	largeFrom  = 100 // recipients
+	largeTurns = 2
+	turnLimit  = 30 * time.Second // then it is judged all the same
+)
+
+// turn waits for the turn of a message to n recipients. The caller ends it.
+func (s *Server) turn(n int) (end func()) {
+	if n < largeFrom {
+		return func() {}
+	}
+	s.mu.Lock()
+	if s.turns == nil {
+		s.turns = make(chan struct{}, largeTurns)
+	}
+	turns := s.turns
+	s.mu.Unlock()
+	limit := time.NewTimer(turnLimit)
+	defer limit.Stop()
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }
+	case <-limit.C:
+		return func() {}
+	}
 }
 
 // absorb has the message kept for those who do not get it, before the MTA has its answer.

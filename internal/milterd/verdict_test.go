@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -498,5 +500,51 @@ func TestLostAnswer(t *testing.T) {
 	close(goOn)
 	if o := <-told; o.Err == nil || o.Decisions[1].Action != rules.Absorb {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestTurns: of messages to many recipients few are judged at once, and all are; others do not wait for them.
+func TestTurns(t *testing.T) {
+	var large, most atomic.Int64
+	goOn := make(chan struct{})
+	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		if len(m.Recipients) >= largeFrom {
+			n := large.Add(1)
+			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+			}
+			<-goOn
+			large.Add(-1)
+		}
+		return all(m, rules.Deliver), nil
+	}}
+	addr, got := start(t, s)
+	var many []string
+	for i := range 200 {
+		many = append(many, fmt.Sprintf("info+%d@example.test", i))
+	}
+	var senders sync.WaitGroup
+	for i := range 10 {
+		c := dial(t, addr, client.Options{Timeout: time.Minute})
+		senders.Go(func() {
+			if res, err := c.Send(mail(fmt.Sprint("large", i), many...)); err != nil || res.Verdict != client.Accept {
+				t.Errorf("%+v, %v", res, err)
+			}
+		})
+	}
+	for large.Load() < largeTurns {
+		time.Sleep(time.Millisecond)
+	}
+	if res := send(t, dial(t, addr, client.Options{}), mail("small", "u1@example.test")); res.Verdict != client.Accept {
+		t.Errorf("%+v", res)
+	}
+	close(goOn)
+	senders.Wait()
+	if n := most.Load(); n != largeTurns {
+		t.Errorf("%d large messages were judged at once", n)
+	}
+	for i := range 11 {
+		if o := got.outcome(i); o.Err != nil {
+			t.Error(o.Err)
+		}
 	}
 }
