@@ -222,6 +222,8 @@ const wayBack = "breakwater-undo.json"
 type backup struct {
 	Before map[string][]byte   `json:"before"` // null: there was no such file
 	After  map[string][32]byte `json:"after"`  // SHA-256
+
+	Changes []setup.Change `json:"changes,omitempty"` // what was done
 }
 
 // set makes the changes. Whatever fails on the way, the files are put back.
@@ -230,7 +232,7 @@ func (s *postfixSetup) set(changes []setup.Change) error {
 	if _, err := os.Stat(undo); !errors.Is(err, fs.ErrNotExist) {
 		return exit{exitUsage, fmt.Errorf("%s is there from an earlier --apply; run --undo first, or remove it to keep those changes for good", undo)}
 	}
-	b := backup{map[string][]byte{}, map[string][32]byte{}}
+	b := backup{map[string][]byte{}, map[string][32]byte{}, changes}
 	for _, name := range postfixFiles {
 		data, err := os.ReadFile(filepath.Join(s.dir, name))
 		if err != nil {
@@ -301,13 +303,45 @@ func (s *postfixSetup) putBack(w io.Writer) error {
 			return exit{exitUsage, err}
 		}
 		if sha256.Sum256(now) != b.After[name] && !s.force {
-			return exit{exitReport, fmt.Errorf("%s was changed since --apply; take breakwater's lines out by hand, or undo with --force and lose the other changes", name)}
+			return exit{exitReport, s.byHand(name, b)}
+		}
+	}
+	if s.force {
+		if err := s.keepCopies(b); err != nil {
+			return err
 		}
 	}
 	if err := s.restore(b); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "The configuration is as it was. Now run: postfix -c %s reload\n", s.dir)
+	return nil
+}
+
+// byHand is the error of a file that was changed since --apply, with the commands that take breakwater out of it.
+func (s *postfixSetup) byHand(name string, b backup) error {
+	var lines strings.Builder
+	if p, err := s.read(); err == nil {
+		for _, c := range p.Undo(b.Changes) {
+			fmt.Fprintf(&lines, "\n  %s", strings.Replace(c.Line(), "postconf ", "postconf -c "+s.dir+" ", 1))
+		}
+	}
+	return fmt.Errorf("%s was changed since --apply. Take breakwater's lines out by hand:%s\n  rm %s\nor undo with --force and lose the other changes, of which a copy is kept",
+		name, lines.String(), filepath.Join(s.dir, wayBack))
+}
+
+// keepCopies keeps the files as they are now beside them.
+func (s *postfixSetup) keepCopies(b backup) error {
+	for name := range b.Before {
+		path := filepath.Join(s.dir, name)
+		now, err := os.ReadFile(path)
+		if err == nil && sha256.Sum256(now) != b.After[name] {
+			err = os.WriteFile(path+".before-undo", now, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("keep a copy: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -67,12 +67,19 @@ type Change struct {
 	Old     string `json:"old"`
 	New     string `json:"new"`
 	Why     string `json:"why"`
+	Remove  bool   `json:"remove,omitempty"` // the line is taken out; New is empty
 }
 
 // Line is the change as a command.
 func (c Change) Line() string {
 	if c.File != "" {
 		return fmt.Sprintf("cat >%s <<'END'\n%sEND", c.File, c.New)
+	}
+	if c.Remove && c.Service == "" {
+		return fmt.Sprintf("postconf -X '%s'", c.Name)
+	}
+	if c.Remove {
+		return fmt.Sprintf("postconf -PX '%s/%s'", c.Service, c.Name)
 	}
 	if c.Service == "" {
 		return fmt.Sprintf("postconf -e '%s = %s'", c.Name, c.New)
@@ -329,4 +336,44 @@ func reinjection(s Service) bool {
 	return slices.Contains([]string{"127.0.0.1", "localhost", "[::1]", "::1"}, host) || own && filter == "" ||
 		strings.Contains(told, "no_unknown_recipient_checks") || strings.Contains(told, "no_header_body_checks") ||
 		strings.HasPrefix(s.Overrides["mynetworks"], "127.") && filter == ""
+}
+
+// Undo returns what takes out what was done, of a configuration that others have changed since: their values
+// stay, without what is ours in them.
+func (p Postfix) Undo(done []Change) (undo []Change) {
+	for _, c := range done {
+		if c.File != "" {
+			continue
+		}
+		now, is := p.now(c)
+		back := Change{Service: c.Service, Name: c.Name, Old: now, New: c.Old}
+		switch {
+		case !is:
+			continue
+		case now != c.New && c.Name != besides: // somebody has added something, or taken ours out
+			ours := elements(strings.TrimPrefix(c.New, c.Old))
+			left := slices.DeleteFunc(elements(now), func(e string) bool { return slices.Contains(ours, e) })
+			if len(left) == len(elements(now)) {
+				continue
+			}
+			back.New = strings.Join(left, ", ")
+		}
+		back.Remove = back.New == ""
+		undo = append(undo, back)
+	}
+	return undo
+}
+
+// now is what a parameter is set to.
+func (p Postfix) now(c Change) (value string, is bool) {
+	if c.Service == "" {
+		value, is = p.Main[c.Name]
+		return value, is || c.Name == besides
+	}
+	for _, s := range p.Services {
+		if s.Name+"/"+s.Type == c.Service {
+			value, is = s.Overrides[c.Name]
+		}
+	}
+	return value, is
 }

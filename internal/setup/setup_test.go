@@ -261,3 +261,28 @@ func TestCheckDomains(t *testing.T) {
 		}
 	}
 }
+
+// TestUndo: what others have set since stays.
+func TestUndo(t *testing.T) {
+	p := parse("smtpd_milters = inet:localhost:11332\nrecipient_delimiter =\n", services, overrides)
+	done, _ := p.Plan(Wishes{Milter: PostfixSocket, Prvs: []string{"example.org"}, Table: "/t"})
+	ours := strings.TrimPrefix(done[0].New, "inet:localhost:11332, ")
+	for _, tt := range []struct{ main, overrides, want string }{
+		{"smtpd_milters = " + done[0].New + "\nrecipient_delimiter = +", "submission/inet/milter_macro_daemon_name = ORIGINATING\n127.0.0.1:10025/inet/smtpd_milters = $milters_besides_breakwater\n",
+			"postconf -e 'smtpd_milters = inet:localhost:11332'\npostconf -PX 'submission/inet/milter_macro_daemon_name'\npostconf -PX '127.0.0.1:10025/inet/smtpd_milters'\npostconf -X 'milters_besides_breakwater'\npostconf -X 'recipient_delimiter'"},
+		{"smtpd_milters = unix:/new, " + ours + " inet:localhost:11332\nrecipient_delimiter = -", "",
+			"postconf -e 'smtpd_milters = unix:/new, inet:localhost:11332'\npostconf -X 'milters_besides_breakwater'"},
+		{"smtpd_milters = " + ours, "", "postconf -X 'smtpd_milters'\npostconf -X 'milters_besides_breakwater'"},
+		{"smtpd_milters = unix:/new", "", "postconf -X 'milters_besides_breakwater'"},
+	} {
+		var got []string
+		for _, c := range parse(tt.main, services, tt.overrides).Undo(done) {
+			if !strings.Contains(c.Name, "canonical") && c.Name != "smtpd_command_filter" {
+				got = append(got, c.Line())
+			}
+		}
+		if strings.Join(got, "\n") != tt.want {
+			t.Errorf("%s\ngot:\n%s\nwant:\n%s", tt.main, strings.Join(got, "\n"), tt.want)
+		}
+	}
+}
