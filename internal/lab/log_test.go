@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -76,4 +78,46 @@ func listening(path string) bool {
 		c.Close()
 	}
 	return err == nil
+}
+
+// TestWithoutControl: where the control socket or the web server cannot be, mail is filtered all the same.
+func TestWithoutControl(t *testing.T) {
+	d := newDaemon(t, "unix", nil)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for what, set := range map[string]func(args []string) []string{
+		"control": func(args []string) []string { return append(args, "--control", "/nonexistent/control.sock") },
+		"web":     func(args []string) []string { return append(args, "--web", taken.Addr().String()) },
+	} {
+		web := fmt.Sprintf("127.0.0.1:%d", Ports(t, 1))
+		d.web = web
+		cmd := d.command(set(d.arguments())...)
+		cmd.Stderr = d.log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		path := strings.TrimPrefix(d.listen, "unix:")
+		waitFor(t, "the daemon", func() bool { return listening(path) })
+		deliver(t, "unix", path)
+		waitFor(t, "the log to say so", func() bool {
+			return strings.Contains(d.logged(), "mail is filtered, but without this socket; trying again\" socket="+what)
+		})
+		if what == "control" {
+			r, err := http.Get("http://" + web + "/healthz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := io.ReadAll(r.Body)
+			if r.Body.Close(); err != nil || r.StatusCode != 200 || !strings.Contains(string(b), "control: ") {
+				t.Errorf("%d %s %v", r.StatusCode, b, err)
+			}
+		}
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
 }
