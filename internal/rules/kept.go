@@ -28,8 +28,8 @@ type File struct {
 
 // LoadKept reads a folder as Load does, but what is wrong in one file does not keep the others from being
 // read: its last good version stands in for it. Where there is none, the mail of its domain is
-// delivered, and what the default would do is logged and counted. Without a default.toml the folder
-// is taken for lost, and all last good versions are used. The error is that of a default that has
+// delivered, and what the default would do is logged and counted. Where the folder
+// or its default.toml cannot be read, all last good versions are used. The error is that of a default that has
 // no good version.
 func LoadKept(fsys fs.FS, last map[string][]byte, allow Aliases) (*Set, []File, error) {
 	l := &loader{kept: true, last: last, allow: []Aliases{allow}}
@@ -41,6 +41,14 @@ func LoadKept(fsys fs.FS, last map[string][]byte, allow Aliases) (*Set, []File, 
 		return nil, nil, err
 	}
 	return s, l.found(), nil
+}
+
+// lost reports whether the folder is gone, was emptied by mistake, or cannot be read now: which files there are
+// is not known then.
+func (l *loader) lost(fsys fs.FS) bool {
+	_, unreadable := tomlfile.Errors(l.def.err)
+	_, err := fs.ReadDir(fsys, ".")
+	return unreadable != nil || err != nil
 }
 
 // found is what was found, file by file.

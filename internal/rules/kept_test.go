@@ -104,6 +104,35 @@ func TestLoadKept(t *testing.T) {
 	}
 }
 
+// unreadable is a folder that cannot be read, or of which only single files can.
+type unreadable struct {
+	fs.FS
+	files bool
+}
+
+func (u unreadable) Open(name string) (fs.File, error) {
+	if name == "." || !u.files {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return u.FS.Open(name)
+}
+
+// TestLoadKeptUnreadable: a folder that cannot be read for a moment costs no domain its rules.
+func TestLoadKeptUnreadable(t *testing.T) {
+	fsys := defaults(t, map[string]string{"a.test.toml": "[limit.id]\ncopies = 7\n"})
+	def, err := fs.ReadFile(fsys, DefaultFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := map[string][]byte{DefaultFile: def, "a.test.toml": []byte("[limit.id]\ncopies = 8\n"), "b.test.toml": []byte("mode = \"observe\"\n")}
+	for files, want := range map[bool]string{false: "default: last\na.test: last\nb.test: last\n", true: "default: current\na.test: current\nb.test: last\n"} {
+		s, found, err := LoadKept(unreadable{fsys, files}, last, nil)
+		if err != nil || foundFiles(found) != want || !s.Has("a.test") || s.For("b.test").policy.mode.value != Observe {
+			t.Errorf("%v\n%s", err, foundFiles(found))
+		}
+	}
+}
+
 // TestLoadKeptNoDefault: without any good default there are no rules.
 func TestLoadKeptNoDefault(t *testing.T) {
 	if _, _, err := LoadKept(fstest.MapFS{}, nil, nil); err == nil || !strings.Contains(err.Error(), "copy the one that is shipped") {

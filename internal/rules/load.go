@@ -90,10 +90,10 @@ func (l *loader) folder(fsys fs.FS) error {
 	}
 	below := layers{}.over(base)
 	l.def = l.read(fsys, DefaultFile, below)
-	if l.missing() {
-		names = slices.Sorted(maps.Keys(l.last)) // the folder is gone, or was emptied by mistake
-	}
 	if l.kept {
+		if l.lost(fsys) {
+			names = slices.Sorted(maps.Keys(l.last))
+		}
 		l.def = l.instead(l.def, below)
 	}
 	l.files = []*loaded{l.def}
