@@ -149,7 +149,7 @@ func (d *daemon) probeTags(ctx context.Context, again bool) {
 				d.log.Info("mail leaves with tags", "domain", name, "form", string(form))
 			case err != nil && (!known || again || had == true):
 				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a tag; `breakwater setup` shows what it needs",
-					"domain", name, "form", string(form), "address", addr, "err", err)
+					"domain", name, "form", string(form), "address", d.address(addr), "err", d.hidden(err.Error()))
 			}
 		}
 	}

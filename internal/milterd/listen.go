@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,9 @@ func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 		return nil, err
 	}
 	ln, err := net.Listen("unix", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; make the folder %s first (systemd-tmpfiles --create does, as shipped)", err, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, err
 	}
