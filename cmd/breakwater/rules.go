@@ -41,14 +41,21 @@ func (f *rulesFlags) folder(args []string) (string, error) {
 // allow is what aliases the files may have: what the configuration says, if the folder is the configured one
 // or a configuration is named, and else any.
 func (f *rulesFlags) allow(args []string) ([]rules.Aliases, error) {
-	if len(args) > 0 && f.config == "" {
+	c, err := config.Load(f.config)
+	if len(args) > 0 && f.config == "" && (err != nil || !sameFolder(args[0], c.Rules)) {
 		return nil, nil
 	}
-	c, err := config.Load(f.config)
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	return []rules.Aliases{allowed(c)}, nil
+}
+
+// sameFolder reports whether two names are those of one folder.
+func sameFolder(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // load reads the rules of that folder as they are tried: as if every file said enforce.
