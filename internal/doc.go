@@ -41,6 +41,10 @@
 // argument. layers_test.go holds the table, and what outside modules each package may use. Who
 // keeps files opens them by owned, so that what root makes belongs to the daemon.
 //
+// At Shutdown, milterd hands the mail server's connections to whoever wires it, and with systemd to the next
+// daemon (cmd/breakwater/handover.go): a gob with a version, which another version does not go on with.
+// Beside the secret, rules.kept has the last good version of each rule file, and a file FORMAT.
+//
 // # Where to change what
 //
 //   - what a message is taken for: classify, and report for what it says; the words by which
