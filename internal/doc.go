@@ -51,10 +51,12 @@
 // argument. layers_test.go holds the table, and what outside modules each package may use. Who
 // keeps files opens them by owned, so that what root makes belongs to the daemon.
 //
-// # What is on disk: the archive
+// # What is on disk
 //
 // Each release reads what the one before it wrote, and refuses what a newer one wrote, in plain words. Nothing is
 // written to a file of which no part is known.
+//
+// In the archive:
 //
 //   - FORMAT: the number of the archive's format, which is 3. Segments of format 2 are read, and become format 3 when
 //     they are written anew
@@ -64,6 +66,12 @@
 //   - audit.log: who did what, a JSON object a line
 //   - digests/state.json: who was told what, JSON with a version, digest/state.go; digests/outbox: digests to be sent
 //   - lock, marks, releasing: empty, to be locked
+//
+// The store's tallies begin with the version of their form (storm/codec.go), which is 3; those of version 2 are read.
+// Beside the secret, rules.kept has the last good version of each rule file, and a file FORMAT.
+//
+// At Shutdown, milterd hands the mail server's connections to whoever wires it, and with systemd to the next
+// daemon (cmd/breakwater/handover.go): a gob with a version, which another version does not go on with.
 //
 // # Where to change what
 //

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sys/unix"
 
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
@@ -20,7 +21,6 @@ import (
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
-	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
@@ -33,38 +33,46 @@ type daemon struct {
 	cfg       config.Config
 	log       *slog.Logger
 	rules     atomic.Pointer[rules.Set]
-	reloading sync.Mutex // so that what was read last is in force
+	loaded    atomic.Pointer[loadedRules] // what they were read from
+	reloading sync.Mutex                  // so that what was read last is in force
 	store     *badgerdb.Store
 	archive   *archive.Archive
 	engine    *engine.Engine
 	milter    *milterd.Server
 	metrics   *metrics
 
-	digester  *digest.Digester // nil where nobody is told
-	notices   *archive.Notices
-	expiring  sync.Mutex // of what follows
-	announced time.Time  // when notices were last noted that no digest gives
-	leap      atomic.Pointer[leap]
-	overdue   atomic.Int64 // domains with mail that should be gone and nobody was told of
+	notices    *archive.Notices
+	expiring   sync.Mutex // of what follows
+	announced  time.Time  // when notices were last noted that no digest gives
+	leap       atomic.Pointer[leap]
+	overdue    atomic.Int64                  // domains with mail that should be gone and nobody was told of
+	digester   *digest.Digester              // nil where nobody is told
+	readConfig func() (config.Config, error) // reads cfg anew; nil: it comes from no file
 
-	ring    atomic.Pointer[origin.Ring]
-	missed  atomic.Uint64         // how often mail may have left that the index does not know
-	pulse   atomic.Pointer[pulse] // at the end of the last minute; nil before the first
-	senders sync.Map              // domain to an address of it, where tags are wanted
-	takes   sync.Map              // tagged to whether the mail server takes mail to such addresses
+	ring     atomic.Pointer[origin.Ring]
+	missed   atomic.Uint64         // how often mail may have left that the index does not know
+	pulse    atomic.Pointer[pulse] // at the end of the last minute; nil before the first
+	counting sync.Mutex            // of the storms
+	counted  time.Time
+	storms   float64
+
+	without sync.Map // sockets that could not be opened, to why
+	senders sync.Map // domain to an address of it, where tags are wanted
+	takes   sync.Map // tagged to whether the mail server takes mail to such addresses
 }
 
 // openDaemon opens everything that a daemon needs, but no socket. The caller closes it.
 func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	d := &daemon{cfg: cfg, log: log, metrics: newMetrics()}
-	set, err := rules.Load(os.DirFS(cfg.Rules))
-	if err != nil {
-		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
-	}
-	d.rules.Store(set)
 	if err := owned.Foreign(cfg.StoreFolder()); err != nil {
 		return nil, exit{exitUsage, err}
 	}
+	loaded, err := d.loadRules()
+	if err != nil {
+		return nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)}
+	}
+	d.rules.Store(loaded.set)
+	d.loaded.Store(loaded)
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {
 		return nil, exit{exitUsage, err}
@@ -105,6 +113,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		Absorb:       d.absorb,
 		Refuse:       d.refuse,
 		Done:         d.done,
+		Counted:      countedAfter,
 		OnError:      cfg.OnError,
 		Log:          log,
 		MaxMessage:   int64(cfg.Milter.MaxMessage),
@@ -113,20 +122,20 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
 	d.gauges()
-	d.metrics.registry.MustRegister(learningMetrics{d})
+	d.metrics.registry.MustRegister(learningMetrics{d}, ruleMetrics{d})
 	return d, nil
 }
 
 // gauges shows the state of the daemon in its metrics.
 func (d *daemon) gauges() {
 	d.metrics.gauge("breakwater_connections", "Mail servers that are connected now.", func() float64 { return float64(d.milter.Connections()) })
-	d.metrics.gauge("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
+	d.metrics.counter("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
 	d.metrics.gauge("breakwater_store_ok", "1 while counts are written to disk.", func() float64 { return ok(d.store.Err()) })
 	d.metrics.gauge("breakwater_archive_bytes", "Size of the archive.", func() float64 { return float64(d.archive.Used()) })
 	d.metrics.gauge("breakwater_archive_max_bytes", "Size beyond which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MaxSize) })
 	if d.digester != nil {
-		d.metrics.gauge("breakwater_digests_sent_total", "Digests that the mail server took.", func() float64 { return float64(d.digester.Stats().Sent) })
-		d.metrics.gauge("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
+		d.metrics.counter("breakwater_digests_sent_total", "Digests that the mail server took.", func() float64 { return float64(d.digester.Stats().Sent) })
+		d.metrics.counter("breakwater_digests_failed_total", "Attempts to send a digest that failed.", func() float64 { return float64(d.digester.Stats().Failed) })
 		d.metrics.gauge("breakwater_digests_waiting", "Digests that are still to be sent.", func() float64 { return float64(d.digester.Stats().Waiting) })
 	}
 	d.metrics.gauge("breakwater_archive_full_shares", "Domains, storms and networks that have their whole share of the archive.", func() float64 { return float64(len(d.archive.FullShares())) })
@@ -135,8 +144,50 @@ func (d *daemon) gauges() {
 		now := d.archive.Now()
 		return d.archive.OnHostClock(now).Sub(now).Seconds()
 	})
+	d.metrics.gauge("breakwater_archive_free_bytes", "Free space on the disk of the archive.", func() float64 { return free(d.cfg.Archive) })
+	d.metrics.gauge("breakwater_archive_min_free_bytes", "Free space below which the archive takes nothing.", func() float64 { return float64(d.cfg.Retention.MinFree) })
+	d.metrics.gauge("breakwater_incidents_active", "Storms that are going on now, one for all mailboxes that one hits.", d.active)
+	version := readVersion()
+	d.metrics.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "breakwater_build_info", Help: "1, for the version that runs.", ConstLabels: prometheus.Labels{"version": version.Version, "revision": version.Revision, "go": version.Go},
+	}, func() float64 { return 1 }))
 	d.metrics.gauge("breakwater_archive_ok", "1 while the archive takes mail.", func() float64 { return ok(d.archive.Err()) })
 	d.metrics.gauge("breakwater_rules_domains", "Domains with a rule file of their own.", func() float64 { return float64(d.rules.Load().Len()) })
+}
+
+// activeEvery is how often storms are counted for metrics: it reads the store.
+const activeEvery = 30 * time.Second
+
+// active is how many storms are going on.
+func (d *daemon) active() float64 {
+	d.counting.Lock()
+	defer d.counting.Unlock()
+	now := time.Now()
+	if now.Sub(d.counted) < activeEvery {
+		return d.storms
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	all, err := control.Incidents(ctx, d.store, now.Add(-7*24*time.Hour), now)
+	if err != nil {
+		return d.storms
+	}
+	d.counted, d.storms = now, 0
+	for _, i := range all {
+		if i.Raging {
+			d.storms++
+		}
+	}
+	return d.storms
+}
+
+// free is how many bytes are free on the disk of a folder; -1 if that cannot be known.
+func free(folder string) float64 {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(folder, &fs); err != nil {
+		return -1
+	}
+	return float64(fs.Bavail) * float64(fs.Bsize)
 }
 
 func ok(err error) float64 {
@@ -192,98 +243,54 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	return err
 }
 
-// done writes the log lines of a message, one for each recipient, and counts it.
-func (d *daemon) done(o milterd.Outcome) {
-	d.metrics.record(o)
-	m := o.Message
-	if o.Err != nil {
-		if unseen(o.Err) {
-			d.missed.Add(1)
-		}
-		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)
-	}
-	sent := d.engine.Site.SentByUs(m, d.rules.Load())
-	if sent {
-		d.noteSender(m)
-	}
-	for _, dec := range o.Decisions {
-		if dec.Unseen {
-			d.log.Warn("a good token proves mail that the index does not know, so its domain learns anew; if another host with the same keys sends its mail, remove all_mail_leaves_here from its rule file",
-				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", dec.Proof)
-		}
-		attrs := []slog.Attr{
-			slog.String("qid", m.QueueID), slog.String("client", clientName(m)), slog.String("from", d.address(m.ReversePath)),
-			slog.String("to", d.address(dec.Recipient.Addr)), slog.String("class", string(dec.Class)), slog.String("action", string(dec.Action)),
-			slog.String("rule", dec.Rule.String()), slog.String("reason", dec.Reason),
-		}
-		if dec.Storm != "" {
-			attrs = append(attrs, slog.String("storm", dec.Storm))
-		}
-		if dec.Origin != "" {
-			attrs = append(attrs, slog.String("origin", string(dec.Origin)), slog.String("proof", dec.Proof))
-		}
-		if dec.Wanted != "" {
-			attrs = append(attrs, slog.String("wanted", string(dec.Wanted)))
-		}
-		if sent {
-			attrs = append(attrs, slog.Bool("sent", true))
-		}
-		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", attrs...)
-	}
-}
-
-// unseen reports whether a message that failed may be missing in the index of what was sent. One that the
-// archive had no room for was judged, or whoever fills the archive would have nothing be forged.
-func unseen(err error) bool {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		return slices.ContainsFunc(joined.Unwrap(), unseen)
-	}
-	return err != nil && !errors.Is(err, archive.ErrFull) && !errors.Is(err, archive.ErrStalled)
-}
-
-// address is an address as the log shows it.
-func (d *daemon) address(addr string) string {
-	local, domain, ok := strings.Cut(addr, "@")
-	switch {
-	case !ok || local == "" || d.cfg.Log.Addresses == "full":
-		return addr
-	case d.cfg.Log.Addresses == "domain":
-		return "*@" + domain
-	}
-	owner := d.engine.Hasher.Key(fingerprint.Mailbox(addr), 0, "").Owner
-	return fmt.Sprintf("%x@%s", owner[:4], domain)
-}
-
-func clientName(m *message.Message) string {
-	if !m.Client.IsValid() {
-		return "unknown"
-	}
-	return m.Client.String()
-}
-
-// reload reads the rule files again. With an error the old rules stay in force. Messages in
-// hand are finished by the rules with which they began.
+// reload reads the rule files again. Of a file with an error the last good version stays in force.
+// Messages in hand are finished by the rules with which they began.
 func (d *daemon) reload() error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	set, err := rules.Load(os.DirFS(d.cfg.Rules))
+	loaded, err := d.loadRules()
 	if err != nil {
 		d.metrics.reloads.WithLabelValues("error").Inc()
 		d.log.Error("rules not reloaded, the old ones stay in force", "folder", d.cfg.Rules, "err", err)
 		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w", d.cfg.Rules, err)
 	}
-	d.rules.Store(set)
-	d.metrics.reloads.WithLabelValues("ok").Inc()
-	if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
-		d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
+	before := d.loaded.Swap(loaded)
+	if broken := loaded.broken(); broken == nil || !loaded.same(before) {
+		d.rules.Store(loaded.set)
+		if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
+			d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
+		}
 	}
-	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", set.Len())
+	if err := loaded.broken(); err != nil {
+		d.metrics.reloads.WithLabelValues("error").Inc()
+		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w\nall other files are in force", d.cfg.Rules, err)
+	}
+	d.metrics.reloads.WithLabelValues("ok").Inc()
+	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", loaded.set.Len())
 	return nil
+}
+
+// needsRestart are the keys of the configuration that have changed since the start. The error is that of a
+// configuration with which the daemon would not start.
+func (d *daemon) needsRestart() ([]string, error) {
+	if d.readConfig == nil {
+		return nil, nil
+	}
+	now, err := d.readConfig()
+	if err != nil {
+		return nil, fmt.Errorf("with this configuration the daemon would not start again: %w", err)
+	}
+	return config.Changed(d.cfg, now), nil
 }
 
 // reread reads what another program may have changed: the rules, and the keys, which may come from another host.
 func (d *daemon) reread() {
 	_ = d.reload() // it has been logged
+	if keys, err := d.needsRestart(); err != nil {
+		d.log.Error("configuration", "err", err)
+	} else if len(keys) > 0 {
+		d.log.Warn("the configuration has changed; it takes effect after a restart", "settings", strings.Join(keys, " "))
+	}
 	if err := d.readKeys(); err != nil {
 		d.log.Error("keys not read again, the old ones stay in force", "err", err)
 	}
@@ -298,9 +305,24 @@ func (d *daemon) health() error {
 	return err
 }
 
+// warnings are what /healthz says besides, of what does not keep mail from being counted and absorbed.
+func (d *daemon) warnings() []string {
+	all := d.archiveWarnings()
+	d.without.Range(func(socket, why any) bool {
+		all = append(all, fmt.Sprintf("%s: %s", socket, why))
+		return true
+	})
+	for _, f := range d.loaded.Load().files {
+		if f.Broken != nil {
+			all = append(all, fmt.Sprintf("rules: %s is broken, in force is %s", f.Name, inForce(f)))
+		}
+	}
+	return all
+}
+
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Learn: d.learners, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

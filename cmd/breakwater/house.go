@@ -231,7 +231,7 @@ func (d *daemon) sayShares(ctx context.Context, now *roomState) {
 }
 
 // warnings are what /healthz says beside that all is well.
-func (d *daemon) warnings() (all []string) {
+func (d *daemon) archiveWarnings() (all []string) {
 	if n := len(d.archive.FullShares()); n > 0 { // who, local users need not know
 		all = append(all, number(n, "share")+" of the archive full; the log says whose")
 	}

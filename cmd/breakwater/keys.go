@@ -21,9 +21,14 @@ import (
 	"breakwater/internal/tomlfile"
 )
 
-// readKeys reads the keys that prove what was sent, and makes them where the file is missing.
+// readKeys reads the keys that prove what was sent. While the daemon runs, a file that is missing is an
+// error, and the old keys stay in force: with new ones, nothing would prove what was sent before.
 func (d *daemon) readKeys() error {
-	r, err := openKeys(d.cfg.KeysFile(), time.Now())
+	open := readRing
+	if d.ring.Load() == nil {
+		open = func(name string) (*origin.Ring, error) { return openKeys(name, time.Now()) }
+	}
+	r, err := open(d.cfg.KeysFile())
 	if err != nil {
 		return err
 	}

@@ -5,23 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"breakwater/internal/config"
+	"breakwater/internal/control"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
 )
@@ -32,7 +34,8 @@ func milterCommand() *cobra.Command {
 		Use:   "milter",
 		Short: "Run the daemon that Postfix or Sendmail asks about each message",
 		Long: `Milter runs the daemon. It stays in the foreground and logs to standard error. SIGHUP
-reloads the rule files and the keys; SIGTERM lets messages in hand finish and then ends.
+reloads the rule files and the keys, and says what has changed in the configuration file that needs
+a restart; SIGTERM lets messages in hand finish and then ends.
 
 Flags win over the configuration file, and both over the defaults. Sockets that systemd
 hands over (breakwater.socket) are used instead of those of --listen.`,
@@ -45,19 +48,25 @@ hands over (breakwater.socket) are used instead of those of --listen.`,
 	flags := settings(cmd.Flags())
 	cmd.Flags().StringVar(&configF, "config", "", "configuration `file` (default "+config.DefaultFile+", if it is there)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := config.Load(configF)
-		if err == nil {
-			err = flags(&cfg)
+		read := func() (config.Config, error) {
+			cfg, err := config.Load(configF)
+			if err == nil {
+				err = flags(&cfg)
+			}
+			if err == nil {
+				err = cfg.Check()
+			}
+			return cfg, err
 		}
-		if err == nil {
-			err = cfg.Check()
-		}
+		cfg, err := read()
 		if err != nil {
 			return exit{exitUsage, err}
 		}
-		log := newLog(cfg.Log, cmd.ErrOrStderr())
+		lines := newLogQueue(cmd.ErrOrStderr())
+		defer lines.Close() // nobody can be told
+		log := newLog(cfg.Log, lines)
 		slog.SetDefault(log) // go-milter writes to the standard logger
-		return runDaemon(cmd.Context(), cfg, log)
+		return runDaemon(cmd.Context(), cfg, read, log, lines.Dropped)
 	}
 	return cmd
 }
@@ -126,8 +135,9 @@ func newLog(c config.Log, w io.Writer) *slog.Logger {
 // Badger's compaction ask for more than it needs. GOMEMLIMIT wins over it.
 const memoryLimit = 128 << 20
 
-// runDaemon runs the daemon until ctx ends.
-func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err error) {
+// runDaemon runs the daemon until ctx ends. again reads its configuration anew, and dropped is how many lines
+// of log were.
+func runDaemon(ctx context.Context, cfg config.Config, again func() (config.Config, error), log *slog.Logger, dropped func() uint64) (err error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
@@ -139,7 +149,12 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
-	listeners, err := listen(cfg)
+	d.readConfig = again
+	d.metrics.counter("breakwater_log_lines_dropped_total", "Log lines that nobody read in time.", func() float64 { return float64(dropped()) })
+	from, err := takeGiven(log)
+	if err == nil && len(from.listeners) == 0 {
+		from.listeners, err = listen(cfg, log)
+	}
 	if err != nil {
 		return exit{exitUsage, err}
 	}
@@ -147,18 +162,12 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 	var busy sync.WaitGroup                                      // with store and archive
 	defer func() { stop(); busy.Wait() }()
 	if cfg.Control != "" {
-		ln, err := milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
-		if err != nil {
-			return exit{exitUsage, fmt.Errorf("control socket: %w", err)}
-		}
-		go d.control(side, ln)
+		d.beside(side, "control", func() (net.Listener, error) {
+			return milterd.Listen("unix:"+cfg.Control, milterd.ListenOptions{Mode: 0o600})
+		}, d.control)
 	}
 	if cfg.Web != "" {
-		ln, err := net.Listen("tcp", cfg.Web)
-		if err != nil {
-			return exit{exitUsage, fmt.Errorf("web: %w", err)}
-		}
-		go d.web(side, ln)
+		d.beside(side, "web", func() (net.Listener, error) { return net.Listen("tcp", cfg.Web) }, d.web)
 	}
 	go func() {
 		for {
@@ -175,9 +184,53 @@ func runDaemon(ctx context.Context, cfg config.Config, log *slog.Logger) (err er
 	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
 	busy.Go(func() { d.guarded("tags of mail that leaves", func() { d.watchTags(side) }) })
 	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
+	var next handover
+	if os.Getenv("NOTIFY_SOCKET") != "" {
+		d.milter.HandOver = next.add
+	}
+	if err := d.milter.Resume(from.handed); err != nil {
+		log.Warn("connections of before the restart", "err", err)
+	}
+	if n := len(from.handed); n > 0 {
+		log.Info("going on with connections of the daemon before", "connections", n)
+	}
 	notify(log, systemd.SdNotifyReady)
 	context.AfterFunc(ctx, func() { notify(log, systemd.SdNotifyStopping) })
-	return d.serve(ctx, listeners)
+	err = d.serve(ctx, from.listeners)
+	n, storeErr := next.store()
+	if storeErr != nil {
+		log.Warn("sessions of the mail server go on unfiltered", "err", storeErr)
+	}
+	if n > 0 {
+		log.Info("connections are left for the next daemon", "connections", n)
+	}
+	return err
+}
+
+// besideAgain is how long it takes until what cannot listen tries again.
+const besideAgain = 30 * time.Second
+
+// beside listens and then serves what mail can do without, until ctx ends. Where it cannot listen, it says so,
+// and goes on trying.
+func (d *daemon) beside(ctx context.Context, what string, listen func() (net.Listener, error), serve func(context.Context, net.Listener)) {
+	ln, err := listen()
+	if err != nil {
+		d.without.Store(what, err.Error())
+		d.log.Error("mail is filtered, but without this socket; trying again", "socket", what, "again in", besideAgain, "err", err)
+	}
+	go func() {
+		again := time.NewTicker(besideAgain)
+		defer again.Stop()
+		for ; err != nil; ln, err = listen() {
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		d.without.Delete(what)
+		serve(ctx, ln)
+	}()
 }
 
 // guarded runs what mail can do without: a panic in it ends it alone.
@@ -190,21 +243,14 @@ func (d *daemon) guarded(what string, f func()) {
 	f()
 }
 
-// listen returns the sockets that systemd hands over, or else opens the configured ones.
-func listen(cfg config.Config) ([]net.Listener, error) {
-	listeners, err := activation.Listeners()
-	if err != nil {
-		return nil, fmt.Errorf("take sockets from systemd: %w", err)
-	}
-	if len(listeners) > 0 {
-		return listeners, nil
-	}
+// listen opens the configured sockets.
+func listen(cfg config.Config, log *slog.Logger) (listeners []net.Listener, err error) {
 	mode, err := cfg.Milter.Mode()
 	if err != nil {
 		return nil, err
 	}
 	for _, spec := range cfg.Listen {
-		ln, err := milterd.Listen(spec, milterd.ListenOptions{Mode: mode, Group: cfg.Milter.SocketGroup, Public: cfg.Milter.Public})
+		ln, err := open(spec, milterd.ListenOptions{Mode: mode, Group: cfg.Milter.SocketGroup, Public: cfg.Milter.Public}, log)
 		if err != nil {
 			for _, open := range listeners {
 				open.Close()
@@ -216,11 +262,31 @@ func listen(cfg config.Config) ([]net.Listener, error) {
 	return listeners, nil
 }
 
+// open opens one milter socket, and warns of who may connect to it.
+func open(spec string, o milterd.ListenOptions, log *slog.Logger) (net.Listener, error) {
+	if o.Group != "" || !strings.HasPrefix(spec, "unix:") {
+		ln, err := milterd.Listen(spec, o)
+		if err == nil && ln.Addr().Network() != "unix" {
+			log.Warn("every account of this host can connect to the milter, and forge mail and proofs for all mailboxes; a unix socket keeps them out", "listen", spec)
+		}
+		return ln, err
+	}
+	o.Group = milterd.MTAGroup()
+	ln, err := milterd.Listen(spec, o)
+	if o.Group == "" || !errors.Is(err, fs.ErrPermission) {
+		return ln, err
+	}
+	log.Warn("the mail server may not be able to connect", "listen", spec, "err", err)
+	o.Group = ""
+	return milterd.Listen(spec, o)
+}
+
 // web serves /metrics and /healthz until ctx ends.
 func (d *daemon) web(ctx context.Context, ln net.Listener) {
-	h := &http.Server{Handler: d.pages(), ReadHeaderTimeout: 10 * time.Second}
+	h := control.HTTPServer(d.pages())
+	h.WriteTimeout = time.Minute
 	defer context.AfterFunc(ctx, func() { h.Close() })()
-	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(control.Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
 		d.log.Error("web server ended", "err", err)
 	}
 }
@@ -241,7 +307,11 @@ func (d *daemon) pages() http.Handler {
 	return mux
 }
 
-// watchdog tells systemd that the daemon lives, as long as the store answers.
+// maxInHand is how long a message may wait for its answer, far beyond all time limits, until the daemon is
+// taken for hung.
+const maxInHand = 5 * time.Minute
+
+// watchdog tells systemd that the daemon lives, as long as it does.
 func (d *daemon) watchdog(ctx context.Context) {
 	interval, err := systemd.SdWatchdogEnabled(false)
 	if err != nil || interval == 0 {
@@ -251,10 +321,12 @@ func (d *daemon) watchdog(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		look, cancel := context.WithTimeout(ctx, interval/3)
-		_, err := d.store.Lookup(look, time.Now(), nil)
+		err := d.alive(look)
 		cancel()
 		if err == nil {
 			notify(d.log, systemd.SdNotifyWatchdog)
+		} else if ctx.Err() == nil {
+			d.log.Error("the daemon hangs, and will be restarted if that lasts", "err", err)
 		}
 		select {
 		case <-tick.C:
@@ -262,6 +334,14 @@ func (d *daemon) watchdog(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// alive looks up a key in each part of the store, and at the messages in hand.
+func (d *daemon) alive(ctx context.Context) error {
+	if oldest := d.milter.Oldest(time.Now()); oldest > maxInHand {
+		return fmt.Errorf("a message has been waiting for its answer for %v", oldest.Round(time.Second))
+	}
+	return d.store.Probe(ctx)
 }
 
 func notify(log *slog.Logger, state string) {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -35,6 +37,26 @@ func (f *rulesFlags) folder(args []string) (string, error) {
 		return "", exit{exitUsage, err}
 	}
 	return c.Rules, nil
+}
+
+// allow is what aliases the files may have: what the configuration says, if the folder is the configured one
+// or a configuration is named, and else any.
+func (f *rulesFlags) allow(args []string) ([]rules.Aliases, error) {
+	c, err := config.Load(f.config)
+	if len(args) > 0 && f.config == "" && (err != nil || !sameFolder(args[0], c.Rules)) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, exit{exitUsage, err}
+	}
+	return []rules.Aliases{allowed(c)}, nil
+}
+
+// sameFolder reports whether two names are those of one folder.
+func sameFolder(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
 }
 
 // load reads the rules of that folder as they are tried: as if every file said enforce.
@@ -101,7 +123,11 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 			if err != nil {
 				return err
 			}
-			set, warnings, wrong, err := checkFolder(folder)
+			allow, err := f.allow(args)
+			if err != nil {
+				return err
+			}
+			set, warnings, wrong, err := checkFolder(folder, allow...)
 			if err != nil {
 				return exit{exitReport, err}
 			}
@@ -122,8 +148,8 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 }
 
 // checkFolder reads rules, tests, and the phrases beside them. The error is one that is in no file.
-func checkFolder(folder string) (set *rules.Set, warnings, wrong []*tomlfile.Error, err error) {
-	set, warnings, err = rules.Check(os.DirFS(folder))
+func checkFolder(folder string, allow ...rules.Aliases) (set *rules.Set, warnings, wrong []*tomlfile.Error, err error) {
+	set, warnings, err = rules.Check(os.DirFS(folder), allow...)
 	wrong, rest := tomlfile.Errors(err)
 	_, err = scenario.Load(os.DirFS(filepath.Join(folder, scenario.Folder)))
 	inTests, restOfTests := tomlfile.Errors(err)
@@ -165,16 +191,17 @@ order in which they are tried.`,
   breakwater rules show example.org --json | jq '.settings[] | select(.key == "limit.id.copies")'`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			folder, err := f.folder(args[1:])
+			settings, d, broken, err := f.settings(args)
 			if err != nil {
 				return err
 			}
-			settings, d, err := rules.Settings(os.DirFS(folder), fingerprint.Domain(args[0]))
-			if err != nil {
-				return exit{exitUsage, fmt.Errorf("rules in %s:\n%w", folder, err)}
-			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), showRules(d, settings))
+				s := showRules(d, settings)
+				s.Broken = broken
+				return printJSON(cmd.OutOrStdout(), s)
+			}
+			for _, b := range broken {
+				fmt.Fprintf(cmd.OutOrStdout(), "# %s is broken, in force is %s:\n# %s\n", b.File, b.InForce, strings.ReplaceAll(b.Error, "\n", "\n# "))
 			}
 			return printSettings(cmd.OutOrStdout(), d, settings)
 		},
@@ -183,12 +210,50 @@ order in which they are tried.`,
 	return cmd
 }
 
+// settings are those of the domain that the arguments name. Of the configured folder they are what the
+// daemon has, broken files or not; of another one an error in a file is an error.
+func (f *rulesFlags) settings(args []string) (settings []rules.Setting, d *rules.Domain, broken []brokenFile, err error) {
+	domain := fingerprint.Domain(args[0])
+	if len(args) > 1 {
+		if settings, d, err = rules.Settings(os.DirFS(args[1]), domain); err != nil {
+			err = exit{exitUsage, fmt.Errorf("rules in %s:\n%w", args[1], err)}
+		}
+		return settings, d, nil, err
+	}
+	c, err := config.Load(f.config)
+	if err != nil {
+		return nil, nil, nil, exit{exitUsage, err}
+	}
+	last, err := keptRulesOf(c).read()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, nil, nil, exit{exitUsage, err}
+	}
+	var files []rules.File
+	if settings, d, files, err = rules.SettingsKept(os.DirFS(c.Rules), last, allowed(c), domain); err != nil {
+		return nil, nil, nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", c.Rules, err)}
+	}
+	for _, file := range files {
+		if file.Broken != nil {
+			broken = append(broken, brokenFile{file.Name, inForce(file), file.Broken.Error()})
+		}
+	}
+	return settings, d, broken, nil
+}
+
+// brokenFile is a rule file with an error, and what is in force instead.
+type brokenFile struct {
+	File    string `json:"file"`
+	InForce string `json:"in_force"`
+	Error   string `json:"error"`
+}
+
 // shownRules is what `rules show --json` prints.
 type shownRules struct {
 	File     string          `json:"file"`
 	Domains  []string        `json:"domains"` // none: the default
 	Settings []rules.Setting `json:"settings"`
 	Rules    []shownRule     `json:"rules"`
+	Broken   []brokenFile    `json:"broken,omitempty"` // files of the folder
 }
 
 type shownRule struct {
@@ -248,11 +313,17 @@ an error in a file, the old rules stay in force, and the exit status is 1.`,
 				}
 				socket = c.Control
 			}
-			if err := control.NewClient(socket).Reload(cmd.Context()); err != nil {
+			daemon := control.NewClient(socket)
+			if err := daemon.Reload(cmd.Context()); err != nil {
 				return exit{exitReport, err}
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "the rules are in force")
-			return err
+			fmt.Fprintln(cmd.OutOrStdout(), "the rules are in force")
+			if keys, err := daemon.NeedsRestart(cmd.Context()); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the configuration is not read again: %v\n", err)
+			} else if len(keys) > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the configuration has changed; it takes effect after a restart: %s\n", joined(keys))
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&socket, "control", "", "the daemon's `socket`, if not the configured one")

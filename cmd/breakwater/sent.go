@@ -38,7 +38,7 @@ func (p *pulse) sees(minute, now time.Time, missed uint64) bool {
 }
 
 // unseen is how often mail may have left that the index does not know.
-func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() }
+func (d *daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() + d.milter.Failures() }
 
 // seeing tells of the minute that has not ended yet whether all mail was seen.
 func (d *daemon) seeing(since time.Time) bool {
@@ -149,7 +149,7 @@ func (d *daemon) probeTags(ctx context.Context, again bool) {
 				d.log.Info("mail leaves with tags", "domain", name, "form", string(form))
 			case err != nil && (!known || again || had == true):
 				d.log.Warn("mail leaves without tags: the mail server does not take mail to addresses with a tag; `breakwater setup` shows what it needs",
-					"domain", name, "form", string(form), "address", addr, "err", err)
+					"domain", name, "form", string(form), "address", d.address(addr), "err", d.hidden(err.Error()))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"breakwater/internal/config"
 	"breakwater/internal/setup"
 )
 
@@ -35,7 +35,7 @@ others and for mail of your own users. It changes nothing unless told to.`,
   breakwater setup postfix --prvs example.org,example.net
   breakwater setup sendmail --milter unix:/run/breakwater/milter.sock`,
 	}
-	cmd.PersistentFlags().StringVar(&milter, "milter", config.Default().Listen[0], "`socket` of breakwater, as the mail server sees it")
+	cmd.PersistentFlags().StringVar(&milter, "milter", "", "`socket` of breakwater, as the mail server sees it (default "+setup.PostfixSocket+", which Postfix looks for in its queue directory; of Sendmail "+setup.SendmailSocket+")")
 	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
 	cmd.AddCommand(setupPostfixCommand(&milter, &prvs), setupSendmailCommand(&milter, &prvs))
 	return cmd
@@ -48,14 +48,27 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 		Example: "  breakwater setup sendmail --milter unix:/run/breakwater/milter.sock",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
+			socket := cmp.Or(*milter, setup.SendmailSocket)
+			if err := errors.Join(setup.CheckMilter(socket, false), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			lines := setup.Sendmail(*milter)
+			lines := setup.Sendmail(socket)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
+			fmt.Fprint(cmd.ErrOrStderr(), warning(socket))
+			if socket == setup.SendmailSocket {
+				fmt.Fprintf(cmd.ErrOrStderr(), `
+The socket is one that systemd opens. As shipped it is where Postfix looks for it; run
+  systemctl edit breakwater.socket
+and write
+  [Socket]
+  ListenStream=
+  ListenStream=%s
+  SocketGroup=root
+`, strings.TrimPrefix(socket, "unix:"))
+			}
 			fmt.Fprintln(cmd.ErrOrStderr(), `
 Put these lines into /etc/mail/sendmail.mc, before MAILER lines, then run
   make -C /etc/mail && systemctl restart sendmail
@@ -69,6 +82,14 @@ Sendmail asks nobody about bounces that it makes itself.`)
 			return nil
 		},
 	}
+}
+
+// warning is what an operator should know who gives the milter an internet address.
+func warning(socket string) string {
+	if !strings.HasPrefix(socket, "inet:") {
+		return ""
+	}
+	return "# note: every account that can connect to " + socket + " can forge mail and proofs for all mailboxes; a unix socket keeps them out\n"
 }
 
 // postfixSetup is `breakwater setup postfix`.
@@ -101,10 +122,11 @@ The exit status is 1 if something is left to be set.`,
 			if s.undo {
 				return s.putBack(cmd.OutOrStdout())
 			}
-			if err := errors.Join(setup.CheckMilter(*milter), setup.CheckDomains(*prvs)); err != nil {
+			socket := cmp.Or(*milter, setup.PostfixSocket)
+			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			s.wishes = setup.Wishes{Milter: *milter, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
@@ -150,6 +172,9 @@ func (s *postfixSetup) run(w io.Writer) error {
 	}
 	s.wishes.Now = string(now)
 	changes, notes := p.Plan(s.wishes)
+	if w := strings.TrimPrefix(strings.TrimSpace(warning(s.wishes.Milter)), "# note: "); w != "" {
+		notes = append(notes, w)
+	}
 	if s.asJSON {
 		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
 			return err
@@ -197,6 +222,8 @@ const wayBack = "breakwater-undo.json"
 type backup struct {
 	Before map[string][]byte   `json:"before"` // null: there was no such file
 	After  map[string][32]byte `json:"after"`  // SHA-256
+
+	Changes []setup.Change `json:"changes,omitempty"` // what was done
 }
 
 // set makes the changes. Whatever fails on the way, the files are put back.
@@ -205,7 +232,7 @@ func (s *postfixSetup) set(changes []setup.Change) error {
 	if _, err := os.Stat(undo); !errors.Is(err, fs.ErrNotExist) {
 		return exit{exitUsage, fmt.Errorf("%s is there from an earlier --apply; run --undo first, or remove it to keep those changes for good", undo)}
 	}
-	b := backup{map[string][]byte{}, map[string][32]byte{}}
+	b := backup{map[string][]byte{}, map[string][32]byte{}, changes}
 	for _, name := range postfixFiles {
 		data, err := os.ReadFile(filepath.Join(s.dir, name))
 		if err != nil {
@@ -276,13 +303,45 @@ func (s *postfixSetup) putBack(w io.Writer) error {
 			return exit{exitUsage, err}
 		}
 		if sha256.Sum256(now) != b.After[name] && !s.force {
-			return exit{exitReport, fmt.Errorf("%s was changed since --apply; take breakwater's lines out by hand, or undo with --force and lose the other changes", name)}
+			return exit{exitReport, s.byHand(name, b)}
+		}
+	}
+	if s.force {
+		if err := s.keepCopies(b); err != nil {
+			return err
 		}
 	}
 	if err := s.restore(b); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "The configuration is as it was. Now run: postfix -c %s reload\n", s.dir)
+	return nil
+}
+
+// byHand is the error of a file that was changed since --apply, with the commands that take breakwater out of it.
+func (s *postfixSetup) byHand(name string, b backup) error {
+	var lines strings.Builder
+	if p, err := s.read(); err == nil {
+		for _, c := range p.Undo(b.Changes) {
+			fmt.Fprintf(&lines, "\n  %s", strings.Replace(c.Line(), "postconf ", "postconf -c "+s.dir+" ", 1))
+		}
+	}
+	return fmt.Errorf("%s was changed since --apply. Take breakwater's lines out by hand:%s\n  rm %s\nor undo with --force and lose the other changes, of which a copy is kept",
+		name, lines.String(), filepath.Join(s.dir, wayBack))
+}
+
+// keepCopies keeps the files as they are now beside them.
+func (s *postfixSetup) keepCopies(b backup) error {
+	for name := range b.Before {
+		path := filepath.Join(s.dir, name)
+		now, err := os.ReadFile(path)
+		if err == nil && sha256.Sum256(now) != b.After[name] {
+			err = os.WriteFile(path+".before-undo", now, 0o600)
+		}
+		if err != nil {
+			return fmt.Errorf("keep a copy: %w", err)
+		}
+	}
 	return nil
 }
 

@@ -329,10 +329,10 @@ func busiest(i control.Incident) string {
 	return fmt.Sprintf("%s +%d", i.Sources[0].Client, len(i.Sources)-1)
 }
 
-// clock is a time as short as it can be understood today.
+// clock is a time, past or to come, as short as it can be understood today.
 func clock(at time.Time) string {
 	at = at.Local()
-	if time.Since(at) < 20*time.Hour {
+	if time.Since(at).Abs() < 20*time.Hour {
 		return at.Format(time.TimeOnly)
 	}
 	return at.Format("2006-01-02 15:04")

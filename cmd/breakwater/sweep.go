@@ -150,9 +150,9 @@ func (f *sweepFlags) load(ctx context.Context, names []string) (config.Config, [
 
 // sweeps prepares a sweep of each account.
 func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) ([]*sweep.Sweep, error) {
-	set, err := rules.Load(os.DirFS(cfg.Rules))
+	set, err := rulesInForce(cfg, log)
 	if err != nil {
-		return nil, fmt.Errorf("rules in %s:\n%w", cfg.Rules, err)
+		return nil, err
 	}
 	secret, err := readSecret(cfg.Secret)
 	if err != nil {
@@ -263,10 +263,19 @@ func (f *sweepFlags) sweep(cmd *cobra.Command, names []string) error {
 		if plan != nil {
 			writing.Lock()
 			defer writing.Unlock()
-			err = errors.Join(err, f.told(out, plan))
+			err = errors.Join(err, f.told(out, s, plan))
 		}
 		return err
 	})
+}
+
+// guard tells why a plan may not be applied as it is.
+func (f *sweepFlags) guard(s *sweep.Sweep, p *sweep.Plan) error {
+	share := s.Rules.MaxShare
+	if f.share > 0 {
+		share = f.share
+	}
+	return p.Guard(share)
 }
 
 // approve says whether a plan is to be applied.
@@ -274,23 +283,22 @@ func (f *sweepFlags) approve(s *sweep.Sweep, p *sweep.Plan) (bool, error) {
 	if !f.apply {
 		return false, nil
 	}
-	share := s.Rules.MaxShare
-	if f.share > 0 {
-		share = f.share
-	}
-	if err := p.Guard(share); err != nil {
+	if err := f.guard(s, p); err != nil {
 		return false, fmt.Errorf("%w; nothing was changed: look at the plan, and if it is right, give --max-share 1", err)
 	}
 	return true, nil
 }
 
 // told says how a sweep ended.
-func (f *sweepFlags) told(out io.Writer, p *sweep.Plan) error {
+func (f *sweepFlags) told(out io.Writer, s *sweep.Sweep, p *sweep.Plan) error {
+	guard := f.guard(s, p)
 	switch {
 	case f.json:
 		return printLine(out, p)
 	case p.Run != "":
 		fmt.Fprintf(out, "%s: to take it back: breakwater undo %s\n", p.Account, p.Run)
+	case !f.apply && p.Move()+p.Mark() > 0 && guard != nil:
+		fmt.Fprintf(out, "%s: nothing was changed; --apply does it only with --max-share 1, since %v\n", p.Account, guard)
 	case !f.apply && p.Move()+p.Mark() > 0:
 		fmt.Fprintf(out, "%s: nothing was changed; --apply does it\n", p.Account)
 	}

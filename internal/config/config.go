@@ -78,7 +78,7 @@ type Log struct {
 // Milter is the settings of the milter's sockets and limits.
 type Milter struct {
 	SocketMode     string            `toml:"socket_mode"`  // octal, of unix sockets
-	SocketGroup    string            `toml:"socket_group"` // "" leaves the group as it is
+	SocketGroup    string            `toml:"socket_group"` // of unix sockets; "" is postfix, where there is such a group
 	Public         bool              `toml:"public"`       // allow addresses other hosts can reach
 	MaxConnections int               `toml:"max_connections"`
 	MaxMessage     tomlfile.Size     `toml:"max_message"`
@@ -94,6 +94,8 @@ type Site struct {
 	Relays         Networks `toml:"relays"`
 	Hosts          []string `toml:"hosts"`
 	MaxLoops       int      `toml:"max_loops"`
+
+	Aliases map[string][]string `toml:"aliases"` // domains that are no sub-domains of its own and that a rule file may name in aliases, by the file's domain
 }
 
 // Networks are written as 192.0.2.0/24, 2001:db8::/32, or as single addresses.
@@ -126,7 +128,7 @@ func (ns Networks) Prefixes() []netip.Prefix {
 // Default is what holds where neither file nor flag says otherwise.
 func Default() Config {
 	return Config{
-		Listen:       []string{"inet:127.0.0.1:8891"},
+		Listen:       []string{"unix:/run/breakwater/milter.sock"},
 		Store:        "badger:/var/lib/breakwater/store",
 		Archive:      "/var/lib/breakwater/archive",
 		Rules:        "/etc/breakwater/rules",
@@ -191,7 +193,7 @@ func (c *Config) check() (key string, err error) {
 		bad bool
 		why string
 	}{
-		{"listen", len(c.Listen) == 0, "names no address; give at least one like inet:127.0.0.1:8891"},
+		{"listen", len(c.Listen) == 0, "names no address; give at least one like unix:/run/breakwater/milter.sock"},
 		{"store", !ok || folder == "", "must be badger: and a folder, as in badger:/var/lib/breakwater/store"},
 		{"archive", c.Archive == "", "names no folder"},
 		{"rules", c.Rules == "", "names no folder"},

@@ -95,7 +95,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What it shows are the defaults, but for what every host has of its own.
-	shown.Milter.SocketGroup, shown.Site.Domains, shown.Site.SubmitNetworks, shown.Site.Relays, shown.Site.Hosts = "", nil, nil, nil, nil
+	shown.Site.Domains, shown.Site.SubmitNetworks, shown.Site.Relays, shown.Site.Hosts, shown.Site.Aliases = nil, nil, nil, nil, nil
 	if def := Default(); !reflect.DeepEqual(shown, def) {
 		t.Errorf("README:\n%+v\ndefaults:\n%+v", shown, def)
 	}

@@ -41,6 +41,13 @@ func (c *Client) Reload(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/rules/reload", nil)
 }
 
+// NeedsRestart returns the settings that have changed in the daemon's configuration since it started. The
+// error may be what is wrong in it.
+func (c *Client) NeedsRestart(ctx context.Context) ([]string, error) {
+	var keys []string
+	return keys, c.get(ctx, "/config/changed", &keys)
+}
+
 // ReloadKeys has the daemon read its keys again.
 func (c *Client) ReloadKeys(ctx context.Context) error {
 	return c.do(ctx, http.MethodPost, "/keys/reload", nil)

@@ -90,6 +90,25 @@ func TestReload(t *testing.T) {
 	}
 }
 
+func TestNeedsRestart(t *testing.T) {
+	var wrong error
+	path := filepath.Join(t.TempDir(), "sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Changed: func() ([]string, error) { return []string{"web", "site.hosts"}, wrong }, Log: slog.New(slog.DiscardHandler)}
+	go s.Serve(t.Context(), ln)
+	c := NewClient(path)
+	if keys, err := c.NeedsRestart(t.Context()); err != nil || strings.Join(keys, " ") != "web site.hosts" {
+		t.Error(keys, err)
+	}
+	wrong = errors.New("breakwater.toml:1:1: unknown key x")
+	if _, err := c.NeedsRestart(t.Context()); err == nil || !strings.Contains(err.Error(), "unknown key x") {
+		t.Error(err)
+	}
+}
+
 // broken fails to list.
 type broken struct{ store.Store }
 

@@ -23,14 +23,16 @@ type Server struct {
 	Keys   func() error                // reads the keys again; nil: there are none
 	Learn  func(context.Context) ([]Learner, error)
 	Log    *slog.Logger
+
+	Changed func() ([]string, error) // settings that need a restart; nil: none
 }
 
 // Serve answers on ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	h := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
+	h := HTTPServer(s.handler())
 	stop := context.AfterFunc(ctx, func() { h.Close() })
 	defer stop()
-	if err := h.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.Serve(Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve control socket: %w", err)
 	}
 	return nil
@@ -42,6 +44,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /expire", s.expire)
 	mux.HandleFunc("POST /rules/reload", again(s.Reload))
 	mux.HandleFunc("POST /keys/reload", again(s.Keys))
+	mux.HandleFunc("GET /config/changed", s.changed)
 	mux.HandleFunc("GET /learning", s.learning)
 	mux.Handle("/store/", remote.Handler(s.Store))
 	return mux
@@ -58,6 +61,20 @@ func again(read func() error) http.HandlerFunc {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 		}
 	}
+}
+
+// changed answers with the settings that have changed since the start.
+func (s *Server) changed(w http.ResponseWriter, _ *http.Request) {
+	keys := []string{}
+	if s.Changed != nil {
+		changed, err := s.Changed()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
+		keys = append(keys, changed...)
+	}
+	s.answer(w, keys)
 }
 
 // learning answers with what domains have learned.

@@ -108,7 +108,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	j.Facts = make([]rules.Facts, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		j.Facts[i] = rules.Facts{
-			Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
+			Context: ctx, Message: m, Verdict: j.Verdict, Recipient: rcpt, Outbound: outbound[i],
 			Signs: k.signs, Loops: e.Site.loops(m),
 		}
 		if proofs != nil {
@@ -129,6 +129,9 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 		j.Facts[i].Tallies, j.Facts[i].Evidence = s.of(i, tallies, k.prints)
 		j.Decisions[i] = j.Policies[i].Decide(j.Facts[i])
 		j.Decisions[i].Stamp = stamp
+	}
+	if err := ctx.Err(); err != nil {
+		return fail("decide about", err)
 	}
 	j.Decisions = rules.Combine(m, j.Decisions)
 	if err := e.revoke(ctx, s, tallies, j.Decisions); err != nil {

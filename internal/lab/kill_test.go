@@ -73,6 +73,7 @@ func TestKilled(t *testing.T) {
 	if twice > 10*kills {
 		t.Errorf("%d messages are in both", twice)
 	}
+	d.stop(syscall.SIGTERM) // all is in the log then
 	if n := strings.Count(d.logged(), "msg=decision"); n < len(all)/6 || len(absorbed) == 0 {
 		t.Errorf("the daemon saw %d messages and absorbed %d", n, len(absorbed))
 	}

@@ -87,6 +87,7 @@ func TestOriginRoundabout(t *testing.T) {
 	// Three reports, and her own mail by the list; the list's bounce is the list's.
 	waitFor(t, "all to arrive", func() bool { return len(h.arrived()) >= 4 && len(all.Deliveries()) >= 2 })
 	h.mta.Drained(t)
+	waitFor(t, "the log lines", func() bool { return h.count(origin.Genuine) >= 3 })
 	if n := len(h.arrived()); n != 4 || h.count(origin.Genuine) != 3 {
 		t.Errorf("%d arrived, and %d are genuine, want 4 and 3", n, h.count(origin.Genuine))
 	}

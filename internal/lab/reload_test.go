@@ -85,6 +85,9 @@ func TestReload(t *testing.T) {
 	if err == nil || !strings.Contains(out, "default.toml:") || !strings.Contains(out, "the old ones stay in force") {
 		t.Errorf("a broken file: %v\n%s", err, out)
 	}
+	waitFor(t, "the log to say that the file is broken", func() bool {
+		return strings.Contains(d.logged(), `msg="rules not reloaded, the old ones stay in force"`)
+	})
 	before := len(d.decided())
 	waitFor(t, "mail by the old rules", func() bool { return len(d.decided()) > before+20 })
 	close(done)

@@ -80,6 +80,7 @@ func TestSetupPostfix(t *testing.T) {
 	setup(0, "--apply", "--prvs", "example.test")
 	s.Reload(t)
 	send()
+	waitFor(t, "the log line of the second message", func() bool { return seen() > 0 })
 	if n := seen(); n != 1 {
 		t.Errorf("%d messages passed breakwater, want the second alone", n)
 	}
@@ -101,7 +102,13 @@ func TestSetupPostfix(t *testing.T) {
 	if out := setup(1, "--undo"); !strings.Contains(out, "main.cf was changed since") {
 		t.Error(out)
 	}
+	if out := setup(1, "--undo"); !strings.Contains(out, "\n  postconf -c "+etc+" -X 'smtpd_milters'") || !strings.Contains(out, "\n  postconf -c "+etc+" -PX '"+submission+"/milter_macro_daemon_name'") {
+		t.Error(out)
+	}
 	setup(0, "--undo", "--force")
+	if kept, err := os.ReadFile(filepath.Join(etc, "main.cf.before-undo")); err != nil || !strings.Contains(string(kept), "mail_name = Other") {
+		t.Errorf("no copy is kept: %q, %v", kept, err)
+	}
 	if files() != before {
 		t.Errorf("after --undo:\n%s\nbefore:\n%s", files(), before)
 	}

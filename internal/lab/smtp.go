@@ -257,6 +257,13 @@ func (s *Session) Data(raw []byte) (code int, text string) {
 	return code, text
 }
 
+// Write sends a part of a message, in lines that begin with no dot. What ends it is Do(".").
+func (s *Session) Write(lines string) {
+	s.conn.SetDeadline(time.Now().Add(2 * time.Minute))
+	s.text.W.WriteString(strings.ReplaceAll(strings.ReplaceAll(lines, "\r\n", "\n"), "\n", "\r\n"))
+	s.text.W.Flush()
+}
+
 // Quit ends the session.
 func (s *Session) Quit() {
 	s.Do("QUIT")

@@ -12,6 +12,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-milter"
@@ -43,8 +44,16 @@ func (l *listener) Accept() (net.Conn, error) {
 			time.Sleep(wait)
 			continue
 		}
-		c := &conn{Conn: nc, server: l.server, r: bufio.NewReaderSize(acknowledging(nc), 16<<10)}
+		c := &conn{Conn: nc, server: l.server}
+		if r, ok := nc.(*resumed); ok {
+			c.Conn, c.handed = r.Conn, &r.state
+		}
+		c.r = bufio.NewReaderSize(acknowledging(c.Conn), 16<<10)
 		if !l.server.admit(c) {
+			if l.server.stopping.Load() && c.handed == nil {
+				c.session = &session{server: l.server, conn: c}
+				_ = c.orHandOver(errStopping)
+			}
 			nc.Close()
 			continue
 		}
@@ -62,11 +71,16 @@ type conn struct {
 	r       *bufio.Reader
 	packet  []byte // read, checked, and not yet handed on
 	ended   bool   // the last packet was an end of message
+	macros  bool   // the last packet was macros, which are part of the next one
 	buf     []byte
+	handed  *state // what another process knew of the connection; nil if it is new
 	once    sync.Once
 
-	mu   sync.Mutex
-	busy bool // a message is in hand: from MAIL to its answer or ABORT
+	judging atomic.Pointer[time.Time] // when the end of the message in hand came; nil once it is answered
+
+	mu      sync.Mutex
+	busy    bool // a message is in hand: from MAIL to its answer or ABORT
+	waiting bool // for the beginning of a packet
 }
 
 // Read gives go-milter what is left of a packet, or the next one. Whatever ends the
@@ -94,8 +108,12 @@ func (c *conn) report(err error) {
 	c.server.log().Log(context.Background(), level, "connection of a mail server ends", "err", err)
 }
 
-// next reads one packet: its length, a command and data.
+// next reads one packet: its length, a command and data. go-milter asks for it when it has written
+// its answer to the last one.
 func (c *conn) next() error {
+	if c.session != nil {
+		c.session.answered()
+	}
 	if c.ended {
 		// Sendmail sends no ABORT between messages. go-milter would then keep the header of
 		// all messages of a connection.
@@ -103,10 +121,12 @@ func (c *conn) next() error {
 		return nil
 	}
 	if err := c.await(); err != nil {
-		return err
+		return c.orHandOver(err)
 	}
-	if _, err := c.r.Peek(1); err != nil {
-		return err
+	_, err := c.r.Peek(1)
+	c.wakes(false)
+	if err != nil {
+		return c.orHandOver(err)
 	}
 	if err := c.Conn.SetReadDeadline(time.Now().Add(or(c.server.PacketTimeout, time.Minute))); err != nil {
 		return err
@@ -116,6 +136,8 @@ func (c *conn) next() error {
 		return err
 	}
 	code := milter.Code(packet[4])
+	// Those of DATA are sent though DATA itself is not.
+	c.macros = code == milter.CodeMacro && len(packet) > 5 && milter.Code(packet[5]) != milter.CodeData
 	if packet, err = c.check(packet); err != nil {
 		return err
 	}
@@ -167,22 +189,29 @@ var abort = []byte{0, 0, 0, 1, byte(milter.CodeAbort)}
 func (c *conn) await() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.server.stopping.Load() && !c.busy {
-		return io.EOF
+	if c.server.stopping.Load() && (!c.busy && c.server.HandOver == nil || c.canHandOver()) {
+		return errStopping
 	}
 	if c.r.Buffered() > 0 {
 		return nil
 	}
+	c.waiting = !c.macros // what they belong to comes at once, and both are handed over together
 	return c.Conn.SetReadDeadline(time.Now().Add(or(c.server.IdleTimeout, time.Hour)))
 }
 
-// wake ends a Read that waits for a next message.
+// wake ends a Read that waits for a next message, or for anything if the connection can be handed over.
 func (c *conn) wake() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.busy {
+	if !c.busy && c.server.HandOver == nil || c.waiting && c.server.HandOver != nil {
 		c.Conn.SetReadDeadline(time.Unix(1, 0))
 	}
+}
+
+func (c *conn) wakes(waiting bool) {
+	c.mu.Lock()
+	c.waiting = waiting
+	c.mu.Unlock()
 }
 
 func (c *conn) setBusy(busy bool) {
@@ -283,6 +312,7 @@ func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
 		if c.session != nil {
+			c.session.answered()
 			c.session.reset()
 		}
 		c.server.drop(c)

@@ -42,14 +42,14 @@ func TestMalformedPackets(t *testing.T) {
 				c.negotiate()
 				c.play(slices.Insert(slices.Clone(good), place, b)...)
 				c.want('a')
-				if got.outcomes[0].Err == nil || len(got.messages) > 0 {
+				if got.outcome(0).Err == nil || len(got.messages) > 0 {
 					t.Errorf("before %q: nothing is said of it", good[place][4])
 				}
 				if place%2 == 0 {
 					c.put('A', "")
 				}
 				c.message("next", "u1@example.test")
-				if o := got.outcomes[1]; o.Err != nil || o.Message.Subject != "next" {
+				if o := got.outcome(1); o.Err != nil || o.Message.Subject != "next" {
 					t.Errorf("the next message: %+v", o)
 				}
 			}
@@ -77,7 +77,7 @@ func TestMalformedEvents(t *testing.T) {
 			}
 			c.want('a')
 			c.message("next", "u1@example.test")
-			if first, next := got.outcomes[0], got.outcomes[1]; first.Err == nil || len(first.Decisions) != 1 || next.Err != nil || next.Message.Subject != "next" {
+			if first, next := got.outcome(0), got.outcome(1); first.Err == nil || len(first.Decisions) != 1 || next.Err != nil || next.Message.Subject != "next" {
 				t.Errorf("%+v, %+v", first, next)
 			}
 		})
@@ -98,8 +98,8 @@ func TestOutOfOrder(t *testing.T) {
 	c.put('T', "")
 	c.want('c')
 	c.message("x", "u1@example.test")
-	if o := got.outcomes; o[0].Err == nil || o[1].Err == nil || o[2].Err != nil || len(o[2].Message.Recipients) != 1 {
-		t.Errorf("%+v", o)
+	if last := got.outcome(2); got.outcome(0).Err == nil || got.outcome(1).Err == nil || last.Err != nil || len(last.Message.Recipients) != 1 {
+		t.Errorf("%+v", last)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,7 +31,7 @@ func Listen(spec string, o ListenOptions) (net.Listener, error) {
 	case "inet", "inet6":
 		return listenInet(map[string]string{"inet": "tcp4", "inet6": "tcp6"}[kind], addr, o)
 	}
-	return nil, fmt.Errorf("%q is no address; write inet:127.0.0.1:8891, inet6:[::1]:8891 or unix:/run/breakwater/milter.sock", spec)
+	return nil, fmt.Errorf("%q is no address; write unix:/run/breakwater/milter.sock, inet:127.0.0.1:8896 or inet6:[::1]:8896", spec)
 }
 
 func listenInet(network, addr string, o ListenOptions) (net.Listener, error) {
@@ -50,6 +51,9 @@ func listenUnix(path string, o ListenOptions) (net.Listener, error) {
 		return nil, err
 	}
 	ln, err := net.Listen("unix", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w; make the folder %s first (systemd-tmpfiles --create does, as shipped)", err, filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +87,17 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
+// mtaGroup is the group of the MTA where none is named. Sendmail needs none: it connects as root.
+const mtaGroup = "postfix"
+
+// MTAGroup is the group that may connect where none is named; "" if this host has none such.
+func MTAGroup() string {
+	if _, err := user.LookupGroup(mtaGroup); err != nil {
+		return ""
+	}
+	return mtaGroup
+}
+
 func permit(path string, o ListenOptions) error {
 	if o.Group != "" {
 		g, err := user.LookupGroup(o.Group)
@@ -94,7 +109,7 @@ func permit(path string, o ListenOptions) error {
 			return fmt.Errorf("group of %s: %w", path, err)
 		}
 		if err := os.Chown(path, -1, gid); err != nil {
-			return err
+			return fmt.Errorf("%w; make the daemon's user a member of the group %s, or let systemd open the socket (breakwater.socket)", err, o.Group)
 		}
 	}
 	if o.Mode != 0 {

@@ -18,7 +18,8 @@ func TestListen(t *testing.T) {
 	dir := t.TempDir()
 	for spec, want := range map[string]string{
 		"inet:0.0.0.0:0": "public = true", "inet:192.0.2.1:0": "public = true", "inet6:[::]:0": "public = true", "inet::0": "public = true",
-		"tcp:1": "is no address", "": "is no address", "inet:127.0.0.1": "missing port",
+		"unix:/nonexistent/m.sock": "make the folder /nonexistent first",
+		"tcp:1":                    "is no address", "": "is no address", "inet:127.0.0.1": "missing port",
 	} {
 		ln, err := Listen(spec, ListenOptions{})
 		if err == nil {

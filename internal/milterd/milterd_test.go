@@ -36,6 +36,19 @@ type seen struct {
 	outcomes []Outcome
 }
 
+// outcome waits for the i-th: Done is told once the answer is written.
+func (s *seen) outcome(i int) Outcome {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		if i < len(s.outcomes) {
+			defer s.mu.Unlock()
+			return s.outcomes[i]
+		}
+		s.mu.Unlock()
+	}
+	panic("Done is not told")
+}
+
 // start serves s on a unix socket; where Judge is not set, it delivers.
 func start(t testing.TB, s *Server) (addr string, got *seen) {
 	t.Helper()

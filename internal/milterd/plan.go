@@ -49,7 +49,7 @@ type plan struct {
 	tag        string // value of an X-Breakwater field; "" for none
 	quarantine string // why; "" if it is not
 	text       string // of Reject and Tempfail
-	own        bool   // its marks stay
+	own        bool   // its marks stay, and are ours
 }
 
 // planFor turns settled decisions, one for each recipient, into a plan.
@@ -112,6 +112,12 @@ func tag(d rules.Decision) string {
 	return ascii(v, 500)
 }
 
+// untrusted is the value of the X-Breakwater field over more fields of ours than are removed. Such mail is
+// delivered all the same: whoever can add fields to mail on its way must not have it held.
+func untrusted(n int) string {
+	return fmt.Sprintf("untrusted; %d fields whose names begin like this one came with the message", n)
+}
+
 // ascii makes a text fit a field or a reply: printable ASCII on one line, at most n bytes.
 func ascii(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
@@ -123,9 +129,9 @@ func ascii(s string, n int) string {
 	return s[:min(len(s), n)]
 }
 
-// apply tells the MTA. marks are fields of ours that came from outside, params those of MAIL
+// apply tells the MTA. k are fields of ours that came from outside, params those of MAIL
 // that it forgets.
-func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response, error) {
+func (p plan) apply(m *milter.Modifier, k marks, params []string) (milter.Response, error) {
 	switch p.verdict {
 	case rules.Absorb:
 		return keep{milter.RespDiscard}, nil
@@ -135,9 +141,11 @@ func (p plan) apply(m *milter.Modifier, marks, params []string) (milter.Response
 		return reply("451 4.7.1", p.text), nil
 	}
 	if p.own {
-		marks = nil
+		k = marks{}
 	}
-	if err := unmark(m, marks); err != nil {
+	if k.count > maxMarks {
+		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: untrusted(k.count)})
+	} else if err := unmark(m, k.names); err != nil {
 		return nil, err
 	}
 	for _, r := range p.remove {
@@ -190,12 +198,12 @@ func reply(code, text string) milter.Response {
 
 // unmark removes fields of ours that came from outside, the last of each name first, since
 // each removal moves the rest up.
-func unmark(m *milter.Modifier, marks []string) error {
+func unmark(m *milter.Modifier, names []string) error {
 	left := map[string]int{}
-	for _, name := range marks {
+	for _, name := range names {
 		left[strings.ToLower(name)]++
 	}
-	for _, name := range slices.Backward(marks) {
+	for _, name := range slices.Backward(names) {
 		key := strings.ToLower(name)
 		if err := m.ChangeHeader(left[key], name, ""); err != nil {
 			return err

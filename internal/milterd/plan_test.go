@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"breakwater/internal/message"
+	"breakwater/internal/milterd/client"
 	"breakwater/internal/rules"
 )
 
@@ -120,5 +121,29 @@ func TestTag(t *testing.T) {
 	d.Rule.File = strings.Repeat("x", 2000)
 	if n := len(tag(d)); n != 500 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// TestManyMarks: fields that only we may write are removed, up to as many as an MTA can bear. With more
+// of them the mail is delivered with all, and with a field that says what they are.
+func TestManyMarks(t *testing.T) {
+	for _, n := range []int{0, 1, maxMarks, maxMarks + 1, 100_000} {
+		addr, _ := start(t, &Server{MaxMessage: 8 << 20})
+		m := mail("Q", "u1@example.test")
+		forged := strings.Repeat("X-Breakwater: a\r\nx-breakwater-Token: b\r\n", n/2) + strings.Repeat("X-Breakwater: c\r\n", n%2)
+		m.Raw = append([]byte(forged), m.Raw...)
+		res := send(t, dial(t, addr, client.Options{}), m)
+		removed, marked := n, 0
+		if n > maxMarks {
+			removed, marked = 0, 1
+		}
+		if res.Verdict != client.Accept || len(res.Changed) != removed || len(res.Inserted) != marked {
+			t.Errorf("%d fields: %c, %d changes, inserted %+v", n, res.Verdict, len(res.Changed), res.Inserted)
+		}
+		for _, f := range res.Inserted {
+			if f.Index != 1 || f.Name != "X-Breakwater" || !strings.HasPrefix(f.Value, fmt.Sprintf(" untrusted; %d fields", n)) {
+				t.Errorf("%+v", f)
+			}
+		}
 	}
 }

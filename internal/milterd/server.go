@@ -41,8 +41,17 @@ type Server struct {
 	// asked about mail with the null reverse-path, unless that is local. nil refuses nobody; it may panic, or not return in time: both
 	// refuse nobody.
 	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
-	// Done is told what was decided, before the MTA is. It must not keep the message's bytes.
+	// Done is told what was decided, once the MTA has its answer: nothing that it waits for delays mail.
+	// It must not keep the message's bytes.
 	Done func(Outcome)
+
+	// Counted tells of an error whether its message was counted all the same; nil: of none.
+	Counted func(err error) bool
+
+	// HandOver takes the connections that there are at Shutdown, each as soon as no answer is due, for another
+	// process to go on with by Resume. It owns the file. An error, or nil for HandOver, ends the connection:
+	// the MTA then does without us to the end of its SMTP session.
+	HandOver func(Handed) error
 
 	OnError rules.Action // Deliver, the default, or Tempfail
 	Log     *slog.Logger
@@ -61,10 +70,12 @@ type Server struct {
 	buffers  sync.Pool // of spools
 	stopping atomic.Bool
 	refused  atomic.Uint64
+	failures atomic.Uint64
 	running  atomic.Int64 // calls of Judge and Absorb, those included that nobody waits for any more
 	mu       sync.Mutex
 	conns    map[*conn]bool
 	lns      []net.Listener
+	turns    chan struct{} // made by turn
 	idle     chan struct{} // made by Shutdown, closed when the last connection has ended
 }
 
@@ -118,21 +129,26 @@ var macros = map[milter.Stage][]string{
 
 // Serve answers on ln until Shutdown; then it returns nil. It may be called for several listeners.
 func (s *Server) Serve(ln net.Listener) error {
-	l := &listener{Listener: ln, server: s}
 	if !s.register(ln) {
 		return ln.Close()
 	}
+	err := s.accept(ln)
+	if s.stopping.Load() {
+		return nil
+	}
+	return err
+}
+
+// accept makes sessions of the connections of ln until that fails.
+func (s *Server) accept(ln net.Listener) error {
+	l := &listener{Listener: ln, server: s}
 	inner := &milter.Server{
 		Actions: actions, Protocol: protocol, SymList: macros,
 		// go-milter accepts and makes the session in turn, in one goroutine: the last
 		// connection is the session's.
 		NewMilter: func() milter.Milter { return newSession(s, l.last) },
 	}
-	err := inner.Serve(l)
-	if s.stopping.Load() {
-		return nil
-	}
-	return err
+	return inner.Serve(l)
 }
 
 // register notes a listener for Shutdown; false if that has been called already.
@@ -200,24 +216,48 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
+// Failures is how many messages were OnError and may not have been counted. Each is added before it is answered.
+func (s *Server) Failures() uint64 { return s.failures.Load() }
+
+// Oldest is how long the message has waited for its answer that has waited longest, counted from
+// its end; 0 while none waits. It is bounded by JudgeTimeout, AbsorbTimeout and WriteTimeout.
+func (s *Server) Oldest(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var oldest time.Duration
+	for c := range s.conns {
+		if begun := c.judging.Load(); begun != nil {
+			oldest = max(oldest, now.Sub(*begun))
+		}
+	}
+	return oldest
+}
+
 // Refused is how many connections were over MaxConns.
 func (s *Server) Refused() uint64 { return s.refused.Load() }
 
 // admit counts a connection in; false if it is one too many.
 func (s *Server) admit(c *conn) bool {
+	admitted, refused := s.count(c)
+	if refused > 0 && refused&(refused-1) == 0 { // the 1st, 2nd, 4th, 8th …
+		s.log().Warn("too many connections; the mail server does what its default action says", "limit", s.maxConns(), "refused", refused)
+	}
+	return admitted
+}
+
+// count is admit without its log line, which must not be written under the lock. refused is how many
+// connections were over MaxConns, this one included; 0 if it is not over it.
+func (s *Server) count(c *conn) (admitted bool, refused uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stopping.Load() {
-		return false
+		return false, 0
 	}
 	if len(s.conns) >= s.maxConns() {
-		if n := s.refused.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
-			s.log().Warn("too many connections; the mail server does what its default action says", "limit", s.maxConns(), "refused", n)
-		}
-		return false
+		return false, s.refused.Add(1)
 	}
 	s.conns[c] = true
-	return true
+	return true, 0
 }
 
 func (s *Server) drop(c *conn) {

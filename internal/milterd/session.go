@@ -30,21 +30,26 @@ type session struct {
 
 	// of the message in hand
 	env    message.Envelope
-	marks  []string // names of fields that only we may write, as often as they came
+	marks  marks
 	spool  *spool
 	failed error // our own failure, so far
 	mute   bool  // Refuse has failed, and is not asked again
+
+	outcome *Outcome // that Done is told once the answer is written
 }
 
 func newSession(s *Server, c *conn) *session {
 	n := &session{server: s, conn: c}
 	c.session = n
+	if c.handed != nil {
+		n.restore(c.handed)
+	}
 	return n
 }
 
 // reset forgets the message in hand.
 func (s *session) reset() {
-	s.env, s.marks, s.mute = message.Envelope{}, nil, false
+	s.env, s.marks, s.mute = message.Envelope{}, marks{}, false
 	if s.spool != nil {
 		s.spool.release()
 		s.spool = nil
@@ -145,10 +150,26 @@ func isOurs(name string) bool {
 	return len(name) >= len(ours) && strings.EqualFold(name[:len(ours)], ours)
 }
 
+// marks are the names of a message's fields that only we may write, as often as they came.
+type marks struct {
+	names []string // the first maxMarks
+	count int
+}
+
+// maxMarks bounds the fields of one message that are removed. An MTA looks for each of them from the
+// beginning of the message, and Postfix's cleanup ends with a panic at some 10,000 (3.7).
+const maxMarks = 100
+
+func (k *marks) add(name string) {
+	if k.count++; k.count <= maxMarks {
+		k.names = append(k.names, name)
+	}
+}
+
 // Header collects a field as it came: with its leading white space, in its folds.
 func (s *session) Header(name, value string, _ *milter.Modifier) (milter.Response, error) {
 	if isOurs(name) {
-		s.marks = append(s.marks, name)
+		s.marks.add(name)
 	}
 	if strings.Contains(value, "\n") {
 		value = strings.ReplaceAll(strings.ReplaceAll(value, "\r\n", "\n"), "\n", "\r\n")

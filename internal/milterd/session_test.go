@@ -120,7 +120,7 @@ func TestLocal(t *testing.T) {
 			}
 		}
 		c.want('a')
-		if o := got.outcomes[len(got.outcomes)-1].Message; o.Local != want || o.Host != "mx.example.test" {
+		if o := got.outcome(0).Message; o.Local != want || o.Host != "mx.example.test" {
 			t.Errorf("%q: %+v", connect, o.Envelope)
 		}
 	}
@@ -134,7 +134,7 @@ func TestNullReversePath(t *testing.T) {
 		c.negotiate()
 		c.play(packet('M', path+"\x00"), packet('R', "<u1@example.test>\x00"), packet('N', ""), packet('E', ""))
 		c.want('a')
-		if o := got.outcomes[0]; o.Err != nil || o.Message.ReversePath != "" || len(o.Message.Recipients) != 1 {
+		if o := got.outcome(0); o.Err != nil || o.Message.ReversePath != "" || len(o.Message.Recipients) != 1 {
 			t.Errorf("%q: %+v", path, o)
 		}
 	}
@@ -306,8 +306,8 @@ func TestLongFields(t *testing.T) {
 	for i, size := range []int{maxHanded - 20, maxHanded, maxHanded + 1, 5 << 20, 100, maxPacket - 50} {
 		m := mail(fmt.Sprint(i), "u1@example.test")
 		m.Raw = []byte("X-Long: " + strings.Repeat("x", size) + "\r\nSubject: " + m.QueueID + "\r\n\r\nbody\r\n")
-		if res := send(t, c, m); res.Verdict != client.Accept || got.raws[i] != string(m.Raw) || got.outcomes[i].Err != nil {
-			t.Errorf("%d bytes: %+v, %d of %d seen, %v", size, res, len(got.raws[i]), len(m.Raw), got.outcomes[i].Err)
+		if res := send(t, c, m); res.Verdict != client.Accept || got.raws[i] != string(m.Raw) || got.outcome(i).Err != nil {
+			t.Errorf("%d bytes: %+v, %d of %d seen, %v", size, res, len(got.raws[i]), len(m.Raw), got.outcome(i).Err)
 		}
 	}
 	m := mail("long", "u1@example.test")

@@ -15,13 +15,17 @@ import (
 
 // Body is the end of the message: it is judged, and the MTA gets the one answer.
 func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
-	defer s.end()
 	s.queueID(m)
 	begun := time.Now()
+	s.conn.judging.Store(&begun)
 	msg, ds, err := s.judge(begun)
 	ds, keepErr := s.absorb(msg, settle(ds))
 	resp, lost := planFor(ds).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
-	s.done(Outcome{Message: msg, Decisions: ds, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)})
+	o := Outcome{Message: msg, Decisions: ds, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)}
+	if o.Err != nil && (s.server.Counted == nil || !s.server.Counted(o.Err)) {
+		s.server.failures.Add(1)
+	}
+	s.outcome = &o
 	return resp, lost
 }
 
@@ -53,6 +57,7 @@ func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer s.server.turn(len(s.env.Recipients))()
 	env := s.env
 	env.Truncated = s.spool.truncated
 	type judged struct {
@@ -68,6 +73,35 @@ func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) 
 		err = fmt.Errorf("judge: %w", err)
 	}
 	return j.m, j.ds, err
+}
+
+// A message to many recipients takes as long to judge as many messages. Of such, few are judged at once and the
+// others wait for their turn, which is not part of JudgeTimeout: that would make them OnError.
+const (
+	largeFrom  = 100 // recipients
+	largeTurns = 2
+	turnLimit  = 30 * time.Second // then it is judged all the same
+)
+
+// turn waits for the turn of a message to n recipients. The caller ends it.
+func (s *Server) turn(n int) (end func()) {
+	if n < largeFrom {
+		return func() {}
+	}
+	s.mu.Lock()
+	if s.turns == nil {
+		s.turns = make(chan struct{}, largeTurns)
+	}
+	turns := s.turns
+	s.mu.Unlock()
+	limit := time.NewTimer(turnLimit)
+	defer limit.Stop()
+	select {
+	case turns <- struct{}{}:
+		return func() { <-turns }
+	case <-limit.C:
+		return func() {}
+	}
 }
 
 // absorb has the message kept for those who do not get it, before the MTA has its answer.
@@ -128,17 +162,24 @@ func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
 		return "", false
 	}
 	env.Recipients = []message.Recipient{rcpt}
-	s.done(Outcome{
+	s.outcome = &Outcome{
 		Message:   &message.Message{Envelope: env, At: begun.UTC().Round(0)},
 		Decisions: []rules.Decision{{Recipient: rcpt, Action: rules.Reject, Reason: "refused at RCPT", Rule: rules.Source{File: "refuse"}, Text: a.text}},
 		Named:     true,
 		Took:      time.Since(begun),
-	})
+	}
 	return a.text, true
 }
 
-// done tells what was decided. A panic there must not cost the MTA its answer.
-func (s *session) done(o Outcome) {
+// answered tells Done what was decided about the message, or the recipient, that the MTA has its
+// answer to, or that it was cut off from. A panic there must not cost other messages theirs.
+func (s *session) answered() {
+	defer s.conn.judging.Store(nil)
+	if s.outcome == nil {
+		return
+	}
+	o := *s.outcome
+	s.outcome = nil
 	defer func() {
 		if v := recover(); v != nil {
 			s.server.log().Error("panic after a decision", "qid", o.Message.QueueID, "panic", v, "stack", string(debug.Stack()))

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,7 +53,7 @@ func TestActions(t *testing.T) {
 			if !reflect.DeepEqual(res, tt.want) || kept != tt.kept {
 				t.Errorf("got %+v, absorbed for %d", res, kept)
 			}
-			if o := got.outcomes[0]; o.Err != nil || len(o.Decisions) != 2 {
+			if o := got.outcome(0); o.Err != nil || len(o.Decisions) != 2 {
 				t.Errorf("%+v", o)
 			}
 		})
@@ -150,17 +152,23 @@ func TestRefuse(t *testing.T) {
 		}}
 		addr, got := start(t, s)
 		c := dial(t, addr, client.Options{Abort: abort})
+		before := 0 // outcomes of the messages before
 		for _, to := range []string{"no1 u1", "u1 no1 u2", "u1 no1", "no1", "no1 no2", "u1"} {
 			var named []string
 			for _, name := range strings.Fields(to) {
 				named = append(named, name+"@example.test")
 			}
-			got.messages, got.outcomes = nil, nil
 			m := mail(to, named...)
 			m.From = ""
 			res := send(t, c, m)
 			var early, judged []string
-			for _, o := range got.outcomes {
+			told := strings.Count(to, "no") // and once for all that are not refused
+			if strings.Contains(to, "u") {
+				told++
+			}
+			for range told {
+				o := got.outcome(before)
+				before++
 				for i, r := range o.Message.Recipients {
 					switch d := o.Decisions[i]; {
 					case !o.Named:
@@ -204,8 +212,8 @@ func TestRefuseFails(t *testing.T) {
 				m := mail("Q", "u1@example.test", "u2@example.test")
 				m.From = ""
 				res := send(t, c, m)
-				if res.Verdict != client.Accept || len(res.Refused) > 0 || len(got.messages[i].Recipients) != 2 || got.outcomes[i].Err != nil {
-					t.Errorf("%+v, %+v", res, got.outcomes)
+				if res.Verdict != client.Accept || len(res.Refused) > 0 || len(got.messages[i].Recipients) != 2 || got.outcome(i).Err != nil {
+					t.Errorf("%+v, %+v", res, got.outcome(i))
 				}
 			}
 			if len(asked) != 2 || <-asked != "u1@example.test" || <-asked != "u1@example.test" {
@@ -267,10 +275,10 @@ func TestFailures(t *testing.T) {
 					if !reflect.DeepEqual(res, want) {
 						t.Errorf("message %d: %+v", i, res)
 					}
-					if o := got.outcomes[i]; o.Err == nil || !strings.Contains(o.Err.Error(), tt.err) || o.Message.QueueID != fmt.Sprint("Q", i) {
+					if o := got.outcome(i); o.Err == nil || !strings.Contains(o.Err.Error(), tt.err) || o.Message.QueueID != fmt.Sprint("Q", i) {
 						t.Errorf("outcome %d: %+v", i, o)
 					}
-					for _, d := range got.outcomes[i].Decisions {
+					for _, d := range got.outcome(i).Decisions {
 						if d.Action != or(on, rules.Deliver) {
 							t.Errorf("outcome %d says %q of %s", i, d.Action, d.Recipient.Addr)
 						}
@@ -284,9 +292,36 @@ func TestFailures(t *testing.T) {
 func TestDonePanics(t *testing.T) {
 	s := &Server{}
 	addr, _ := start(t, s)
-	s.Done = func(Outcome) { panic("oops") }
+	told := make(chan struct{}, 2)
+	s.Done = func(Outcome) { told <- struct{}{}; panic("oops") }
+	c := dial(t, addr, client.Options{})
+	for range 2 {
+		if res := send(t, c, mail("Q", "u1@example.test")); res.Verdict != client.Accept {
+			t.Errorf("%+v", res)
+		}
+		<-told
+	}
+}
+
+// TestDoneHangs: messages and refused recipients have their answers before Done is told of them.
+func TestDoneHangs(t *testing.T) {
+	goOn := make(chan struct{})
+	s := &Server{Refuse: func(_ context.Context, _ message.Envelope, r message.Recipient) (string, bool) {
+		return "no", strings.HasPrefix(r.Addr, "no")
+	}}
+	addr, _ := start(t, s)
+	t.Cleanup(func() { close(goOn) })
+	s.Done = func(Outcome) { <-goOn }
 	if res := send(t, dial(t, addr, client.Options{}), mail("Q", "u1@example.test")); res.Verdict != client.Accept {
 		t.Errorf("%+v", res)
+	}
+	c := rawDial(t, addr)
+	c.negotiate()
+	c.play(packet('M', "<>\x00"))
+	c.put('R', "<no1@example.test>\x00")
+	c.want('y')
+	// It is still in hand, and whoever watches can see for how long.
+	for ; s.Oldest(time.Now().Add(time.Hour)) < time.Hour; time.Sleep(time.Millisecond) {
 	}
 }
 
@@ -303,8 +338,8 @@ func TestTooLong(t *testing.T) {
 	m := mail("Q", "u1@example.test", "u2@example.test")
 	m.Raw = append(m.Raw, bytes.Repeat([]byte("x"), 200)...)
 	res := send(t, dial(t, addr, client.Options{}), m)
-	if res.Verdict != client.Accept || len(res.Deleted) > 0 || !got.messages[0].Truncated || got.raws[0] != string(m.Raw[:100]) || got.outcomes[0].Err == nil {
-		t.Errorf("%+v, %+v", res, got.outcomes[0])
+	if res.Verdict != client.Accept || len(res.Deleted) > 0 || !got.messages[0].Truncated || got.raws[0] != string(m.Raw[:100]) || got.outcome(0).Err == nil {
+		t.Errorf("%+v, %+v", res, got.outcome(0))
 	}
 }
 
@@ -336,6 +371,9 @@ func TestHungJudge(t *testing.T) {
 	goOn <- struct{}{}
 	if raw := <-done; raw != string(m.Raw) {
 		t.Error("the message is not what it was")
+	}
+	for s.Connections() > 0 { // the other message's are gone with the connection at the latest
+		time.Sleep(time.Millisecond)
 	}
 	if n := spoolFiles(t); n != 2 {
 		t.Errorf("%d open and mapped spool files, want 2", n)
@@ -400,17 +438,20 @@ func TestHungCallsAreBounded(t *testing.T) {
 		for i := range 5 {
 			begun := time.Now()
 			c.message("x", "u1@example.test")
+			took := time.Since(begun)
+			synctest.Wait() // until Done was told
 			want := 3 * time.Second
 			if i == 4 {
 				want = 0
 			}
-			if took := time.Since(begun); took != want || last.Err == nil {
+			if took != want || last.Err == nil {
 				t.Errorf("message %d was answered after %v, want %v; %v", i, took, want, last.Err)
 			}
 		}
 		close(goOn)
 		synctest.Wait()
-		if c.message("x", "u1@example.test"); last.Err != nil {
+		c.message("x", "u1@example.test")
+		if synctest.Wait(); last.Err != nil {
 			t.Error(last.Err)
 		}
 		c.put('Q', "")
@@ -432,7 +473,8 @@ func TestHungAbsorb(t *testing.T) {
 		c.negotiate()
 		begun := time.Now()
 		c.message("x", "u1@example.test")
-		if took := time.Since(begun); took != 30*time.Second || last.Err == nil || last.Decisions[0].Action != rules.Deliver {
+		took := time.Since(begun)
+		if synctest.Wait(); took != 30*time.Second || last.Err == nil || last.Decisions[0].Action != rules.Deliver {
 			t.Errorf("answered after %v, %+v", took, last)
 		}
 		close(goOn)
@@ -458,5 +500,51 @@ func TestLostAnswer(t *testing.T) {
 	close(goOn)
 	if o := <-told; o.Err == nil || o.Decisions[1].Action != rules.Absorb {
 		t.Errorf("%+v", o)
+	}
+}
+
+// TestTurns: of messages to many recipients few are judged at once, and all are; others do not wait for them.
+func TestTurns(t *testing.T) {
+	var large, most atomic.Int64
+	goOn := make(chan struct{})
+	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		if len(m.Recipients) >= largeFrom {
+			n := large.Add(1)
+			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {
+			}
+			<-goOn
+			large.Add(-1)
+		}
+		return all(m, rules.Deliver), nil
+	}}
+	addr, got := start(t, s)
+	var many []string
+	for i := range 200 {
+		many = append(many, fmt.Sprintf("info+%d@example.test", i))
+	}
+	var senders sync.WaitGroup
+	for i := range 10 {
+		c := dial(t, addr, client.Options{Timeout: time.Minute})
+		senders.Go(func() {
+			if res, err := c.Send(mail(fmt.Sprint("large", i), many...)); err != nil || res.Verdict != client.Accept {
+				t.Errorf("%+v, %v", res, err)
+			}
+		})
+	}
+	for large.Load() < largeTurns {
+		time.Sleep(time.Millisecond)
+	}
+	if res := send(t, dial(t, addr, client.Options{}), mail("small", "u1@example.test")); res.Verdict != client.Accept {
+		t.Errorf("%+v", res)
+	}
+	close(goOn)
+	senders.Wait()
+	if n := most.Load(); n != largeTurns {
+		t.Errorf("%d large messages were judged at once", n)
+	}
+	for i := range 11 {
+		if o := got.outcome(i); o.Err != nil {
+			t.Error(o.Err)
+		}
 	}
 }

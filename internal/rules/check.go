@@ -3,20 +3,24 @@ package rules
 import (
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser"
 
+	"breakwater/internal/classify"
+	"breakwater/internal/message"
 	"breakwater/internal/tomlfile"
 )
 
 // Check reads a folder as Load does, and tells also what is allowed but can not be meant:
 // rules that never match, settings that contradict each other, files that nobody reads.
-func Check(fsys fs.FS) (s *Set, warnings []*tomlfile.Error, err error) {
-	l, err := loadFolder(fsys)
+func Check(fsys fs.FS, allow ...Aliases) (s *Set, warnings []*tomlfile.Error, err error) {
+	l, err := loadFolder(fsys, allow)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,6 +91,9 @@ func set(names []string) map[string]bool {
 func (f *loaded) actionWarnings(prefix string, s scope) (warnings []*tomlfile.Error) {
 	warn := func(key, why string) { warnings = append(warnings, f.doc.WrongValue(prefix+key, "%s", why)) }
 	for c, a := range s.Action {
+		if c == "personal" && (a == Absorb || a == Quarantine) {
+			warn("action."+string(c), fmt.Sprintf("nobody would get ordinary mail: this is for all of it that is in no storm, and the action is %s", a))
+		}
 		// Nothing but bounces comes with a null reverse-path as a rule.
 		if a == Reject && (c == "personal" || c == "bulk") {
 			warn("action."+string(c), "mail of this class comes from relays, which would bounce it: reject becomes absorb for all but those that send directly")
@@ -124,6 +131,9 @@ func (f *loaded) ruleWarnings() (warnings []*tomlfile.Error) {
 		if k := slices.IndexFunc(before, func(b conclusion) bool { return b.covers(c) }); k >= 0 && len(c.never) == 0 {
 			warn("when", "the rule never comes to be tried: %q in line %d matches all of this", f.said.Rules[k].Name, f.doc.Line(fmt.Sprintf("rule[%d]", k)))
 		}
+		if (r.Action == Absorb || r.Action == Quarantine) && i < len(f.domain.rules) && f.ordinary(f.domain.rules[i]) {
+			warn("when", "the rule matches all ordinary mail: nobody would get any, and the action is %s; say which mail is meant, as in copies > 3", r.Action)
+		}
 		if r.Text != "" && r.Action != Reject && r.Action != Tempfail {
 			warn("text", "nobody is told the text: it is for reject and tempfail, and the action is %s", r.Action)
 		}
@@ -133,6 +143,28 @@ func (f *loaded) ruleWarnings() (warnings []*tomlfile.Error) {
 		before = append(before, c)
 	}
 	return warnings
+}
+
+// ordinary reports whether a rule matches mail that has nothing in common with other mail: two messages that
+// differ in every fact but those of the recipient's domain, and of which no mailbox has had a copy.
+func (f *loaded) ordinary(r *Rule) bool {
+	for i, raw := range []string{
+		"Received: from a.example by b.example; Mon, 2 Mar 2026 08:00:00 +0000\r\nFrom: q7x@kqzv.example\r\nMessage-ID: <vq1@kqzv.example>\r\nSubject: Wq zk\r\n\r\nJx.\r\n",
+		"From: Zu <w3j@xujh.test>\r\nMessage-ID: <5.zz@xujh.test>\r\nSubject: Ojv ybd hm\r\nX-Mailer: 1\r\n\r\nPl vrg, uuh.\r\nTrr\r\n",
+	} {
+		domain := or(strings.TrimPrefix(f.domain.Name, "*."), "jqxw.example")
+		rcpt := message.Recipient{Addr: []string{"zqj7", "x4kv"}[i] + "@" + domain}
+		env := message.Envelope{
+			Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(200 + i)}), Helo: fmt.Sprintf("h%d.example", i),
+			ReversePath: fmt.Sprintf("r%d@e%d.example", i, i), Recipients: []message.Recipient{rcpt, {Addr: "y@y.example"}}[:1+i],
+		}
+		facts := Facts{Message: message.Parse(env, time.Time{}, []byte(raw)), Verdict: classify.Verdict{Class: "personal"}, Recipient: rcpt}
+		e := newEnvironment()
+		if ok, err := r.when.holds(e, f.domain.policy, &facts); err != nil || !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // conclusion is what can be said of a condition without any mail.

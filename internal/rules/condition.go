@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"math/bits"
+	"reflect"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +30,11 @@ const maxNodes = 200
 
 // maxWhen bounds its text, in bytes: brackets are no nodes, but parsing them takes stack.
 const maxWhen = 16 << 10
+
+// maxRegexp bounds the regular expressions of a condition, in steps that each character of a text may
+// cost: a repetition such as (x?){1000} is a thousand of them. With maxFact it bounds how long a
+// condition takes.
+const maxRegexp = 2000
 
 // maxText bounds a reply, in bytes: with its codes it must fit a line of RFC 5321 §4.5.3.1.5.
 const maxText = 400
@@ -167,8 +174,9 @@ var configs = sync.Pool{New: func() any {
 
 // inspector looks at all nodes of a condition: what facts it asks for, and what is denied.
 type inspector struct {
-	asks   factSet
-	denied *file.Error
+	asks    factSet
+	regexps int // steps of all regular expressions
+	denied  *file.Error
 }
 
 func (i *inspector) deny(n ast.Node, format string, args ...any) {
@@ -190,7 +198,9 @@ func (i *inspector) Visit(node *ast.Node) {
 			i.asks |= 1 << k
 		}
 	case *ast.BinaryNode:
-		if _, constant := n.Right.(*ast.StringNode); n.Operator == "matches" && !constant {
+		if text, constant := n.Right.(*ast.StringNode); n.Operator == "matches" && constant {
+			i.regexp(text)
+		} else if n.Operator == "matches" {
 			i.deny(n.Right, "what matches compares with must be written out")
 		}
 		if n.Operator == ".." {
@@ -198,6 +208,30 @@ func (i *inspector) Visit(node *ast.Node) {
 		}
 	case *ast.CallNode:
 		i.call(n)
+	}
+}
+
+// regexp bounds the regular expressions of the condition.
+func (i *inspector) regexp(n *ast.StringNode) {
+	re, err := syntax.Parse(n.Value, syntax.Perl)
+	if err != nil {
+		return // the compiler says so
+	}
+	if p, err := syntax.Compile(re.Simplify()); err == nil {
+		i.regexps += len(p.Inst)
+	}
+	if i.regexps > maxRegexp {
+		i.deny(n, "the regular expressions of this condition are too large, since each repetition such as {100} counts as if it were written out; make several rules of it")
+	}
+}
+
+// noLongTexts denies texts that are put together, which could be of any length. The types of nodes are known.
+type noLongTexts struct{ inspector }
+
+// Visit is ast.Visitor's.
+func (i *noLongTexts) Visit(node *ast.Node) {
+	if b, ok := (*node).(*ast.BinaryNode); ok && b.Operator == "+" && b.Type() != nil && b.Type().Kind() == reflect.String {
+		i.deny(b, "texts can not be put together in a condition; compare each of them")
 	}
 }
 
@@ -259,6 +293,10 @@ func (cs *conditions) compile(text string) (condition, error) {
 	}
 	if _, err := checker.Check(tree, cfg); err != nil {
 		return nil, err
+	}
+	long := &noLongTexts{}
+	if ast.Walk(&tree.Node, long); long.denied != nil {
+		return nil, long.denied.Bind(tree.Source)
 	}
 	for _, part := range conjuncts(tree.Node) {
 		t, err := cs.term(part, cfg)

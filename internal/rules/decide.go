@@ -19,7 +19,7 @@ func (p *Policy) Decide(f Facts) Decision {
 		dec = dec.instead(Deliver, "outbound")
 	case p.Observes():
 		dec = dec.instead(Deliver, "observe")
-		dec.Rule = p.mode.at
+		dec.Rule, dec.Observed = p.mode.at, true
 	}
 	return dec
 }
@@ -95,6 +95,9 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 		environments.Put(env)
 	}()
 	for _, r := range p.domain.rules {
+		if f.Context != nil && f.Context.Err() != nil {
+			return nil, append(failed, "no time for rule "+r.Name) // nobody waits for the decision any more
+		}
 		ok, err := r.when.holds(env, p, f)
 		if err != nil {
 			failed = append(failed, fmt.Sprintf("rule %s failed: %v", r.Name, err))

@@ -46,6 +46,7 @@ type Decision struct {
 	Recipient message.Recipient
 	Action    Action
 	Wanted    Action // what the rule says, where it is not what is done
+	Observed  bool   // Wanted is not done because of mode observe
 	Class     classify.Class
 	Reason    string // why, in words: "dsn", "id storm", "mixed", …
 	Rule      Source

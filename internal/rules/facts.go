@@ -1,9 +1,11 @@
 package rules
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
@@ -14,6 +16,7 @@ import (
 
 // Facts is what is known of a message and one of its recipients.
 type Facts struct {
+	Context   context.Context // when it ends, no more rules are tried; nil: it does not
 	Message   *message.Message
 	Verdict   classify.Verdict
 	Recipient message.Recipient
@@ -60,14 +63,31 @@ var AllFacts = []*Fact{
 	text("original_id", "Message-ID of what a report is about", func(_ *Policy, f *Facts) string { id, _ := original(f); return id }),
 	text("original_from", "its From address, in lower case", func(_ *Policy, f *Facts) string { _, from := original(f); return from }).inLower(),
 	text("origin", "of a report: whether we sent what it is about; \"\" of other mail", func(_ *Policy, f *Facts) string { return string(f.Proof.Origin) }).oneOf(append([]string{""}, texts(origin.Origins)...)...),
-	{Name: "header", Doc: `header("List-Id"): the first field of a name, unfolded; "" if there is none`, zero: func(string) string { return "" },
-		of: func(_ *Policy, f *Facts) any { return f.Message.Header.Get }},
+	{Name: "header", Doc: `header("List-Id"): the first field of a name, unfolded, of at most 8 KiB; "" if there is none`, zero: func(string) string { return "" },
+		of: func(_ *Policy, f *Facts) any {
+			return func(name string) string { return cut(f.Message.Header.Get(name)) }
+		}},
 	{Name: "client_in", Doc: `client_in("192.0.2.0/24"): whether client is in a network`, zero: func(string) bool { return false },
 		of: func(_ *Policy, f *Facts) any { return clientIn(f.Message.Client) }},
 }
 
 func text(name, doc string, of func(*Policy, *Facts) string) *Fact {
-	return &Fact{Name: name, Doc: doc, zero: "", of: func(p *Policy, f *Facts) any { return of(p, f) }}
+	return &Fact{Name: name, Doc: doc, zero: "", of: func(p *Policy, f *Facts) any { return cut(of(p, f)) }}
+}
+
+// maxFact bounds the texts that conditions see, in bytes. A header field of a stranger may be far longer.
+const maxFact = 8 << 10
+
+// cut is the beginning of a text, of at most maxFact bytes of whole characters.
+func cut(s string) string {
+	if len(s) <= maxFact {
+		return s
+	}
+	end := maxFact
+	for end > maxFact-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 func number(name, doc string, of func(*Policy, *Facts) int) *Fact {

@@ -12,7 +12,7 @@ import (
 // settings is all that a rule file may say. The zero value of a field says nothing. To add a
 // setting, add it here: parsing, inheritance, `rules show` and the schema follow.
 type settings struct {
-	Aliases []string `toml:"aliases" doc:"Further domains with these rules; *.example.org are all sub-domains of example.org."`
+	Aliases []string `toml:"aliases" doc:"Further domains with these rules; *.example.org are all sub-domains of example.org. Others than sub-domains need [site.aliases] in breakwater.toml."`
 	scope
 	Mailbox map[string]scope       `toml:"mailbox" doc:"Exceptions for mailboxes, by local part."`
 	Sender  map[string]senderScope `toml:"sender" doc:"Exceptions by the address in From: an address, a domain, or *.example.org for all sub-domains."`

@@ -22,7 +22,7 @@ type Setting struct {
 // Settings lists all values that hold for a domain, those of its exceptions included, in
 // the order in which default.toml has them, and then its rules.
 func Settings(fsys fs.FS, domain string) (settings []Setting, d *Domain, err error) {
-	l, err := loadFolder(fsys)
+	l, err := loadFolder(fsys, nil)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -30,6 +30,26 @@ func Settings(fsys fs.FS, domain string) (settings []Setting, d *Domain, err err
 	if err != nil {
 		return nil, nil, err
 	}
+	settings, d = l.settings(s, domain)
+	return settings, d, nil
+}
+
+// SettingsKept is Settings of what LoadKept loads, and what that found.
+func SettingsKept(fsys fs.FS, last map[string][]byte, allow Aliases, domain string) (settings []Setting, d *Domain, files []File, err error) {
+	l := &loader{kept: true, last: last, allow: []Aliases{allow}}
+	if err := l.folder(fsys); err != nil {
+		return nil, nil, nil, err
+	}
+	s, err := l.set()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	settings, d = l.settings(s, domain)
+	return settings, d, l.found(), nil
+}
+
+// settings lists what holds for a domain of s.
+func (l *loader) settings(s *Set, domain string) (settings []Setting, d *Domain) {
 	d = s.For(domain)
 	for _, f := range l.files {
 		if f.domain != d {
@@ -48,7 +68,7 @@ func Settings(fsys fs.FS, domain string) (settings []Setting, d *Domain, err err
 	for i := range settings {
 		settings[i].From = settings[i].At.String()
 	}
-	return settings, d, nil
+	return settings, d
 }
 
 func first(key string) string {

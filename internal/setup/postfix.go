@@ -20,26 +20,36 @@ type Postfix struct {
 // Parameters are what has to be known of main.cf.
 var Parameters = []string{
 	"smtpd_milters", "non_smtpd_milters", "milter_default_action", "internal_mail_filter_classes", "smtpd_command_filter", "recipient_delimiter", "recipient_canonical_maps",
+	"queue_directory",
 }
 
 // Wishes are what an operator wants.
 type Wishes struct {
-	Milter string   // our socket, such as inet:127.0.0.1:8891
+	Milter string   // our socket, such as PostfixSocket
 	Prvs   []string // domains whose mail leaves with tags in the prvs form
 	Table  string   // the file for them
 	Now    string   // what stands in it now
 }
 
-// CheckMilter says what is wrong with the address of a milter.
-func CheckMilter(milter string) error {
+// Sockets of breakwater as mail servers name them, where nothing else is said.
+const (
+	// Postfix finds a path without a leading slash below its queue directory, whether or not the
+	// service runs in a chroot, which is there as well.
+	PostfixSocket  = "unix:breakwater/milter.sock"
+	SendmailSocket = "unix:/run/breakwater/milter.sock"
+)
+
+// CheckMilter says what is wrong with the address of a milter. relative allows a path of a unix socket
+// that is relative to where the mail server runs, as only Postfix has it.
+func CheckMilter(milter string, relative bool) error {
 	if addr, ok := strings.CutPrefix(milter, "inet:"); ok {
 		if _, port, err := net.SplitHostPort(addr); err == nil && port != "" {
 			return nil
 		}
-	} else if path, ok := strings.CutPrefix(milter, "unix:"); ok && strings.HasPrefix(path, "/") {
+	} else if path, ok := strings.CutPrefix(milter, "unix:"); ok && (strings.HasPrefix(path, "/") || relative && path != "") {
 		return nil
 	}
-	return fmt.Errorf("--milter: %q is no address; write inet:127.0.0.1:8891 or unix:/breakwater/milter.sock", milter)
+	return fmt.Errorf("--milter: %q is no address; write unix:/run/breakwater/milter.sock or inet:127.0.0.1:8896", milter)
 }
 
 // Service is one service of master.cf.
@@ -57,12 +67,19 @@ type Change struct {
 	Old     string `json:"old"`
 	New     string `json:"new"`
 	Why     string `json:"why"`
+	Remove  bool   `json:"remove,omitempty"` // the line is taken out; New is empty
 }
 
 // Line is the change as a command.
 func (c Change) Line() string {
 	if c.File != "" {
 		return fmt.Sprintf("cat >%s <<'END'\n%sEND", c.File, c.New)
+	}
+	if c.Remove && c.Service == "" {
+		return fmt.Sprintf("postconf -X '%s'", c.Name)
+	}
+	if c.Remove {
+		return fmt.Sprintf("postconf -PX '%s/%s'", c.Service, c.Name)
 	}
 	if c.Service == "" {
 		return fmt.Sprintf("postconf -e '%s = %s'", c.Name, c.New)
@@ -122,15 +139,15 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 	// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
 	// would never be asked. Both are said for this milter alone, others keep what they have.
 	ours := fmt.Sprintf("{ %s, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }", milter)
-	if asked := p.Full["smtpd_milters"]; !has(asked, milter) {
+	if asked := p.Full["smtpd_milters"]; !p.has(asked, milter) {
 		changes = append(changes, p.also("smtpd_milters", ours, "ask breakwater about all mail that comes by SMTP; without it, mail flows on"))
 		notes = append(notes, p.sharesPort(milter)...)
-	} else if !strings.Contains(find(asked, milter), "default_action") && p.Full["milter_default_action"] != "accept" {
+	} else if !strings.Contains(p.find(asked, milter), "default_action") && p.Full["milter_default_action"] != "accept" {
 		notes = append(notes, fmt.Sprintf("smtpd_milters has %s without default_action=accept: while breakwater is away, mail is put off. If it is breakwater, write\n  %s\n"+
 			"and if it is another filter (OpenDKIM often has this port), give breakwater another, by listen in breakwater.toml and --milter", milter, ours))
 	}
 	back := "" // what is asked about mail that comes back
-	others := slices.DeleteFunc(elements(p.Full["smtpd_milters"]), func(e string) bool { return address(e) == milter })
+	others := slices.DeleteFunc(elements(p.Full["smtpd_milters"]), func(e string) bool { return p.same(address(e), milter) })
 	if len(others) > 0 {
 		back = "$" + besides // since values with blanks and braces are not for postconf -P
 	}
@@ -145,7 +162,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
 					Why: "tell breakwater that this is mail of your own users"})
 			}
-			if overridden && !has(own, milter) {
+			if overridden && !p.has(own, milter) {
 				notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see mail that your users send", s.Name, own))
 			}
 		case reinjection(s):
@@ -153,11 +170,11 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "smtpd_milters", New: back,
 					Why: "mail that comes back from a content filter must not count twice"})
 			}
-		case overridden && !has(own, milter):
+		case overridden && !p.has(own, milter):
 			notes = append(notes, fmt.Sprintf("service %s has smtpd_milters of its own, %q: breakwater does not see its mail", s.Name, own))
 		}
-		if path, ok := strings.CutPrefix(milter, "unix:"); ok && s.Chroot {
-			notes = append(notes, fmt.Sprintf("service %s runs in a chroot: Postfix looks for %s below its queue directory (/var/spool/postfix%s)", s.Name, path, path))
+		if path, ok := strings.CutPrefix(milter, "unix:/"); ok && s.Chroot {
+			notes = append(notes, fmt.Sprintf("service %s runs in a chroot: Postfix looks for /%s below its queue directory (/var/spool/postfix/%s)", s.Name, path, path))
 		}
 	}
 	if back != "" && slices.ContainsFunc(changes, func(c Change) bool { return c.New == back }) {
@@ -177,16 +194,36 @@ func (p Postfix) also(name, value, why string) Change {
 }
 
 // has reports whether a list of milters has one.
-func has(list, milter string) bool { return find(list, milter) != "" }
+func (p Postfix) has(list, milter string) bool { return p.find(list, milter) != "" }
 
 // find is the element of a list of milters that is one, with its settings; "" if there is none.
-func find(list, milter string) string {
+func (p Postfix) find(list, milter string) string {
 	for _, e := range elements(list) {
-		if address(e) == milter {
+		if p.same(address(e), milter) {
 			return e
 		}
 	}
 	return ""
+}
+
+// same reports whether two addresses are those of one milter. A path may be said from the queue
+// directory on, or for a chroot, which is there.
+func (p Postfix) same(a, b string) bool {
+	socket := func(addr string) (string, bool) {
+		kind, path, _ := strings.Cut(addr, ":")
+		path = strings.TrimPrefix(path, or(p.Main["queue_directory"], "/var/spool/postfix")+"/")
+		return strings.TrimPrefix(path, "/"), kind == "unix" || kind == "local"
+	}
+	pathA, unixA := socket(a)
+	pathB, unixB := socket(b)
+	return a == b || unixA && unixB && pathA == pathB
+}
+
+func or(v, otherwise string) string {
+	if v == "" {
+		return otherwise
+	}
+	return v
 }
 
 // address is an element of a list of milters without its settings.
@@ -248,7 +285,7 @@ func join(list, value string) string {
 
 // elsewhere are the notes about mail that does not come by SMTP, and about what only rule files tell.
 func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
-	if !has(p.Full["non_smtpd_milters"], w.Milter) {
+	if !p.has(p.Full["non_smtpd_milters"], w.Milter) && !refers(p.Main["non_smtpd_milters"], "smtpd_milters") {
 		c := p.also("non_smtpd_milters", ours, "")
 		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+
 			"If a rule file is to say all_mail_leaves_here = true, it has to be:\n  "+c.Line())
@@ -264,6 +301,13 @@ func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
 			"With non_smtpd_milters as above:\n  "+c.Line())
 	}
 	return notes
+}
+
+// refers reports whether a value has $name in it, which then has what name is set to.
+func refers(value, name string) bool {
+	return slices.ContainsFunc(elements(value), func(e string) bool {
+		return e == "$"+name || e == "${"+name+"}" || e == "$("+name+")"
+	})
 }
 
 // submission reports whether a service takes mail of our own users.
@@ -292,4 +336,44 @@ func reinjection(s Service) bool {
 	return slices.Contains([]string{"127.0.0.1", "localhost", "[::1]", "::1"}, host) || own && filter == "" ||
 		strings.Contains(told, "no_unknown_recipient_checks") || strings.Contains(told, "no_header_body_checks") ||
 		strings.HasPrefix(s.Overrides["mynetworks"], "127.") && filter == ""
+}
+
+// Undo returns what takes out what was done, of a configuration that others have changed since: their values
+// stay, without what is ours in them.
+func (p Postfix) Undo(done []Change) (undo []Change) {
+	for _, c := range done {
+		if c.File != "" {
+			continue
+		}
+		now, is := p.now(c)
+		back := Change{Service: c.Service, Name: c.Name, Old: now, New: c.Old}
+		switch {
+		case !is:
+			continue
+		case now != c.New && c.Name != besides: // somebody has added something, or taken ours out
+			ours := elements(strings.TrimPrefix(c.New, c.Old))
+			left := slices.DeleteFunc(elements(now), func(e string) bool { return slices.Contains(ours, e) })
+			if len(left) == len(elements(now)) {
+				continue
+			}
+			back.New = strings.Join(left, ", ")
+		}
+		back.Remove = back.New == ""
+		undo = append(undo, back)
+	}
+	return undo
+}
+
+// now is what a parameter is set to.
+func (p Postfix) now(c Change) (value string, is bool) {
+	if c.Service == "" {
+		value, is = p.Main[c.Name]
+		return value, is || c.Name == besides
+	}
+	for _, s := range p.Services {
+		if s.Name+"/"+s.Type == c.Service {
+			value, is = s.Overrides[c.Name]
+		}
+	}
+	return value, is
 }

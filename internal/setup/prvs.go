@@ -65,7 +65,7 @@ func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
 	}
 	for _, s := range p.Services {
 		maps, own := s.Overrides["recipient_canonical_maps"]
-		if s.Name != "cleanup" || s.Type != "unix" || has(maps, table) {
+		if s.Name != "cleanup" || s.Type != "unix" || p.has(maps, table) {
 			continue
 		}
 		if !own {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Sendmail returns the lines of sendmail.mc for a milter at a socket such as
-// inet:127.0.0.1:8891, one that CheckMilter has seen.
+// Sendmail returns the lines of sendmail.mc for a milter at a socket such as SendmailSocket, one that
+// CheckMilter has seen.
 func Sendmail(milter string) string {
 	socket := milter
 	if addr, ok := strings.CutPrefix(milter, "inet:"); ok {

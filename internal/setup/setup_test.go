@@ -130,8 +130,39 @@ func TestCheckMilter(t *testing.T) {
 		"inet:127.0.0.1:8891": true, "inet:[::1]:8891": true, "inet:mx:8891": true, "unix:/breakwater/milter.sock": true,
 		"": false, "127.0.0.1:8891": false, "inet:8891@localhost": false, "inet:localhost:": false, "unix:milter.sock": false, "unix:": false,
 	} {
-		if err := CheckMilter(milter); (err == nil) != good {
+		if err := CheckMilter(milter, false); (err == nil) != good {
 			t.Errorf("%q: %v", milter, err)
+		}
+	}
+	for milter, good := range map[string]bool{PostfixSocket: true, "unix:": false, "breakwater/milter.sock": false, SendmailSocket: true} {
+		if err := CheckMilter(milter, true); (err == nil) != good {
+			t.Errorf("%q of Postfix: %v", milter, err)
+		}
+	}
+}
+
+// TestPaths: a unix socket is the same however its path is said, and one of another folder is not.
+func TestPaths(t *testing.T) {
+	for milters, done := range map[string]bool{
+		"unix:breakwater/milter.sock": true, "unix:/breakwater/milter.sock": true, "local:/breakwater/milter.sock": true,
+		"{ unix:/srv/queue/breakwater/milter.sock, default_action=accept }": true,
+		"unix:/opendkim/milter.sock":                                        false, "unix:/var/spool/postfix/breakwater/milter.sock": false, "inet:breakwater/milter.sock": false,
+	} {
+		p := parse("smtpd_milters = "+milters+"\nqueue_directory = /srv/queue\n", "smtp inet n - y - - smtpd\n", "")
+		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		if (len(changes) == 0) != done || strings.Contains(strings.Join(notes, "\n"), "chroot") {
+			t.Errorf("%s: %+v, %q", milters, changes, notes)
+		}
+	}
+}
+
+// TestSameForAll: where other mail is asked about as that by SMTP is, nothing is left to be said.
+func TestSameForAll(t *testing.T) {
+	for _, value := range []string{"$smtpd_milters", "${smtpd_milters}", "inet:other:1 $smtpd_milters"} {
+		p := ParsePostfix("smtpd_milters =\nnon_smtpd_milters = "+value, "smtpd_milters =\nnon_smtpd_milters =", "", "")
+		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		if len(changes) != 1 || strings.Contains(strings.Join(notes, "\n"), "sendmail(1)") {
+			t.Errorf("%s: %+v, %q", value, changes, notes)
 		}
 	}
 }
@@ -227,6 +258,31 @@ func TestCheckDomains(t *testing.T) {
 	for _, wrong := range []string{"", "example", "a b.org", "example.org\n", "*.example.org", "a$b.org"} {
 		if CheckDomains([]string{"example.org", wrong}) == nil {
 			t.Errorf("%q", wrong)
+		}
+	}
+}
+
+// TestUndo: what others have set since stays.
+func TestUndo(t *testing.T) {
+	p := parse("smtpd_milters = inet:localhost:11332\nrecipient_delimiter =\n", services, overrides)
+	done, _ := p.Plan(Wishes{Milter: PostfixSocket, Prvs: []string{"example.org"}, Table: "/t"})
+	ours := strings.TrimPrefix(done[0].New, "inet:localhost:11332, ")
+	for _, tt := range []struct{ main, overrides, want string }{
+		{"smtpd_milters = " + done[0].New + "\nrecipient_delimiter = +", "submission/inet/milter_macro_daemon_name = ORIGINATING\n127.0.0.1:10025/inet/smtpd_milters = $milters_besides_breakwater\n",
+			"postconf -e 'smtpd_milters = inet:localhost:11332'\npostconf -PX 'submission/inet/milter_macro_daemon_name'\npostconf -PX '127.0.0.1:10025/inet/smtpd_milters'\npostconf -X 'milters_besides_breakwater'\npostconf -X 'recipient_delimiter'"},
+		{"smtpd_milters = unix:/new, " + ours + " inet:localhost:11332\nrecipient_delimiter = -", "",
+			"postconf -e 'smtpd_milters = unix:/new, inet:localhost:11332'\npostconf -X 'milters_besides_breakwater'"},
+		{"smtpd_milters = " + ours, "", "postconf -X 'smtpd_milters'\npostconf -X 'milters_besides_breakwater'"},
+		{"smtpd_milters = unix:/new", "", "postconf -X 'milters_besides_breakwater'"},
+	} {
+		var got []string
+		for _, c := range parse(tt.main, services, tt.overrides).Undo(done) {
+			if !strings.Contains(c.Name, "canonical") && c.Name != "smtpd_command_filter" {
+				got = append(got, c.Line())
+			}
+		}
+		if strings.Join(got, "\n") != tt.want {
+			t.Errorf("%s\ngot:\n%s\nwant:\n%s", tt.main, strings.Join(got, "\n"), tt.want)
 		}
 	}
 }

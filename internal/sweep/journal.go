@@ -200,6 +200,17 @@ func readJournal(name string, mode int) (j *journal, whole int64, err error) {
 	return j, whole, nil
 }
 
+// readableJournal reads a journal up to what is damaged in it.
+func readableJournal(name string) (j *journal, damaged, err error) {
+	f, err := owned.Open(name, os.O_RDONLY)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open journal: %w", err)
+	}
+	j = &journal{name: name, f: f}
+	_, damaged = j.read()
+	return j, damaged, nil
+}
+
 // hasEnded reports whether the last line of a journal says that nothing is left to do, without
 // reading all of it.
 func hasEnded(name string) (bool, error) {

@@ -122,6 +122,9 @@ func (s *Sweep) Run(ctx context.Context, run string, show func(*Plan) (apply boo
 	if open != nil {
 		return open
 	}
+	if err := s.trim(); err != nil {
+		s.Log.Warn("old journals are not removed", "err", err)
+	}
 	l := s.link()
 	defer l.close()
 	plan, err := s.plan(ctx, l)
@@ -376,5 +379,10 @@ func (s *Sweep) nextPath(run string) string {
 	return filepath.Join(s.Dir, RunsFolder, run, s.file()+".state")
 }
 
+const runFormat = "20060102T150405.000Z"
+
 // NewRun names a run by its time.
-func NewRun(at time.Time) string { return at.UTC().Format("20060102T150405.000Z") }
+func NewRun(at time.Time) string { return at.UTC().Format(runFormat) }
+
+// runTime is the time of a run by its name.
+func runTime(run string) (time.Time, error) { return time.Parse(runFormat, run) }

@@ -94,9 +94,12 @@ func (s *Sweep) taken() (map[identity]bool, error) {
 	}
 	all := map[identity]bool{}
 	for _, run := range runs {
-		j, _, err := readJournal(s.journalPath(run), os.O_RDONLY)
+		j, damaged, err := readableJournal(s.journalPath(run))
 		if err != nil {
 			return nil, err
+		}
+		if damaged != nil {
+			s.Log.Warn("a journal is damaged: what it had moved, and somebody took back by hand, may be moved again", "run", run, "err", damaged)
 		}
 		for _, p := range j.batches {
 			if p.Keyword != "" {
@@ -111,6 +114,32 @@ func (s *Sweep) taken() (map[identity]bool, error) {
 		}
 	}
 	return all, nil
+}
+
+// keepJournals is how long the journal of a run is kept that has come to its end: so long it can be undone.
+const keepJournals = 180 * 24 * time.Hour
+
+// trim removes journals of runs that have come to their end long ago.
+func (s *Sweep) trim() error {
+	runs, err := s.Runs()
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		at, err := runTime(run)
+		if err != nil || s.Now().Sub(at) < keepJournals {
+			continue // it may be named by hand
+		}
+		if ended, err := hasEnded(s.journalPath(run)); err != nil || !ended {
+			continue // Resume or Undo tells what is wrong with it
+		}
+		if err := errors.Join(remove(s.journalPath(run)), remove(s.nextPath(run))); err != nil {
+			return fmt.Errorf("trim journals: %w", err)
+		}
+		_ = os.Remove(filepath.Join(s.Dir, RunsFolder, run)) // other accounts may have journals in it
+		s.Log.Info("the journal of a run is removed; it can not be undone any more", "run", run)
+	}
+	return nil
 }
 
 // Runs lists the runs at the account that have a journal, oldest first.

@@ -39,6 +39,9 @@ type Document struct {
 	places places
 }
 
+// Text is the file as it was read.
+func (d *Document) Text() []byte { return d.data }
+
 // Read reads a file of at most MaxSize.
 func Read(fsys fs.FS, name string) (*Document, error) {
 	f, err := fsys.Open(name)

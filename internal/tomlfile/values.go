@@ -66,3 +66,13 @@ func (z *Size) UnmarshalText(b []byte) error {
 	}
 	return fmt.Errorf("%q is no size; write it like 256KiB, 64MiB or 20GiB", s)
 }
+
+// String writes a size as UnmarshalText reads it.
+func (z Size) String() string {
+	for i := len(units) - 2; i >= 0; i-- { // the largest first; the last is bytes
+		if u := units[i]; z >= Size(u.bytes) && z%Size(u.bytes) == 0 {
+			return fmt.Sprintf("%d%s", int64(z)/u.bytes, u.suffix)
+		}
+	}
+	return fmt.Sprintf("%dB", int64(z))
+}

@@ -51,6 +51,7 @@ type Store struct {
 	shards [shards]shard
 
 	closed  atomic.Bool
+	probing atomic.Bool
 	reading sync.RWMutex // held by Tallies; Close waits for it
 	kick    chan struct{}
 	stop    chan struct{}

@@ -38,7 +38,7 @@ const (
 // most limit bytes of part are kept. No flag is changed.
 func (s *Session) Fetch(ctx context.Context, uids []uint32, part Part, limit int64, f func(Message) error) error {
 	for some := range Sets(uids) {
-		if err := s.fetch(ctx, set(some), part, limit, f); err != nil {
+		if err := s.fetch(ctx, set(some), len(some), part, limit, f); err != nil {
 			return err
 		}
 	}
@@ -47,7 +47,7 @@ func (s *Session) Fetch(ctx context.Context, uids []uint32, part Part, limit int
 
 // FetchFrom is Fetch of all messages from a UID on.
 func (s *Session) FetchFrom(ctx context.Context, first uint32, part Part, limit int64, f func(Message) error) error {
-	return s.fetch(ctx, imap.UIDSet{{Start: imap.UID(max(first, 1)), Stop: 0}}, part, limit, func(m Message) error {
+	return s.fetch(ctx, imap.UIDSet{{Start: imap.UID(max(first, 1)), Stop: 0}}, int(s.in.state.Messages), part, limit, func(m Message) error {
 		if m.UID < first {
 			return nil // n:* has the last message, whatever n is (RFC 3501 §6.4.8)
 		}
@@ -55,16 +55,38 @@ func (s *Session) FetchFrom(ctx context.Context, first uint32, part Part, limit 
 	})
 }
 
-func (s *Session) fetch(ctx context.Context, uids imap.UIDSet, part Part, limit int64, f func(Message) error) error {
+// Bounds of an answer to FETCH. A server may tell of messages that were not asked for (RFC 3501 §7.4.2), but
+// one that never comes to an end keeps a sweep from all other accounts.
+const (
+	fetchTime   = 10 * time.Minute      // for any number of messages
+	perMessage  = 50 * time.Millisecond // and for each
+	perWhole    = 5 * time.Second       // or for each that comes with its bytes
+	moreAnswers = 10_000                // than there should be
+)
+
+// fetchLimit is how long n messages may take.
+func fetchLimit(n int, part Part) time.Duration {
+	if part == Whole {
+		return fetchTime + time.Duration(n)*perWhole
+	}
+	return fetchTime + time.Duration(n)*perMessage
+}
+
+// fetch fetches messages, n of them as far as is known.
+func (s *Session) fetch(ctx context.Context, uids imap.UIDSet, n int, part Part, limit int64, f func(Message) error) error {
 	o := &imap.FetchOptions{UID: true, Flags: true, InternalDate: true, RFC822Size: true}
 	if part == Whole {
 		o.BodySection = []*imap.FetchItemBodySection{{Peek: true, Partial: &imap.SectionPartial{Size: limit + 1}}}
 	}
 	var failed error // f's: the answer is read to its end all the same
-	err := s.watch(ctx, func(alive func()) error {
+	err := s.watch(ctx, fetchLimit(n, part), func(alive func()) error {
 		cmd := s.c.Fetch(uids, o)
+		answers := 0
 		for d := cmd.Next(); d != nil; d = cmd.Next() {
 			alive()
+			if answers++; answers > 2*n+moreAnswers {
+				return s.leave(cmd.Close, "the server tells of more than %d messages, and there are %d", answers, n)
+			}
 			m, err := read(d, limit)
 			if err != nil {
 				return err

@@ -26,6 +26,12 @@ type State struct {
 	Keywords      bool   // new ones can be made; known of a selected folder
 }
 
+// Bounds of what a server may list.
+const (
+	maxFolders = 20_000
+	maxNames   = 8 << 20 // bytes
+)
+
 // List lists the user's own folders, each once.
 func (s *Session) List(ctx context.Context) ([]Folder, error) {
 	var options *imap.ListOptions
@@ -33,10 +39,14 @@ func (s *Session) List(ctx context.Context) ([]Folder, error) {
 		options = &imap.ListOptions{ReturnSpecialUse: true}
 	}
 	var folders []Folder
+	names := 0
 	err := s.do(ctx, func() error {
 		cmd := s.c.List("", "*", options)
 		for d := cmd.Next(); d != nil; d = cmd.Next() {
 			s.delim = d.Delim
+			if names += len(d.Mailbox); len(folders) >= maxFolders || names > maxNames {
+				return s.leave(cmd.Close, "the server lists more than %d folders, or %d bytes of names", maxFolders, maxNames)
+			}
 			if f := folder(d); s.own(f.Name) && selectable(f) {
 				folders = append(folders, f)
 			}

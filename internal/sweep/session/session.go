@@ -263,20 +263,23 @@ func (s *Session) Close() {
 
 // do runs one command. It ends with ctx, or when the server was silent for the time-out.
 func (s *Session) do(ctx context.Context, command func() error) error {
-	return s.watch(ctx, func(func()) error { return command() })
+	return s.watch(ctx, s.timeout, func(func()) error { return command() })
 }
 
-// watch is do for a command that brings much: it calls alive at each sign of life.
-func (s *Session) watch(ctx context.Context, command func(alive func()) error) error {
+// watch is do for a command that brings much: it calls alive at each sign of life, and may take as long as
+// limit all the same.
+func (s *Session) watch(ctx context.Context, limit time.Duration, command func(alive func()) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.traffic.Commands.Add(1)
 	var silent atomic.Bool
-	timer := time.AfterFunc(s.timeout, func() {
+	end := func() {
 		silent.Store(true)
 		s.c.Close()
-	})
+	}
+	timer := time.AfterFunc(s.timeout, end)
+	defer time.AfterFunc(limit, end).Stop()
 	stop := context.AfterFunc(ctx, func() { s.c.Close() })
 	err := command(func() { timer.Reset(s.timeout) })
 	timer.Stop()
@@ -293,6 +296,14 @@ func (s *Session) watch(ctx context.Context, command func(alive func()) error) e
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrLost, err)
+}
+
+// leave closes the connection in the midst of an answer that is not read to its end, and says why. rest reads
+// what has come of it, which the closing waits for.
+func (s *Session) leave(rest func() error, format string, args ...any) error {
+	go s.c.Close()
+	_ = rest()
+	return fmt.Errorf(format, args...)
 }
 
 // Refused reports whether err is a server's NO: the command did nothing.
