@@ -306,8 +306,10 @@ func (d *daemon) health() error {
 }
 
 // warnings are what /healthz says besides, of what does not keep mail from being counted and absorbed.
-func (d *daemon) warnings() []string {
-	all := d.archiveWarnings()
+func (d *daemon) warnings() []string { return append(d.lacks(), d.archiveWarnings()...) }
+
+// lacks are the sockets that could not be opened, and the rule files that are broken.
+func (d *daemon) lacks() (all []string) {
 	d.without.Range(func(socket, why any) bool {
 		all = append(all, fmt.Sprintf("%s: %s", socket, why))
 		return true

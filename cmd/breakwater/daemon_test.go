@@ -250,12 +250,12 @@ func TestBeside(t *testing.T) {
 		}
 		begun := time.Now()
 		d.beside(t.Context(), "control", listen, func(_ context.Context, ln net.Listener) { served <- ln })
-		if w := d.warnings(); len(w) != 1 || w[0] != "control: permission denied" {
+		if w := d.lacks(); len(w) != 1 || w[0] != "control: permission denied" {
 			t.Errorf("%q", w)
 		}
 		<-served
-		if took := time.Since(begun); took != 3*besideAgain || len(d.warnings()) != 0 {
-			t.Errorf("%v, %q", took, d.warnings())
+		if took := time.Since(begun); took != 3*besideAgain || len(d.lacks()) != 0 {
+			t.Errorf("%v, %q", took, d.lacks())
 		}
 		// It ends with the daemon.
 		ctx, cancel := context.WithCancel(t.Context())
