@@ -296,6 +296,9 @@ func TestStranger(t *testing.T) {
 			if rapid.IntRange(0, 3).Draw(t, "elsewhere") == 0 {
 				to = rapid.SampledFrom(others).Draw(t, "to")
 			}
+			if rapid.IntRange(0, 49).Draw(t, "many") == 0 {
+				copies = 2500
+			}
 			alike := rapid.Bool().Draw(t, "one transfer")
 			first := rapid.IntRange(0, 999).Draw(t, "first")
 			step := time.Duration(rapid.SampledFrom([]int{0, 1, 30, 7200}).Draw(t, "pace")) * time.Second
