@@ -6,7 +6,7 @@
 //  2. Nobody can use up somebody else's copies.
 //
 // They come before every limit: storm.Given keeps them, and TestStranger in engine plays an
-// adversary against them. What a message says is told by fingerprint (says.go), where it comes
+// adversary against them. Rules, forged reports and loops are absorbed for other reasons. What a message says is told by fingerprint (says.go), where it comes
 // from by fingerprint.SourceOf. A new limit counts in a tally, and so cannot go round them.
 //
 // # The flow
