@@ -46,17 +46,21 @@ func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says s
 		said = reportText(m, v.Report)
 	default:
 		b := body{seed: &h.seed, besides: h.print(storm.Version, append(whose, c.rest))}
-		nothing := false
+		nothing, number := false, false
 		for _, text := range c.texts {
 			blocks := h.seed.blocks(text)
 			b.add(blocks)
 			nothing = nothing || len(blocks) == 0
+			number = number || len(blocks) > 0 && (blocks[0].number || blocks[len(blocks)-1].number)
 		}
 		if len(b.texts) > 1 || nothing { // whether one of them is read or all
 			b.besides = h.print(storm.Version, append(whose, c.rest, m.ContentType.Type))
 		}
 		if len(b.texts) > 0 {
 			says.Versions, says.Parts = []uint64{b.version(0, 0)}, b.parts()
+			if !number {
+				return says, &Numbered{hasher: h, m: m}
+			}
 			return says, h.numbered(m, c.texts, b)
 		}
 	}
@@ -81,12 +85,16 @@ type body struct {
 
 // block is a part of a text.
 type block struct {
-	print  uint64
-	banner bool // it may be one: see prose
+	print      uint64
+	begin, end int  // in the text
+	number     bool // of the first and last blocks: there is one in it
+	banner     bool // likewise: it may be one, with enough words and no number, so that it is nobody's answer
 }
 
+func (b block) is(other block) bool { return b.print == other.print }
+
 func (b *body) add(text []block) {
-	if len(text) > 0 && !slices.ContainsFunc(b.texts, func(t []block) bool { return slices.Equal(t, text) }) {
+	if len(text) > 0 && !slices.ContainsFunc(b.texts, func(t []block) bool { return slices.EqualFunc(t, text, block.is) }) {
 		b.texts = append(b.texts, text)
 	}
 }
@@ -155,36 +163,67 @@ func (b *body) part(first, last int) (p storm.Part, ok bool) {
 // them, whatever their white space and the marks that quote them. Of equal banners in a row it is one, and
 // of equal lines of theirs.
 func (s *seed) blocks(text string) []block {
-	blocks := make([]block, 0, strings.Count(text, "\n")/2+1)
-	var line, last, all []byte
-	end := func() {
-		if len(all) > 0 {
-			b := block{s.print(all), prose(all, bannerWords)}
-			if !b.banner || len(blocks) == 0 || blocks[len(blocks)-1] != b {
-				blocks = append(blocks, b)
+	blocks := make([]block, 0, 8)
+	all := make([]byte, 0, min(len(text)+1, 4<<10)) // lines of the block under way, a space behind each
+	begin, last := 0, -1                            // of the block, and of its last line in all
+	end := func(at int) {
+		b := block{print: s.print(all), begin: begin, end: at}
+		if n := len(blocks); n == 0 || !b.is(blocks[n-1]) || !prose(all, bannerWords) {
+			blocks = append(blocks, b)
+		}
+		all, last = all[:0], -1
+	}
+	for pos := 0; pos < len(text); {
+		next := len(text)
+		if i := strings.IndexByte(text[pos:], '\n'); i >= 0 {
+			next = pos + i + 1
+		}
+		at := len(all)
+		all = unmarked(all, text[pos:next])
+		switch line := all[at:]; {
+		case blank(line):
+			if all = all[:at]; at > 0 {
+				end(pos)
 			}
+		case last >= 0 && bytes.Equal(line, all[last:at-1]) && prose(line, lineWords):
+			all = all[:at]
+		default:
+			if at == 0 {
+				begin = pos
+			}
+			all, last = append(all, ' '), at
 		}
-		all, last = all[:0], last[:0]
+		pos = next
 	}
-	for l := range strings.Lines(text) {
-		if line = unmarked(line[:0], l); blank(line) {
-			end()
-			continue
-		}
-		if !bytes.Equal(line, last) || !prose(line, lineWords) {
-			all = append(append(all, line...), ' ')
-		}
-		last = append(last[:0], line...)
+	if len(all) > 0 {
+		end(len(text))
 	}
-	end()
+	for i, b := range blocks {
+		if i < endBlocks || i >= len(blocks)-endBlocks {
+			blocks[i] = b.look(text)
+		}
+	}
 	return blocks
 }
 
-// prose reports whether a text has so many words, and no number: said twice it says no more, and it is
-// nobody's answer.
-func prose(text []byte, words int) bool {
-	return len(text) <= maxBlock && bytes.Count(bytes.TrimSpace(text), []byte(" "))+1 >= words && !bytes.ContainsAny(text, "0123456789")
+// look tells whether there is a number in b, and whether it may be a banner.
+func (b block) look(text string) block {
+	if raw := text[b.begin:b.end]; len(raw) <= maxBlock {
+		b.number = strings.ContainsAny(raw, digits)
+		b.banner = !b.number && len(strings.Fields(raw)) >= bannerWords
+	}
+	return b
 }
+
+// prose reports whether a text without white space that does not count has so many words, and no number: said
+// twice it says no more.
+func prose(text []byte, words int) bool {
+	return bytes.Count(bytes.TrimSuffix(text, []byte(" ")), []byte(" "))+1 >= words && !slices.ContainsFunc(text, isDigit)
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+const digits = "0123456789"
 
 // print is a hash of bytes.
 func (s *seed) print(b []byte) uint64 {
@@ -199,12 +238,18 @@ func (s *seed) print(b []byte) uint64 {
 	return s.mix(sum)
 }
 
-// unmarked appends a line without white space and the marks in front that quote it.
+// unmarked appends a line without white space that does not count and the marks in front that quote it.
 func unmarked(to []byte, line string) []byte {
-	line = strings.TrimLeft(line, "> \t|")
-	if line = strings.TrimRight(line, " \t\r\n"); !strings.Contains(line, "  ") && strings.IndexByte(line, '\t') < 0 && strings.IndexByte(line, 0xc2) < 0 && strings.IndexByte(line, '\r') < 0 {
+	for len(line) > 0 && (isSpace(line[0]) || line[0] == '>' || line[0] == '|') {
+		line = line[1:]
+	}
+	for len(line) > 0 && isSpace(line[len(line)-1]) {
+		line = line[:len(line)-1]
+	}
+	if !strings.Contains(line, "  ") && strings.IndexByte(line, '\t') < 0 && strings.IndexByte(line, 0xc2) < 0 && strings.IndexByte(line, '\r') < 0 {
 		return append(to, line...)
 	}
+	start := len(to)
 	for i := 0; i < len(line); {
 		word := i
 		for i < len(line) && line[i] > ' ' && line[i] != 0xc2 {
@@ -213,7 +258,7 @@ func unmarked(to []byte, line string) []byte {
 		if to = append(to, line[word:i]...); i == len(line) {
 			break
 		}
-		switch space := len(to) == 0 || to[len(to)-1] == ' '; {
+		switch space := len(to) == start || to[len(to)-1] == ' '; {
 		case strings.HasPrefix(line[i:], "\u00a0") && !space:
 			to, i = append(to, ' '), i+2
 		case strings.HasPrefix(line[i:], "\u00a0"):
@@ -226,13 +271,25 @@ func unmarked(to []byte, line string) []byte {
 			i++
 		}
 	}
-	return bytes.TrimRight(to, " ")
+	for len(to) > start && to[len(to)-1] == ' ' {
+		to = to[:len(to)-1]
+	}
+	return to
 }
 
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // blank reports whether a line sets blocks apart.
-func blank(line []byte) bool { return len(bytes.Trim(line, "-_=* ")) == 0 }
+func blank(line []byte) bool {
+	for _, c := range line {
+		switch c {
+		case '-', '_', '=', '*', ' ':
+		default:
+			return false
+		}
+	}
+	return true
+}
 
 // shown are texts with what their pictures show for the names of these, which are new each time.
 func shown(texts []string, parts []message.Part) []string {
@@ -434,7 +491,7 @@ func ends(text string) (first, last int) {
 }
 
 func (n *Numbered) add(block string) {
-	if len(block) > maxBlock || !strings.ContainsAny(block, "0123456789") {
+	if len(block) > maxBlock {
 		return
 	}
 	words, found := strings.Fields(block), false
@@ -480,7 +537,10 @@ func (n *Numbered) Counts(network uint64) []storm.Count {
 	}
 	counts := make([]storm.Count, len(keys))
 	for i, k := range keys {
-		counts[i] = storm.Count{Key: k, Limit: storm.Limit{Keep: numberedLife}, Marks: n.hasher.Mark(skeleton(n.m.Subject))}
+		counts[i] = storm.Count{Key: k, Limit: storm.Limit{Keep: numberedLife}}
+		if n.Any() {
+			counts[i].Marks = n.hasher.Mark(skeleton(n.m.Subject))
+		}
 	}
 	return counts
 }

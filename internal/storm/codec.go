@@ -37,7 +37,8 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
 		b = appendTime(b, x.Last)
 	}
-	for _, prints := range [][]uint64{t.Given.Versions, t.Given.Blocks, t.Given.Contents, t.Given.Networks} {
+	g := t.given()
+	for _, prints := range [][]uint64{g.Versions, g.Blocks, g.Contents, g.Networks} {
 		b = binary.AppendUvarint(b, uint64(len(prints)))
 		for _, x := range prints {
 			b = binary.BigEndian.AppendUint64(b, x)
@@ -103,7 +104,9 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 		n.Transfers = append(n.Transfers, x)
 	}
 	if version > 2 {
-		n.Given = Given{Versions: r.prints(), Blocks: r.prints(), Contents: r.prints(), Networks: r.prints()}
+		if g := (Given{Versions: r.prints(), Blocks: r.prints(), Contents: r.prints(), Networks: r.prints()}); len(g.Versions) > 0 {
+			n.Given = &g
+		}
 	}
 	if r.byte() == 1 {
 		n.Storm = r.storm(version)

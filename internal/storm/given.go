@@ -44,6 +44,14 @@ type Given struct {
 	Networks []uint64 // the first ones, of which none is ever forgotten, and then others, newest last
 }
 
+// given is t.Given, if there is any.
+func (t *Tally) given() *Given {
+	if t.Given == nil {
+		return &Given{}
+	}
+	return t.Given
+}
+
 const (
 	maxVersions = 64 // and blocks and contents, remembered for each key
 	maxNetworks = 9  // of which each has a copy let through, whatever came before: the first, and eight more
@@ -129,11 +137,12 @@ func (t Tally) revoke(s Sighting, c Count) Tally {
 		versions, blocks = append(versions, p.Version), append(blocks, p.Without...)
 	}
 	t.Key, t.Limit, t.Answer = c.Key, c.Limit, Answer{}
-	t.Given = Given{
-		Versions: without(t.Given.Versions, versions...),
-		Blocks:   without(t.Given.Blocks, blocks...),
-		Contents: without(t.Given.Contents, s.Content),
-		Networks: without(t.Given.Networks, s.Network),
+	g := t.given()
+	t.Given = &Given{
+		Versions: without(g.Versions, versions...),
+		Blocks:   without(g.Blocks, blocks...),
+		Contents: without(g.Contents, s.Content),
+		Networks: without(g.Networks, s.Network),
 	}
 	t.Transfers = slices.DeleteFunc(slices.Clone(t.Transfers), s.isRetry)
 	return t

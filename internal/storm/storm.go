@@ -158,7 +158,7 @@ type Tally struct {
 	Link        [8]byte
 	Marks       uint64
 	Transfers   []Transfer // identities: those let through, newest last
-	Given       Given      // what was let through
+	Given       *Given     // what was let through; nil for nothing, shared by copies of a Tally and never changed in place
 	Storm       *Storm     // nil while there is none; shared by copies of a Tally and never changed in place
 
 	Answer // to Add alone; it is not stored
