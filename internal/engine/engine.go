@@ -290,11 +290,11 @@ func (e *Engine) count(ctx context.Context, s sighting, more []storm.Count) ([]s
 
 // countSome counts some of s, and more, and puts the tallies of these in their places.
 func (e *Engine) countSome(ctx context.Context, s sighting, tallies []storm.Tally, of func(i int) bool, more []storm.Count) error {
-	part, at := s.Sighting, make([]int, 0, len(s.Counts))
+	part := s.Sighting
 	part.Counts = make([]storm.Count, 0, len(s.Counts)+len(more))
 	for i, c := range s.Counts {
 		if of(i) {
-			part.Counts, at = append(part.Counts, c), append(at, i)
+			part.Counts = append(part.Counts, c)
 		}
 	}
 	if part.Counts = append(part.Counts, more...); len(part.Counts) == 0 {
@@ -304,8 +304,10 @@ func (e *Engine) countSome(ctx context.Context, s sighting, tallies []storm.Tall
 	if err != nil {
 		return err
 	}
-	for n, i := range at {
-		tallies[i] = got[n]
+	for i := range s.Counts {
+		if of(i) {
+			tallies[i], got = got[0], got[1:]
+		}
 	}
 	return nil
 }

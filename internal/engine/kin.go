@@ -53,10 +53,10 @@ func (e *Engine) kin(ctx context.Context, m *message.Message, v classify.Verdict
 	k.network = e.Hasher.Network(k.source)
 	p := e.Hasher.Prints(m, v, k.network)
 	k.prints, k.says, k.near = p.Shared, p.Says, p.Near
-	if p.Numbered != nil {
+	if v.Class == classify.Personal || v.Class == classify.Bulk {
 		k.numbered = p.Numbered.Counts(k.network)
 	}
-	if p.Numbered != nil && p.Numbered.Any() {
+	if p.Numbered != nil {
 		tallies, err := e.Store.Lookup(ctx, m.At, p.Numbered.Keys(k.network))
 		if err != nil {
 			return k, err

@@ -59,7 +59,7 @@ func (h *Hasher) says(m *message.Message, v classify.Verdict, c content) (says s
 		if len(b.texts) > 0 {
 			says.Versions, says.Parts = []uint64{b.version(0, 0)}, b.parts()
 			if !number {
-				return says, &Numbered{hasher: h, m: m}
+				return says, nil
 			}
 			return says, h.numbered(m, c.texts, b)
 		}
@@ -454,6 +454,9 @@ func (h *Hasher) numbered(m *message.Message, texts []string, b body) *Numbered 
 			n.add(text[last:])
 		}
 	}
+	if len(n.blocks) == 0 {
+		return nil
+	}
 	return n
 }
 
@@ -513,34 +516,33 @@ func (n *Numbered) add(block string) {
 
 // Keys are what is known of the network's mail without such blocks, and then of each block.
 func (n *Numbered) Keys(network uint64) []storm.Key {
-	keys := make([]storm.Key, 1+len(n.blocks))
-	for i := range keys {
-		keys[i].Kind = storm.Numbered
-		binary.BigEndian.PutUint64(keys[i].Owner[:], network)
-		if i > 0 {
-			keys[i].Hash = n.blocks[i-1].key
-		}
+	keys := []storm.Key{unnumbered(network)}
+	for _, b := range n.blocks {
+		k := unnumbered(network)
+		k.Hash = b.key
+		keys = append(keys, k)
 	}
 	return keys
 }
 
-// Any reports whether there are blocks with IDs.
-func (n *Numbered) Any() bool { return len(n.blocks) > 0 }
+// unnumbered is the key of a network's mail without numbered blocks.
+func unnumbered(network uint64) (k storm.Key) {
+	k.Kind = storm.Numbered
+	binary.BigEndian.PutUint64(k.Owner[:], network)
+	return k
+}
 
-// Counts are to be counted, so that the network is known for its blocks.
+// Counts are to be counted, so that the network is known for its blocks; of a nil Numbered, that there is
+// mail without any.
 func (n *Numbered) Counts(network uint64) []storm.Count {
-	keys := n.Keys(network)
-	if n.Any() {
-		keys = keys[1:]
-	} else {
-		keys = keys[:1]
+	keep := storm.Limit{Keep: numberedLife}
+	if n == nil {
+		return []storm.Count{{Key: unnumbered(network), Limit: keep}}
 	}
-	counts := make([]storm.Count, len(keys))
-	for i, k := range keys {
-		counts[i] = storm.Count{Key: k, Limit: storm.Limit{Keep: numberedLife}}
-		if n.Any() {
-			counts[i].Marks = n.hasher.Mark(skeleton(n.m.Subject))
-		}
+	var counts []storm.Count
+	mark := n.hasher.Mark(skeleton(n.m.Subject))
+	for _, k := range n.Keys(network)[1:] {
+		counts = append(counts, storm.Count{Key: k, Limit: keep, Marks: mark})
 	}
 	return counts
 }

@@ -61,7 +61,9 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	if !t.Through || c.Keeps {
 		return t
 	}
-	if given, grown := t.given().with(s, t.Again); grown {
+	if t.Given == nil {
+		t.Given, t.Gave = given(s), true
+	} else if given, grown := t.Given.with(s, t.Again); grown {
 		t.Given, t.Gave = &given, true
 	}
 	if !c.Key.Kind.Rate() {
@@ -83,7 +85,7 @@ func (t Tally) Peek(s Sighting) Tally {
 
 // pass says why s is let through in a storm of t, or that it is not.
 func (t *Tally) pass(s Sighting) Pass {
-	if p := t.given().pass(s); p != Held {
+	if p := t.Given.pass(s); p != Held {
 		return p
 	}
 	if t.Key.Kind.Rate() && s.At.Sub(t.Storm.Passed) >= standing {

@@ -10,7 +10,7 @@ import (
 )
 
 // codecVersion is the first byte of every stored tally. Those of version 2, which did not have
-// what was given, are read, too.
+// what was given, and wrote all times in full, are read, too.
 const codecVersion = 3
 
 var errShort = errors.New("ends too early")
@@ -23,9 +23,9 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, t.Key.Hash[:]...)
 	b = binary.AppendVarint(b, int64(t.Limit.Copies))
 	for _, d := range []time.Duration{t.Limit.Window, t.Limit.Calm, t.Limit.Keep} {
-		b = binary.AppendVarint(b, int64(d))
+		b = appendDuration(b, d)
 	}
-	b = appendTime(appendTime(b, t.First), t.Last)
+	b = appendDuration(appendTime(b, t.First), t.Last.Sub(t.First))
 	b = binary.BigEndian.AppendUint64(b, math.Float64bits(t.Level))
 	b = binary.AppendUvarint(b, t.Seen)
 	b = append(b, t.Link[:]...)
@@ -35,9 +35,12 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 		b = binary.BigEndian.AppendUint64(b, x.Stamp)
 		b = binary.BigEndian.AppendUint64(b, x.Network)
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
-		b = appendTime(b, x.Last)
+		b = appendDuration(b, x.Last.Sub(t.First))
 	}
-	g := t.given()
+	g := t.Given
+	if g == nil {
+		g = &Given{}
+	}
 	for _, prints := range [][]uint64{g.Versions, g.Blocks, g.Contents, g.Networks} {
 		b = binary.AppendUvarint(b, uint64(len(prints)))
 		for _, x := range prints {
@@ -71,6 +74,14 @@ func appendTime(b []byte, t time.Time) []byte {
 	return binary.AppendUvarint(binary.AppendVarint(b, t.Unix()), uint64(t.Nanosecond()))
 }
 
+// appendDuration appends whole seconds in few bytes, and all else as it is.
+func appendDuration(b []byte, d time.Duration) []byte {
+	if d%time.Second == 0 {
+		return binary.AppendVarint(b, int64(d/time.Second)<<1)
+	}
+	return binary.AppendVarint(binary.AppendVarint(b, 1), int64(d))
+}
+
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }
@@ -88,9 +99,10 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 	copy(n.Key.Hash[:], r.take(8))
 	n.Limit.Copies = int(r.varint())
 	for _, d := range []*time.Duration{&n.Limit.Window, &n.Limit.Calm, &n.Limit.Keep} {
-		*d = time.Duration(r.varint())
+		*d = r.duration(version)
 	}
-	n.First, n.Last = r.time(), r.time()
+	n.First = r.time()
+	n.Last = r.timeSince(n.First, version)
 	n.Level = r.float()
 	n.Seen = r.uvarint()
 	copy(n.Link[:], r.take(8))
@@ -100,7 +112,7 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 		if version > 2 {
 			x.Network = r.uint64()
 		}
-		x.Level, x.Last = r.float(), r.time()
+		x.Level, x.Last = r.float(), r.timeSince(n.First, version)
 		n.Transfers = append(n.Transfers, x)
 	}
 	if version > 2 {
@@ -173,6 +185,25 @@ func (r *reader) string() string { return string(r.take(r.count(1))) }
 func (r *reader) time() time.Time {
 	sec, nsec := r.varint(), r.uvarint()
 	return time.Unix(sec, int64(nsec%1e9)).UTC()
+}
+
+func (r *reader) duration(version byte) time.Duration {
+	if version == 2 {
+		return time.Duration(r.varint())
+	}
+	x := r.varint()
+	if x&1 == 1 {
+		return time.Duration(r.varint())
+	}
+	return time.Duration(x>>1) * time.Second
+}
+
+// timeSince reads a time that is told by how long it is after another one.
+func (r *reader) timeSince(first time.Time, version byte) time.Time {
+	if version == 2 {
+		return r.time()
+	}
+	return first.Add(r.duration(version))
 }
 
 func (r *reader) prints() (all []uint64) {

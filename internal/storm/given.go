@@ -44,12 +44,12 @@ type Given struct {
 	Networks []uint64 // the first ones, of which none is ever forgotten, and then others, newest last
 }
 
-// given is t.Given, if there is any.
-func (t *Tally) given() *Given {
-	if t.Given == nil {
-		return &Given{}
-	}
-	return t.Given
+// given is what the first sighting of a key gives.
+func given(s Sighting) *Given {
+	versions := s.versions()
+	all := append(slices.Clip(versions), s.Content, s.Network) // one piece of memory for the three
+	n := len(versions)
+	return &Given{Versions: all[:n:n], Contents: all[n : n+1 : n+1], Networks: all[n+1:]}
 }
 
 const (
@@ -78,7 +78,7 @@ func (p Pass) String() string {
 // pass says why s is let through, whatever its count; Held if nothing speaks for it.
 func (g *Given) pass(s Sighting) Pass {
 	switch {
-	case !g.said(s.Saying):
+	case g == nil, !g.said(s.Saying):
 		return NewWords
 	case slices.Contains(g.Networks, s.Network):
 		return Held
@@ -137,12 +137,13 @@ func (t Tally) revoke(s Sighting, c Count) Tally {
 		versions, blocks = append(versions, p.Version), append(blocks, p.Without...)
 	}
 	t.Key, t.Limit, t.Answer = c.Key, c.Limit, Answer{}
-	g := t.given()
-	t.Given = &Given{
-		Versions: without(g.Versions, versions...),
-		Blocks:   without(g.Blocks, blocks...),
-		Contents: without(g.Contents, s.Content),
-		Networks: without(g.Networks, s.Network),
+	if g := t.Given; g != nil {
+		t.Given = &Given{
+			Versions: without(g.Versions, versions...),
+			Blocks:   without(g.Blocks, blocks...),
+			Contents: without(g.Contents, s.Content),
+			Networks: without(g.Networks, s.Network),
+		}
 	}
 	t.Transfers = slices.DeleteFunc(slices.Clone(t.Transfers), s.isRetry)
 	return t
