@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -274,6 +275,10 @@ func (x *stranger) forge(t *rapid.T) piece {
 func TestStranger(t *testing.T) {
 	base := newEngine(t, map[string]string{"catchall.test.toml": "[mailbox_alias]\n\"*\" = \"ann\"\n"})
 	base.Site.MaxLoops = 10
+	many := 2500
+	if os.Getenv("BREAKWATER_SOAK") != "" {
+		many = 10_000
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		store, err := badgerdb.Open("", badgerdb.Options{InMemory: true})
 		if err != nil {
@@ -297,7 +302,7 @@ func TestStranger(t *testing.T) {
 				to = rapid.SampledFrom(others).Draw(t, "to")
 			}
 			if rapid.IntRange(0, 49).Draw(t, "many") == 0 {
-				copies = 2500
+				copies = many
 			}
 			alike := rapid.Bool().Draw(t, "one transfer")
 			first := rapid.IntRange(0, 999).Draw(t, "first")
