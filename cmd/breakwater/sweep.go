@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/address"
 	"breakwater/internal/config"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
@@ -172,7 +173,7 @@ func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) 
 				knowSent(e, cfg, log)
 				return e
 			},
-			Daemon: daemon, Rules: set.For(fingerprint.DomainOf(a.mailbox)).Sweep(),
+			Daemon: daemon, Rules: set.For(address.DomainOf(a.mailbox)).Sweep(),
 			Folders: f.folders, Full: f.full, Log: log,
 		})
 	}

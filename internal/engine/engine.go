@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
@@ -155,7 +156,7 @@ func (e *Engine) outbound(m *message.Message, set *rules.Set) []bool {
 func policies(m *message.Message, set *rules.Set) []*rules.Policy {
 	ps := make([]*rules.Policy, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		ps[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).For(fingerprint.Mailbox(rcpt.Addr), m.From)
+		ps[i] = set.For(address.DomainOf(rcpt.Addr)).For(address.Mailbox(rcpt.Addr), m.From)
 	}
 	return ps
 }
@@ -227,12 +228,12 @@ func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
 
 // counted is the mailbox for which mail to a recipient counts: that which the rules say it is, or else the MTA.
 func counted(p *rules.Policy, rcpt message.Recipient) string {
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
+	mailbox := address.Mailbox(rcpt.Addr)
 	if is := p.Domain().Mailbox(mailbox); is != mailbox || rcpt.User == "" {
 		return is
 	}
-	user := fingerprint.Mailbox(rcpt.User + "@" + fingerprint.DomainOf(rcpt.Addr))
-	if fingerprint.Base(user) == fingerprint.Base(mailbox) {
+	user := address.Mailbox(address.Join(rcpt.User, address.DomainOf(rcpt.Addr)))
+	if address.Base(user) == address.Base(mailbox) {
 		return mailbox
 	}
 	return user

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
@@ -78,7 +78,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	ask := func(key storm.Key) { keys = append(keys, key) }
 	senders := []string{anybody} // that count for one of the recipients
 	for _, r := range m.Recipients {
-		if c := set.Customer(fingerprint.DomainOf(r.Addr)); !slices.Contains(senders, c) {
+		if c := set.Customer(address.DomainOf(r.Addr)); !slices.Contains(senders, c) {
 			senders = append(senders, c)
 		}
 	}
@@ -92,7 +92,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		ask(e.slot(s))
 	}
 	for _, r := range m.Recipients {
-		ask(e.learned(fingerprint.DomainOf(r.Addr)))
+		ask(e.learned(address.DomainOf(r.Addr)))
 		for _, p := range claim.Partner {
 			ask(e.sentTo(r.Addr, p))
 		}
@@ -126,10 +126,10 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	}
 	proofs := make([]origin.Proof, len(m.Recipients))
 	for i, r := range m.Recipients {
-		d, customer := policies[i].Domain(), set.Customer(fingerprint.DomainOf(r.Addr))
+		d, customer := policies[i].Domain(), set.Customer(address.DomainOf(r.Addr))
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			Belongs: func(domain string) bool { return set.Customer(fingerprint.Domain(domain)) == customer },
+			Belongs: func(domain string) bool { return set.Customer(address.Domain(domain)) == customer },
 			SentIDs: sent[anybody], Covered: covered, Life: e.life(),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
 		}
@@ -149,7 +149,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 // learn counts what proofs tell of how much their domains have learned.
 func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []storm.Count) {
 	for i, p := range proofs {
-		domain := fingerprint.DomainOf(m.Recipients[i].Addr)
+		domain := address.DomainOf(m.Recipients[i].Addr)
 		count := func(c storm.Count) {
 			if !slices.ContainsFunc(counts, func(o storm.Count) bool { return o.Key == c.Key }) {
 				counts = append(counts, c)
@@ -185,7 +185,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 		}
 	}
 	customer := set.Customer(from)
-	own := func(addr string) bool { return set.Customer(fingerprint.DomainOf(addr)) == customer }
+	own := func(addr string) bool { return set.Customer(address.DomainOf(addr)) == customer }
 	count(e.sentID(customer, id))
 	count(e.sentID(anybody, id))
 	if stamp.ReversePath == "" && own(m.Sender()) {
@@ -213,7 +213,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 // and none of them is exempt.
 func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origin.Form {
 	batv := d.BATV()
-	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(fingerprint.DomainOf(m.ReversePath), batv.Form) {
+	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(address.DomainOf(m.ReversePath), batv.Form) {
 		return origin.NoTag
 	}
 	leaves := false
@@ -223,7 +223,7 @@ func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origi
 		}
 		leaves = leaves || !e.Site.ours(r, set)
 	}
-	if !leaves || d.For(fingerprint.Mailbox(m.ReversePath), m.From).Observes() {
+	if !leaves || d.For(address.Mailbox(m.ReversePath), m.From).Observes() {
 		return origin.NoTag
 	}
 	return batv.Form
@@ -239,8 +239,8 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 		// A filter or a backup MX hands on what is accepted already. There the tag may have been taken off.
 		return "", false, nil
 	}
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
-	d := e.Rules().For(fingerprint.DomainOf(rcpt.Addr))
+	mailbox := address.Mailbox(rcpt.Addr)
+	d := e.Rules().For(address.DomainOf(rcpt.Addr))
 	batv := d.BATV()
 	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
 		return "", false, nil
@@ -248,7 +248,7 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if e.Ring().Untagged(rcpt.Addr, at).Ours {
 		return "", false, nil // even if it has expired; any other tag is what a stranger can write
 	}
-	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(fingerprint.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
+	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(address.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
 	if err != nil {
 		return "", false, err
 	}
@@ -393,13 +393,13 @@ func (e *Engine) sentID(customer, id string) storm.Key {
 
 // sentTo is the key of mail from one address to another, whatever their sub-addresses.
 func (e *Engine) sentTo(from, to string) storm.Key {
-	base := func(addr string) string { return fingerprint.Base(fingerprint.Mailbox(addr)) }
+	base := func(addr string) string { return address.Base(address.Mailbox(addr)) }
 	return e.Hasher.Key(base(from), storm.Sent, "to "+base(to))
 }
 
 // untagged is the key of mail that left without a tag, or is answered without one.
 func (e *Engine) untagged(from string) storm.Key {
-	return e.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), storm.Sent, "untagged")
+	return e.Hasher.Key(address.Base(address.Mailbox(from)), storm.Sent, "untagged")
 }
 
 func (e *Engine) slot(n int64) storm.Key {
