@@ -173,6 +173,9 @@ func (p *put) size() int64 {
 // Open opens the archive in a folder, which it creates when it is missing.
 func Open(dir string, o Options) (*Archive, error) {
 	o = o.withDefaults()
+	if err := checkFormat(dir, o.Log); err != nil {
+		return nil, fmt.Errorf("open archive: %w", err)
+	}
 	if err := makeFolder(filepath.Clean(dir), o.files); err != nil {
 		return nil, fmt.Errorf("create archive: %w", err)
 	}
@@ -196,15 +199,12 @@ func Open(dir string, o Options) (*Archive, error) {
 
 // begin reads what is there. Where nothing can be written, the archive is open and Err says so.
 func (a *Archive) begin() error {
-	if err := checkFormat(a.dir); err != nil {
-		return err
-	}
 	newest, err := newestWritten(a.dir)
 	if err != nil {
 		return err
 	}
 	if a.failed = a.probe(); a.failed == nil {
-		a.failed = writeFormat(a.dir)
+		a.failed = layout.Write(a.dir)
 	}
 	clock, err := openClock(a.dir, a.o.Clock, newest, a.o.Log)
 	a.clock = clock
@@ -258,6 +258,9 @@ func (a *Archive) probe() error {
 func (a *Archive) Probe(ctx context.Context) error {
 	return a.have(ctx, func() error {
 		err := a.probe()
+		if err == nil {
+			err = layout.Write(a.dir)
+		}
 		if err == nil {
 			err = a.clock.save()
 		}
