@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/format"
+	"breakwater/internal/format/formattest"
 	"breakwater/internal/rules"
 )
 
@@ -398,6 +400,41 @@ func TestNewerState(t *testing.T) {
 	if data, err := os.ReadFile(path); err != nil || string(data) != text {
 		t.Errorf("%q, %v", data, err)
 	}
+	if files, err := os.ReadDir(d.Dir); err != nil || len(files) != 1 {
+		t.Errorf("written to: %v, %v", files, err)
+	}
+}
+
+// TestFormat: the folder of a newer version is left as it is; one without a note is read, and gets one.
+func TestFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		b.absorb("", 1, "ann@a.example")
+		b.turns(nil)
+		b.expect("first", "ann@a.example: 1 mail held back for ann@a.example")
+		d := b.digester()
+		note := filepath.Join(d.Dir, format.File)
+		noted := func(what string) {
+			if data, err := os.ReadFile(note); err != nil || string(data) != "breakwater digests 1\n" {
+				t.Errorf("%s: %q, %v", what, data, err)
+			}
+		}
+		noted("new")
+		if err := os.Remove(note); err != nil {
+			t.Fatal(err)
+		}
+		b.turns(nil)
+		noted("older")
+		b.expect("nothing is told twice")
+		formattest.Newer(t, d.Dir, layout, func() error {
+			err := d.Run(t.Context())
+			if d.Err() == nil {
+				t.Error("nobody is told")
+			}
+			return err
+		})
+	})
 }
 
 // TestDamagedLetter: a notice that cannot be read any more is written again.
