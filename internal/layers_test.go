@@ -43,7 +43,7 @@ var layers = map[string]string{
 	"internal/submit":            "",
 	"internal/sweep":             "message storm store rules engine owned sweep/session",
 	"internal/sweep/session":     "",
-	"internal/store/badgerdb":    "storm store",
+	"internal/store/badgerdb":    "storm store format",
 	"internal/store/remote":      "storm store",
 	"internal/store/storetest":   "storm store",
 	"internal/stormgen":          "message",

@@ -48,7 +48,7 @@ func (f Format) Check(dir string) error {
 	n, err := strconv.Atoi(number)
 	switch {
 	case !ours || err != nil || n < 1:
-		return fmt.Errorf("%s: %w: it is %.40q, and should be %q; if no newer breakwater has written to the folder, remove that file", dir, ErrDamaged, data, f.note())
+		return fmt.Errorf("%s: %w: it is %.40q, and should be %q; if no newer breakwater has written to the folder, remove that file; else %s", dir, ErrDamaged, data, f.note(), f.Instead)
 	case n > f.Version:
 		return fmt.Errorf("%s has format %d, this breakwater reads up to %d: %w; install the newer version again, or %s", dir, n, f.Version, ErrNewer, f.Instead)
 	case n < f.Oldest:

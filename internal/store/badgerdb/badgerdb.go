@@ -25,6 +25,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/format"
 	"breakwater/internal/storm"
 )
 
@@ -36,6 +37,12 @@ type Options struct {
 	MinFree       int64         // bytes free on the disk below which nothing is written; 256 MiB
 	Log           *slog.Logger
 	InMemory      bool // keep all in memory and nothing on disk; the folder must be ""
+}
+
+// layout is the format of the folder, which is that of the tallies in it.
+var layout = format.Format{
+	Name: "breakwater store", Version: storm.CodecVersion, Oldest: storm.CodecOldest,
+	Instead: "move the folder away and start again: counts are lost, mail is not",
 }
 
 // closeRoom is what Badger may write while it closes: its tables in memory.
@@ -79,6 +86,9 @@ func Open(dir string, o Options) (*Store, error) {
 		s.shards[i].init(o.MemoryEntries)
 	}
 	if !o.InMemory {
+		if err := layout.Check(dir); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create store: %w", err)
 		}

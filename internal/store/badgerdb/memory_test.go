@@ -301,7 +301,7 @@ func TestUnreadableTally(t *testing.T) {
 			t.Errorf("seen %d, want 1", got)
 		}
 	}
-	if n := strings.Count(said.String(), "counted anew"); n != 1 {
+	if n := strings.Count(said.String(), "counted anew"); n != 1 || !strings.Contains(said.String(), "version 99") || !strings.Contains(said.String(), "newer breakwater") {
 		t.Errorf("said %d times: %s", n, &said)
 	}
 }
