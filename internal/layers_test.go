@@ -41,7 +41,7 @@ var layers = map[string]string{
 	"internal/digest":            "archive rules fingerprint mark tomlfile owned format",
 	"internal/setup":             "",
 	"internal/submit":            "",
-	"internal/sweep":             "message storm store rules engine owned sweep/session",
+	"internal/sweep":             "message storm store rules engine owned format sweep/session",
 	"internal/sweep/session":     "",
 	"internal/store/badgerdb":    "storm store format",
 	"internal/store/remote":      "storm store",

@@ -31,7 +31,8 @@ func Open(name string, flag int) (*os.File, error) {
 // Replace writes a file on disk, all at once: it has the old content or the new one, whatever happens meanwhile.
 func Replace(name string, data []byte) error {
 	temp := name + ".new"
-	f, err := Open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	_ = os.Remove(temp)                                     // left by a process that died
+	f, err := Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL) // never a file that its owner has linked to
 	if err != nil {
 		return err
 	}

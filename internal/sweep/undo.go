@@ -36,6 +36,9 @@ func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
 		return u, err
 	}
 	defer j.Close()
+	if err := layout.Write(s.Dir); err != nil {
+		return u, err
+	}
 	l := s.link()
 	defer l.close()
 	forth := s.carrier(j, false)
@@ -136,7 +139,7 @@ func (s *Sweep) trim() error {
 		if err := errors.Join(remove(s.journalPath(run)), remove(s.nextPath(run))); err != nil {
 			return fmt.Errorf("trim journals: %w", err)
 		}
-		_ = os.Remove(filepath.Join(s.Dir, RunsFolder, run)) // other accounts may have journals in it
+		_ = os.Remove(filepath.Join(s.Dir, runsFolder, run)) // other accounts may have journals in it
 		s.Log.Info("the journal of a run is removed; it can not be undone any more", "run", run)
 	}
 	return nil
@@ -144,7 +147,7 @@ func (s *Sweep) trim() error {
 
 // Runs lists the runs at the account that have a journal, oldest first.
 func (s *Sweep) Runs() ([]string, error) {
-	all, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)) // sorted
+	all, err := os.ReadDir(filepath.Join(s.Dir, runsFolder)) // sorted
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
@@ -170,9 +173,12 @@ type Journal struct {
 	Back    int       `json:"back"`
 }
 
-// Journals lists those in a folder, oldest first.
-func Journals(folder string) ([]Journal, error) {
-	names, err := filepath.Glob(filepath.Join(folder, "*", "*.jsonl"))
+// Journals lists those of all accounts in a Sweep's Dir, oldest first.
+func Journals(dir string) ([]Journal, error) {
+	if err := layout.Check(dir); err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(dir, runsFolder, "*", "*.jsonl"))
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func TestUndoCutOff(t *testing.T) {
 	if u, err := s.Undo(ctx, "run2"); !errors.Is(err, context.Canceled) || u.Back == 0 || u.Back == 37 {
 		t.Fatalf("%+v, %v", u, err)
 	}
-	if all, err := Journals(filepath.Join(s.Dir, RunsFolder)); err != nil || len(all) != 1 || all[0].State != "undo cut off" {
+	if all, err := Journals(s.Dir); err != nil || len(all) != 1 || all[0].State != "undo cut off" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	var open *ErrUnfinished
@@ -350,7 +350,7 @@ func TestTrim(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir, RunsFolder, age(200), "other.jsonl"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dir, runsFolder, age(200), "other.jsonl"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.trim(); err != nil {
@@ -360,7 +360,7 @@ func TestTrim(t *testing.T) {
 	if want := []string{age(301), age(300), age(170), age(1), "by hand"}; err != nil || !slices.Equal(left, want) {
 		t.Errorf("left are %q, %v, want %q", left, err, want)
 	}
-	if folders, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)); err != nil || len(folders) != 6 {
+	if folders, err := os.ReadDir(filepath.Join(s.Dir, runsFolder)); err != nil || len(folders) != 6 {
 		t.Errorf("%d folders, %v", len(folders), err)
 	}
 }
