@@ -37,6 +37,8 @@ type Options struct {
 	MinFree       int64         // bytes free on the disk below which nothing is written; 256 MiB
 	Log           *slog.Logger
 	InMemory      bool // keep all in memory and nothing on disk; the folder must be ""
+
+	now func() time.Time // time.Now, if nil
 }
 
 // layout is the format of the folder, which is that of the tallies in it.
@@ -63,6 +65,8 @@ type Store struct {
 	kick    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
+	endTend context.CancelFunc
+	tended  chan struct{} // closed when nothing is set back any more
 
 	problem    atomic.Pointer[error] // why nothing is written now
 	unreadable rare
@@ -80,7 +84,7 @@ func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, o: o, synced: time.Now(),
-		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), wrote: make(chan struct{}),
+		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), tended: make(chan struct{}), wrote: make(chan struct{}),
 	}
 	for i := range s.shards {
 		s.shards[i].init(o.MemoryEntries)
@@ -102,6 +106,16 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s.db = db
 	go s.run()
+	var ctx context.Context
+	ctx, s.endTend = context.WithCancel(context.Background())
+	go func() {
+		defer close(s.tended)
+		tendHourly(ctx, func() {
+			if err := s.tend(ctx, o.now()); err != nil && ctx.Err() == nil {
+				o.Log.Warn("tallies of a clock that was ahead stay until the next hour", "err", err)
+			}
+		})
+	}()
 	return s, nil
 }
 
@@ -120,6 +134,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.now == nil {
+		o.now = time.Now
 	}
 	return o
 }
@@ -225,6 +242,8 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.endTend()
+	<-s.tended
 	close(s.stop)
 	<-s.stopped
 	s.reading.Lock()
