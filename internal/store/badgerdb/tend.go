@@ -100,7 +100,8 @@ func isFar(until uint64, t storm.Tally, now time.Time) bool {
 }
 
 // setBack writes a tally again with the times that it would have if it was counted now. What domains have learned keeps
-// its own, by which the index of sent mail knows that the clock was ahead.
+// its own, by which the index of sent mail knows that the clock was ahead; what was seen of hours to come says nothing
+// of them.
 func (s *Store) setBack(ctx context.Context, k storm.Key, now time.Time) error {
 	sh := s.shard(k)
 	sh.mu.Lock()
@@ -112,7 +113,12 @@ func (s *Store) setBack(ctx context.Context, k storm.Key, now time.Time) error {
 	if err != nil || t.Seen == 0 {
 		return err
 	}
-	if k.Kind != storm.Learned {
+	switch k.Kind {
+	case storm.Learned:
+	case storm.Covered:
+		t.Marks = 0
+		fallthrough
+	default:
 		t = t.SetBack(now)
 	}
 	value, err := sh.encode(t)
