@@ -95,8 +95,8 @@ func (f *folderState) keep(tallies map[storm.Key]storm.Tally, at time.Time) erro
 	return nil
 }
 
-// restore gives back what keep took.
-func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
+// restore gives back what keep took. What was counted while the clock was ahead has the times of now.
+func (f *folderState) restore(now time.Time) (map[storm.Key]storm.Tally, error) {
 	tallies := map[storm.Key]storm.Tally{}
 	for b := f.Tallies; len(b) > 0; {
 		n, w := binary.Uvarint(b)
@@ -107,7 +107,7 @@ func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
 		if err := t.UnmarshalBinary(b[w : w+int(n)]); err != nil {
 			return nil, err
 		}
-		tallies[t.Key] = t
+		tallies[t.Key] = t.SetBack(now)
 		b = b[w+int(n):]
 	}
 	return tallies, nil

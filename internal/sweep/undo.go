@@ -129,7 +129,7 @@ func (s *Sweep) trim() error {
 		return err
 	}
 	for _, run := range runs {
-		at, err := runTime(run)
+		at, err := s.begun(run)
 		if err != nil || s.Now().Sub(at) < keepJournals {
 			continue // it may be named by hand
 		}
@@ -143,6 +143,24 @@ func (s *Sweep) trim() error {
 		s.Log.Info("the journal of a run is removed; it can not be undone any more", "run", run)
 	}
 	return nil
+}
+
+// begun is when a run began. Where that is still to come, since the clock was ahead, it is when that was first found,
+// which the time of the journal's file tells then.
+func (s *Sweep) begun(run string) (time.Time, error) {
+	now := s.Now()
+	at, err := runTime(run)
+	if err != nil || !at.After(now) {
+		return at, err
+	}
+	st, err := os.Stat(s.journalPath(run))
+	if err != nil {
+		return at, err
+	}
+	if st.ModTime().Before(now) {
+		return st.ModTime(), nil
+	}
+	return now, os.Chtimes(s.journalPath(run), time.Time{}, now)
 }
 
 // Runs lists the runs at the account that have a journal, oldest first.

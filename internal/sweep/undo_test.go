@@ -365,6 +365,29 @@ func TestTrim(t *testing.T) {
 	}
 }
 
+// TestTrimAhead: the journal of a run while the clock was ahead stays as long as others, not until the clock is there again.
+func TestTrimAhead(t *testing.T) {
+	t.Parallel()
+	b := memory(t, withMove)
+	b.fill("INBOX", copies(40))
+	s := b.sweep("")
+	now := time.Now()
+	run := NewRun(now.AddDate(10, 0, 0))
+	applied(t, s, run)
+	if err := os.Chtimes(s.journalPath(run), time.Time{}, now.AddDate(10, 0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ days, left int }{{0, 1}, {170, 1}, {190, 0}} {
+		s.Now = func() time.Time { return now.AddDate(0, 0, tt.days) }
+		if err := s.trim(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := s.Runs(); err != nil || len(left) != tt.left {
+			t.Errorf("after %d days: %q, %v", tt.days, left, err)
+		}
+	}
+}
+
 // TestDamagedJournal: a damaged line keeps no later sweep from moving anything, and what can be read counts.
 func TestDamagedJournal(t *testing.T) {
 	t.Parallel()
