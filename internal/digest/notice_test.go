@@ -2,6 +2,7 @@ package digest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -434,6 +435,38 @@ func TestFormat(t *testing.T) {
 			}
 			return err
 		})
+	})
+}
+
+// TestStateAhead: a state from a clock that was ahead keeps nobody from being told for longer than one of now.
+func TestStateAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		ahead := time.Now().AddDate(10, 0, 0)
+		s := newState()
+		s.Noticed = ahead
+		s.Refused["ann@a.example"] = ahead
+		s.Sent["a.example"] = hour{ahead, hourly}
+		s.Accounts["bob@a.example"] = &account{Addr: "bob@a.example", Since: ahead, Active: ahead, Sent: ahead, Told: true}
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := b.digester()
+		if err := errors.Join(os.MkdirAll(d.Dir, 0o700), os.WriteFile(filepath.Join(d.Dir, stateFile), data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		b.absorb("", 1, "bob@a.example")
+		defer b.run(d)()
+		time.Sleep(7 * time.Hour) // wait, or interval
+		b.expect("bob", "bob@a.example: 1 mail more held back for bob@a.example")
+		time.Sleep(31 * day)
+		b.office.take()
+		b.absorb("", 1, "ann@a.example")
+		d.Wake()
+		time.Sleep(7 * time.Hour)
+		b.expect("ann refused a digest once", "ann@a.example: 1 mail held back for ann@a.example")
 	})
 }
 
