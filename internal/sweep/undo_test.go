@@ -379,7 +379,7 @@ func TestTrimAhead(t *testing.T) {
 	}
 	for _, tt := range []struct{ days, left int }{{0, 1}, {170, 1}, {190, 0}} {
 		s.Now = func() time.Time { return now.AddDate(0, 0, tt.days) }
-		if err := s.trim(); err != nil {
+		if err := s.Run(t.Context(), "look", func(*Plan) (bool, error) { return false, nil }); err != nil {
 			t.Fatal(err)
 		}
 		if left, err := s.Runs(); err != nil || len(left) != tt.left {
