@@ -29,7 +29,7 @@ var layers = map[string]string{
 	"internal/mark":              "message",
 	"internal/engine":            "address message classify storm fingerprint origin store rules mark",
 	"internal/owned":             "",
-	"internal/archive":           "owned",
+	"internal/archive":           "owned format",
 	"internal/release":           "message storm mark archive submit",
 	"internal/milterd":           "address message rules origin",
 	"internal/milterd/client":    "message",
@@ -37,12 +37,12 @@ var layers = map[string]string{
 	"internal/config":            "origin rules tomlfile",
 	"internal/mailfile":          "message",
 	"internal/replay":            "message mailfile archive",
-	"internal/digest":            "address archive rules mark tomlfile",
+	"internal/digest":            "address archive rules mark tomlfile owned format",
 	"internal/setup":             "",
 	"internal/submit":            "",
-	"internal/sweep":             "message storm store rules engine owned sweep/session",
+	"internal/sweep":             "message storm store rules engine owned sweep/session format",
 	"internal/sweep/session":     "",
-	"internal/store/badgerdb":    "storm store",
+	"internal/store/badgerdb":    "storm store format",
 	"internal/store/remote":      "storm store",
 	"internal/store/storetest":   "storm store",
 	"internal/stormgen":          "address message",
@@ -53,6 +53,8 @@ var layers = map[string]string{
 	"internal":                   "",
 	"rules":                      "",
 	"cmd/breakwater":             "*",
+	"internal/format":            "owned",
+	"internal/format/formattest": "format",
 }
 
 // pure packages see no network, files, log or clock.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -349,7 +348,7 @@ func (f *sweepFlags) runs(out io.Writer) error {
 	if f.state != "" {
 		cfg.Sweep.State = f.state
 	}
-	all, err := sweep.Journals(filepath.Join(cfg.Sweep.State, sweep.RunsFolder))
+	all, err := sweep.Journals(cfg.Sweep.State)
 	if err != nil {
 		return exit{exitReport, err}
 	}

@@ -19,6 +19,20 @@ import (
 // learning is the limit of how long domains have been learning.
 var learning = storm.Limit{Keep: 2 * origin.Life}
 
+// clockAhead is how far times of the index may be ahead of the clock. Where they are further, the clock was ahead, and what
+// was to expire in that time may be gone from the store, in part.
+const clockAhead = time.Hour
+
+func isAhead(t storm.Tally, at time.Time) bool { return t.Last.Sub(at) > clockAhead }
+
+// learnsSince is since when a domain has learned by its tally; zero: it has not.
+func learnsSince(t storm.Tally, at time.Time) time.Time {
+	if isAhead(t, at) {
+		return time.Time{}
+	}
+	return t.First
+}
+
 // remembered is the limit of the index of what we sent.
 func (e *Engine) remembered() storm.Limit { return storm.Limit{Keep: e.life()} }
 
@@ -131,7 +145,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
 			Belongs: func(domain string) bool { return set.Customer(address.Domain(domain)) == customer },
 			SentIDs: sent[anybody], Covered: covered, Life: e.life(),
-			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
+			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: learnsSince(next(), m.At), Learns: d.Origin().Learn,
 		}
 		if ids := sent[customer]; customer != anybody && len(ids) > 0 {
 			c.KnownID = ids[0]
@@ -252,8 +266,8 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if err != nil {
 		return "", false, err
 	}
-	since := ts[0].First
-	if ts[0].Seen == 0 || at.Sub(since) < d.Origin().Learn || ts[1].Seen > 0 {
+	since := learnsSince(ts[0], at)
+	if since.IsZero() || at.Sub(since) < d.Origin().Learn || ts[1].Seen > 0 {
 		return "", false, nil
 	}
 	return "this address sends its mail from tagged addresses only; what you report on was not sent by it", true, nil
@@ -292,14 +306,22 @@ func (e *Engine) touch(ctx context.Context, at time.Time, gap bool, more []storm
 			keys, restart = append(keys, e.tagged(domain)), append(restart, gap)
 		}
 	}
+	n := len(keys)
+	for _, c := range more {
+		keys = append(keys, c.Key)
+	}
 	before, err := e.Store.Lookup(ctx, at, keys)
 	if err != nil {
 		return fmt.Errorf("look up what domains have learned: %w", err)
 	}
+	for i := range more {
+		more[i].Restart = before[n+i].Last.After(at) // minutes that are still to come were not seen
+	}
+	keys = keys[:n]
 	s := storm.Sighting{At: at, Counts: more}
 	for i, key := range keys {
 		// All are touched at once. Which was not, the last time, was not in the rules then.
-		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last)
+		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last) || isAhead(before[0], at)
 		s.Counts = append(s.Counts, storm.Count{Key: key, Limit: learning, Restart: i > 0 && (lapsed || restart[i])})
 	}
 	if _, err := e.Store.Observe(ctx, s); err != nil {
@@ -359,7 +381,7 @@ func (e *Engine) Learners(ctx context.Context, at time.Time) ([]Learner, error) 
 	}
 	for i := range all {
 		l := &all[i]
-		l.Since, l.Spared = found[2*i].First, found[2*i+1].Seen
+		l.Since, l.Spared = learnsSince(found[2*i], at), found[2*i+1].Seen
 		if !l.Since.IsZero() {
 			l.Until = l.Since.Add(set.For(l.Domain).Origin().Learn)
 		}

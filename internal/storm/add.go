@@ -129,7 +129,7 @@ func (t Tally) settle(at time.Time) Tally {
 	t.Answer = Answer{}
 	passed := at.Sub(t.Last)
 	if passed < -outOfOrder {
-		t, passed = t.setBack(at), 0
+		t, passed = t.SetBack(at), 0
 	}
 	if passed < 0 {
 		return t
@@ -152,9 +152,9 @@ func (t Tally) settle(at time.Time) Tally {
 	return t
 }
 
-// setBack puts the times of t that are behind at to that.
-func (t Tally) setBack(at time.Time) Tally {
-	t.First, t.Last = earlier(t.First, at), at
+// SetBack returns t with no time later than at: those that are later were counted while the clock was ahead.
+func (t Tally) SetBack(at time.Time) Tally {
+	t.First, t.Last = earlier(t.First, at), earlier(t.Last, at)
 	t.Transfers = slices.Clone(t.Transfers)
 	for i := range t.Transfers {
 		t.Transfers[i].Last = earlier(t.Transfers[i].Last, at)

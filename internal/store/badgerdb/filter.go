@@ -72,7 +72,7 @@ func (s *Store) see() {
 	go func() {
 		defer s.reading.RUnlock()
 		defer txn.Discard()
-		it := txn.NewIterator(badger.IteratorOptions{})
+		it := txn.NewIterator(badger.IteratorOptions{AllVersions: true}) // also what has expired by a clock that may be ahead
 		defer it.Close()
 		for it.Rewind(); it.Valid() && !s.closed.Load(); it.Next() {
 			if k, ok := memoryKey(it.Item().Key()); ok {

@@ -75,3 +75,26 @@ func TestFilterOfStore(t *testing.T) {
 		t.Error("the filter tells nothing")
 	}
 }
+
+// TestFilterAhead: what has expired is in the filter, too, as long as it is on disk: the clock may be ahead while the
+// filter is made, and be set right then.
+func TestFilterAhead(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{FlushEvery: time.Hour})
+	for n, until := range []time.Time{time.Now().Add(time.Hour), time.Now().Add(-time.Second)} {
+		sh := s.shard(key(n))
+		sh.mu.Lock()
+		sh.put(key(n), entry{[]byte{1}, uint64(until.Unix())})
+		sh.mu.Unlock()
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, dir, Options{})
+	for !s.keys.Load().whole.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	if f := s.keys.Load(); !f.has(key(0)) || !f.has(key(1)) || f.has(key(2)) {
+		t.Errorf("has what lives %v, what has expired %v, what never was %v", f.has(key(0)), f.has(key(1)), f.has(key(2)))
+	}
+}
