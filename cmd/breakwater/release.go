@@ -210,6 +210,9 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if n.Copies == 0 || f.dryRun || f.forget && !f.yes {
 		return f.only(cmd, n)
 	}
+	if f.to == "" && !f.forget {
+		warn(cmd.ErrOrStderr(), way{"release.submit", c.Release.Submit})
+	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()
 	audit := []any{"copies", n.Copies, "deliveries", n.Deliveries, "ids", ids, "mailbox", f.mailbox, "to", f.to}

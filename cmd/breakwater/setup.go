@@ -18,11 +18,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/config"
 	"breakwater/internal/setup"
+	"breakwater/internal/submit"
 )
 
 func setupCommand() *cobra.Command {
-	var milter string
+	var milter, file, to string
 	var prvs []string
 	cmd := &cobra.Command{
 		Use:   "setup",
@@ -37,11 +39,26 @@ others and for mail of your own users. It changes nothing unless told to.`,
 	}
 	cmd.PersistentFlags().StringVar(&milter, "milter", "", "`socket` of breakwater, as the mail server sees it (default "+setup.PostfixSocket+", which Postfix looks for in its queue directory; of Sendmail "+setup.SendmailSocket+")")
 	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
-	cmd.AddCommand(setupPostfixCommand(&milter, &prvs), setupSendmailCommand(&milter, &prvs))
+	cmd.PersistentFlags().StringVar(&to, "submit", "", "where breakwater hands released mail and digests to the mail server, if not where breakwater.toml says: smtp://HOST:PORT")
+	cmd.PersistentFlags().StringVar(&file, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	handed := func() ([]string, error) {
+		c, err := config.Load(file)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		if to == "" {
+			return addresses(ways(c)), nil
+		}
+		if _, err := submit.Parse(to); err != nil {
+			return nil, exit{exitUsage, fmt.Errorf("--submit: %w", err)}
+		}
+		return addresses([]way{{"--submit", to}}), nil
+	}
+	cmd.AddCommand(setupPostfixCommand(&milter, &prvs, handed), setupSendmailCommand(&milter, &prvs, handed))
 	return cmd
 }
 
-func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
+func setupSendmailCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sendmail",
 		Short:   "Show what sendmail.mc needs",
@@ -52,7 +69,11 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 			if err := errors.Join(setup.CheckMilter(socket, false), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			lines := setup.Sendmail(socket)
+			ways, err := handed()
+			if err != nil {
+				return err
+			}
+			lines := setup.Sendmail(socket) + setup.SendmailWays(ways)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
@@ -94,12 +115,12 @@ func warning(socket string) string {
 
 // postfixSetup is `breakwater setup postfix`.
 type postfixSetup struct {
-	dir                        string // Postfix's configuration
+	dir                        string // Postfix's configuration; "" is where postconf looks for it
 	wishes                     setup.Wishes
 	apply, undo, force, asJSON bool
 }
 
-func setupPostfixCommand(milter *string, prvs *[]string) *cobra.Command {
+func setupPostfixCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
 	s := &postfixSetup{}
 	cmd := &cobra.Command{
 		Use:   "postfix",
@@ -126,7 +147,11 @@ The exit status is 1 if something is left to be set.`,
 			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			ways, err := handed()
+			if err != nil {
+				return err
+			}
+			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs"), Ways: ways}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
@@ -141,7 +166,10 @@ The exit status is 1 if something is left to be set.`,
 
 // postconf runs Postfix's own tool on the configuration.
 func (s *postfixSetup) postconf(args ...string) (string, error) {
-	cmd := exec.Command("postconf", append([]string{"-c", s.dir}, args...)...)
+	if s.dir != "" {
+		args = append([]string{"-c", s.dir}, args...)
+	}
+	cmd := exec.Command("postconf", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -158,13 +186,18 @@ func (s *postfixSetup) read() (p setup.Postfix, err error) {
 			return p, err
 		}
 	}
-	return setup.ParsePostfix(out[0], out[1], out[2], out[3]), nil
+	p = setup.ParsePostfix(out[0], out[1], out[2], out[3])
+	p.Who = scout(p.Full["queue_directory"])
+	return p, nil
 }
 
 func (s *postfixSetup) run(w io.Writer) error {
 	p, err := s.read()
 	if err != nil {
 		return err
+	}
+	if err := p.Taken(s.wishes.Milter); err != nil {
+		return exit{exitUsage, err}
 	}
 	now, err := os.ReadFile(s.wishes.Table)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
