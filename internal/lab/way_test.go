@@ -89,6 +89,9 @@ func TestReleaseIsNotSigned(t *testing.T) {
 			t.Errorf("a released copy arrived changed:\n%s", clip(got.Raw))
 		}
 	}
+	if out := d.run("config", "check", "--config", d.path("breakwater.toml")); !strings.Contains(out, "warning: release.submit: ") || strings.Contains(out, "warning: digest.submit") {
+		t.Errorf("nobody listens at the shipped port, and digests are clear: %s", out)
+	}
 	if n := strings.Count(d.logged(), "msg=decision"); n != decisions {
 		t.Errorf("%d decisions about released mail and digests: %s", n-decisions, d.logged())
 	}

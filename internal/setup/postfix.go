@@ -235,8 +235,13 @@ func (p Postfix) find(list, milter string) string {
 	return ""
 }
 
-// is reports whether an address is that of a milter of ours, by its name or by who listens there.
-func (p Postfix) is(addr, milter string) bool { return p.same(addr, milter) || p.who(addr).Ours }
+// is reports whether an address is that of our milter: the same, or the same port of this host under another name, at
+// which breakwater listens.
+func (p Postfix) is(addr, milter string) bool {
+	port, local := localPort(milter)
+	other, alsoLocal := localPort(addr)
+	return p.same(addr, milter) || local && alsoLocal && port == other && p.who(addr).Ours
+}
 
 // same reports whether two addresses are those of one milter. A path may be said from the queue
 // directory on, or for a chroot, which is there.
@@ -260,8 +265,11 @@ func or(v, otherwise string) string {
 
 // address is an element of a list of milters without its settings.
 func address(element string) string {
-	addr, _, _ := strings.Cut(strings.Trim(element, "{} \t"), ",")
-	return strings.TrimSpace(addr)
+	addr := strings.Trim(element, "{} \t")
+	if i := strings.IndexAny(addr, ", \t"); i >= 0 {
+		addr = addr[:i]
+	}
+	return addr
 }
 
 // elements are the parts of a list of main.cf; what is in braces is one of them (postconf(5)).

@@ -46,8 +46,8 @@ func (p Postfix) way(addr string) (changes []Change, notes []string) {
 		}
 		return nil, notes
 	}
-	if l := p.who("inet:" + addr); l.Program != "" {
-		return nil, []string{fmt.Sprintf("%s listens at %s, where breakwater hands mail back. If that is no mail server, give breakwater another port: submit under [release] and [digest] in breakwater.toml", l, addr)}
+	if l := p.who("inet:" + addr); l.Listens { // Postfix would end, rather than do without the port
+		return nil, []string{fmt.Sprintf("%s listens at %s, where breakwater hands mail back. If that is no mail server, choose another port: submit under [release] and [digest] in breakwater.toml", l, addr)}
 	}
 	chroot := "n"
 	for _, s := range p.Services {

@@ -19,11 +19,15 @@ import (
 // Listener is who listens at a socket.
 type Listener struct {
 	Program string // its name; "" where that is not known
-	Process int
-	Ours    bool // it is breakwater
+	Process int    // its ID; 0 where that is not known
+	Ours    bool   // it is breakwater
+	Listens bool   // somebody does, for sure
 }
 
 func (l Listener) String() string {
+	if l.Program == "" {
+		return "another program"
+	}
 	if l.Process == 0 {
 		return l.Program
 	}
@@ -40,18 +44,22 @@ type Scout struct {
 // for when it is greeted as a milter.
 func (s Scout) Who(address string) Listener {
 	var l Listener
-	inodes := s.inodes(address)
-	if len(inodes) > 0 {
+	if inodes := s.inodes(address); len(inodes) > 0 {
 		l = owner(inodes)
+		l.Listens = true
 	}
-	if l.Ours = strings.HasPrefix(l.Program, "breakwater"); !l.Ours && s.Steps != 0 {
-		actions, steps, err := s.negotiate(address)
-		if l.Ours = err == nil && actions == s.Actions && steps == s.Steps; l.Ours {
-			l.Program = "breakwater"
-		}
+	if l.Program == "systemd" { // it holds the socket for somebody who does not run yet
+		return Listener{Listens: true}
 	}
-	if l.Program == "systemd" { // it holds the socket for somebody who does not run
-		return Listener{}
+	if l.Ours = strings.HasPrefix(l.Program, "breakwater"); l.Ours || s.Steps == 0 {
+		return l
+	}
+	switch actions, steps, err := s.negotiate(address); {
+	case err != nil:
+	case actions == s.Actions && steps == s.Steps:
+		l.Program, l.Ours, l.Listens = "breakwater", true, true
+	case l.Program == "":
+		l.Program, l.Listens = "another milter", true
 	}
 	return l
 }
