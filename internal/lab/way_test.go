@@ -15,6 +15,8 @@ func signed(got Delivery) bool {
 	return strings.Contains(string(got.Raw), "\nDKIM-Signature: ") || strings.HasPrefix(string(got.Raw), "DKIM-Signature: ")
 }
 
+const fraud = "[[rule]]\nname = \"fraud\"\nwhen = 'subject == \"forged\"'\naction = \"absorb\"\n"
+
 // inName is the n-th copy of a mail in the name of ann@example.test, after one more hop each.
 func inName(subject string, n int) []byte {
 	return fmt.Appendf(nil, "Received: from b.example.net by c.example.net id C%d; Mon, 2 Mar 2026 08:00:%02d +0000\r\n"+
@@ -30,7 +32,7 @@ func TestReleaseIsNotSigned(t *testing.T) {
 	signer := prepare(t, "opendkim")
 	signer.start(t, "domain=example.test")
 	way := fmt.Sprintf("127.0.0.1:%d", Ports(t, 1))
-	d := newDaemon(t, "inet", map[string]string{"example.test.toml": "[digest]\nwait = \"1s\"\ninterval = \"1h\"\n[[rule]]\nname = \"fraud\"\nwhen = 'subject == \"forged\"'\naction = \"absorb\"\n"})
+	d := newDaemon(t, "inet", map[string]string{"example.test.toml": "[digest]\nwait = \"1s\"\ninterval = \"1h\"\n" + fraud})
 	d.configure(fmt.Sprintf("[digest]\nsubmit = \"smtp://%s\"\nfrom = \"postmaster@example.test\"\n", way))
 	d.start()
 	sink := NewSink(t)
@@ -118,5 +120,60 @@ func TestReleaseIsNotSigned(t *testing.T) {
 	s.Drained(t)
 	if last := sink.Deliveries()[len(sink.Deliveries())-1]; last.To != "u2@example.test" || !signed(last) {
 		t.Errorf("what a customer submits is not signed:\n%s", clip(last.Raw))
+	}
+}
+
+// TestReleaseBySendmail: by the daemon that `setup sendmail` prints, no milter is asked about what is released, nor about
+// digests, and all arrives without a mark. By the port of all mail it passes, too.
+func TestReleaseBySendmail(t *testing.T) {
+	Need(t, "sendmail")
+	way := fmt.Sprintf("127.0.0.1:%d", Ports(t, 1))
+	d := newDaemon(t, "unix", map[string]string{"example.test.toml": "[digest]\nwait = \"1s\"\ninterval = \"1h\"\n" + fraud})
+	d.configure(fmt.Sprintf("[digest]\nsubmit = \"smtp://%s\"\nfrom = \"postmaster@example.test\"\n", way))
+	d.start()
+	sink := NewSink(t)
+	var lines string
+	for line := range strings.Lines(d.run("setup", "sendmail", "--submit", "smtp://"+way)) {
+		if strings.HasPrefix(line, "DAEMON_OPTIONS(") {
+			lines += line
+		}
+	}
+	s := Sendmail(t, Options{Milter: d.listen, LMTP: sink.Port, Macros: lines})
+	outside := Dial(t, s.Addr())
+	for n := range 6 {
+		if code, text := outside.Send("ann@example.test", []string{"u1@example.test"}, inName("forged", n)); code != 250 {
+			t.Fatal(code, text)
+		}
+	}
+	outside.Quit()
+	time.Sleep(time.Second) // [digest] wait
+	d.stop(syscall.SIGTERM)
+	d.start() // looks at once what is due
+	waitFor(t, "a digest", func() bool { return strings.Contains(d.logged(), "digest sent") })
+	s.Drained(t)
+	if n := len(d.absorbed()); n != 6 || len(sink.Deliveries()) != 1 {
+		t.Fatalf("%d were absorbed, %d arrived", n, len(sink.Deliveries()))
+	}
+	release := []string{"release", "--archive", d.path("archive"), "--secret", d.path("secret"), "--control", d.path("control"), "--submit"}
+	for _, by := range []struct {
+		addr      string
+		more      []string
+		decisions int
+	}{{way, []string{"--all"}, 6}, {s.Addr(), []string{"--all", "--again"}, 12}} {
+		before := len(sink.Deliveries())
+		d.run(append(append(slices.Clone(release), "smtp://"+by.addr), by.more...)...)
+		s.Drained(t)
+		got := sink.Deliveries()[before:]
+		if len(got) != 6 {
+			t.Errorf("by %s, %d of 6 released copies arrived", by.addr, len(got))
+		}
+		for _, g := range got {
+			if strings.Contains(string(g.Raw), "X-Breakwater") {
+				t.Errorf("by %s, a mark arrived:\n%s", by.addr, clip(g.Raw))
+			}
+		}
+		if n := strings.Count(d.logged(), "msg=decision"); n != by.decisions {
+			t.Errorf("by %s: %d decisions, want %d", by.addr, n, by.decisions)
+		}
 	}
 }
