@@ -91,6 +91,29 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestWholeIDs: the beginning of an ID picks nothing, and what it may mean is told.
+func TestWholeIDs(t *testing.T) {
+	_, r, ids := filled(t)
+	for _, tt := range []struct {
+		id    string
+		meant []string
+	}{
+		{"id-", []string{"id-0000000000", "id-0000000001"}},
+		{"id-0000000000-a", []string{"id-0000000000-aaaa"}},
+		{"20", ids},
+		{"id-0000000000", nil}, {"id-0000000000-aaaa", nil}, {ids[3], nil}, {"dsn", nil}, {"", nil},
+	} {
+		n, err := Look(context.Background(), r, Selection{IDs: []string{tt.id}})
+		if err != nil || tt.meant != nil && n.Copies != 0 {
+			t.Errorf("%q picks %+v, %v", tt.id, n, err)
+		}
+		meant, err := Meant(context.Background(), r, []string{"id-0000000001", tt.id})
+		if err != nil || !slices.Equal(meant[tt.id], tt.meant) || len(meant) > 1 {
+			t.Errorf("%q: %q, %v; want %q", tt.id, meant, err, tt.meant)
+		}
+	}
+}
+
 // server is an SMTP server that refuses what answer says.
 type server struct {
 	mu     sync.Mutex
