@@ -30,7 +30,8 @@ func setupCommand() *cobra.Command {
 		Use:   "setup",
 		Short: "Show what Postfix or Sendmail needs, or set it",
 		Long: `Setup shows the exact lines that a mail server needs to ask breakwater, for mail from
-others and for mail of your own users. It changes nothing unless told to.`,
+others and for mail of your own users, and to take released mail and digests. It changes
+nothing unless told to.`,
 		Example: `  breakwater setup postfix
   breakwater setup postfix --apply && postfix reload
   breakwater setup postfix --undo && postfix reload
@@ -79,6 +80,9 @@ func setupSendmailCommand(milter *string, prvs *[]string, handed func() ([]strin
 			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
 			fmt.Fprint(cmd.ErrOrStderr(), warning(socket))
+			if len(ways) > 0 {
+				fmt.Fprint(cmd.ErrOrStderr(), sendmailWay)
+			}
 			if socket == setup.SendmailSocket {
 				fmt.Fprintf(cmd.ErrOrStderr(), `
 The socket is one that systemd opens. As shipped it is where Postfix looks for it; run
@@ -105,6 +109,13 @@ Sendmail asks nobody about bounces that it makes itself.`)
 	}
 }
 
+// sendmailWay is what an operator should know of setup.SendmailWays.
+const sendmailWay = `
+By the daemon named breakwater, released mail and digests come back from this host: no milter filters
+or signs them. If sendmail.mc has no other DAEMON_OPTIONS line, Sendmail stops listening on port 25
+once it has this one. Add DAEMON_OPTIONS(` + "`Name=MTA'" + `)dnl then.
+`
+
 // warning is what an operator should know who gives the milter an internet address.
 func warning(socket string) string {
 	if !strings.HasPrefix(socket, "inet:") {
@@ -127,6 +138,10 @@ func setupPostfixCommand(milter *string, prvs *[]string, handed func() ([]string
 		Short: "Show what Postfix needs, or set it by postconf",
 		Long: `Postfix shows what main.cf and master.cf need. With --apply it sets that by postconf, and
 keeps the files as they were; --undo puts them back, byte for byte. Neither reloads Postfix.
+
+Released mail and digests come back at a port of loopback of their own, by a service without
+milters: released mail may be forged, and OpenDKIM would sign it. The port is that of
+release.submit and digest.submit in breakwater.toml.
 
 Where a rule file says form = "prvs" under [batv], --prvs names its domains: Postfix then takes
 mail to prvs=1234abcdef=ann@example.org, too. Mail leaves with such tags once it does.

@@ -52,6 +52,7 @@ func warn(w io.Writer, all ...way) {
 
 // warnAway names the ways at which nobody takes mail.
 func warnAway(ctx context.Context, w io.Writer, all ...way) {
+	byPort := false
 	for _, one := range all {
 		t, err := submit.Parse(one.target)
 		if err != nil {
@@ -60,11 +61,16 @@ func warnAway(ctx context.Context, w io.Writer, all ...way) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		conn, err := (&net.Dialer{}).DialContext(ctx, t.Network, t.Address)
 		cancel()
-		if err != nil {
-			fmt.Fprintf(w, "warning: %s: %v; `breakwater setup postfix --apply` has Postfix listen there, and `breakwater setup sendmail` says how Sendmail does\n", one.setting, err)
+		if err == nil {
+			conn.Close()
 			continue
 		}
-		conn.Close()
+		fmt.Fprintf(w, "warning: %s: %v\n", one.setting, err)
+		_, loopback := t.Loopback()
+		byPort = byPort || loopback
+	}
+	if byPort {
+		fmt.Fprintln(w, "`breakwater setup postfix --apply` has Postfix listen there; `breakwater setup sendmail` prints what Sendmail needs")
 	}
 }
 

@@ -30,7 +30,7 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, t.Network, t.Address)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w; does the mail server listen there?", t, err)
+		return nil, fmt.Errorf("connect to %s: %w; does the mail server listen there? `breakwater setup` says what it needs", t, err)
 	}
 	c := &Conn{conn: conn, client: smtp.NewClient(conn), lmtp: t.LMTP}
 	if t.LMTP {
