@@ -304,6 +304,7 @@ func TestWay(t *testing.T) {
 		{name: "in a chroot", services: "smtp inet n - y - - smtpd", change: "127.0.0.1:8897 inet n - y - - smtpd"},
 		{name: "done", services: done, overrides: doneOptions},
 		{name: "with milters", services: "127.0.0.1:8897 inet n - n - - smtpd", note: "goes through inet:127.0.0.1:8891"},
+		{name: "with milters, still", services: "127.0.0.1:8897 inet n - n - - smtpd", note: "postconf -M '127.0.0.1:8897/inet=127.0.0.1:8897 inet n"},
 		{name: "with a content filter", services: "8897 inet n - n - - smtpd", overrides: doneOptions + "8897/inet/smtpd_milters =\n8897/inet/content_filter = smtp:[127.0.0.1]:10024\n", note: "goes through the filter smtp:[127.0.0.1]:10024"},
 		{name: "on another address", services: "192.0.2.1:8897 inet n - n - - smtpd", overrides: "192.0.2.1:8897/inet/smtpd_milters = " + milter, change: "postconf -M '127.0.0.1:8897/inet"},
 		{name: "port 25", ways: []string{"127.0.0.1:25"}, services: "smtp inet n - n - - smtpd", note: "goes through inet:127.0.0.1:8891"},

@@ -38,25 +38,33 @@ var wayOptions = []string{
 
 // way says what to set so that p takes mail at an address of this host, and nobody touches it.
 func (p Postfix) way(addr string) (changes []Change, notes []string) {
+	c := Change{Service: addr + "/inet", New: p.entry(addr), Why: "take released mail and digests from this host, unfiltered and unsigned"}
 	through, known := p.Passes(addr)
-	if known {
-		if len(through) > 0 {
-			notes = append(notes, fmt.Sprintf("mail that breakwater hands back at %s goes through %s: it may be signed as yours, even if it is forged. "+
-				"Write submit = \"smtp://%s\" under [release] and [digest] in breakwater.toml, or leave it out, and run this again", addr, p.names(through), Way))
+	switch {
+	case known && len(through) == 0:
+		return nil, nil
+	case known:
+		advice := fmt.Sprintf("Write submit = \"smtp://%s\" under [release] and [digest] in breakwater.toml, or leave it out, and run this again", Way)
+		if addr == Way {
+			advice = "Set its options anew:\n  " + c.Line()
 		}
-		return nil, notes
+		return nil, []string{fmt.Sprintf("mail that breakwater hands back at %s goes through %s: it may be signed as yours, even if it is forged. %s", addr, p.names(through), advice)}
 	}
 	if l := p.who("inet:" + addr); l.Listens { // Postfix would end, rather than do without the port
 		return nil, []string{fmt.Sprintf("%s listens at %s, where breakwater hands mail back. If that is no mail server, choose another port: submit under [release] and [digest] in breakwater.toml", l, addr)}
 	}
+	return []Change{c}, nil
+}
+
+// entry is the line of master.cf for a service at an address, in a chroot if the one at port 25 is.
+func (p Postfix) entry(addr string) string {
 	chroot := "n"
 	for _, s := range p.Services {
 		if s.Command == "smtpd" && s.Chroot && (s.Type == "pass" || portOf(s) == "25") {
 			chroot = "y"
 		}
 	}
-	entry := fmt.Sprintf("%s inet n - %s - - smtpd -o %s", addr, chroot, strings.Join(wayOptions, " -o "))
-	return []Change{{Service: addr + "/inet", New: entry, Why: "take released mail and digests from this host, unfiltered and unsigned"}}, nil
+	return fmt.Sprintf("%s inet n - %s - - smtpd -o %s", addr, chroot, strings.Join(wayOptions, " -o "))
 }
 
 // Passes is what mail goes through that comes in at an address of this host, HOST:PORT: addresses of milters, and
