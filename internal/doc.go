@@ -68,6 +68,7 @@
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
 //     ask), and the files in the top-level folder rules, with their tests
+//   - what mail servers have to be told, and who listens where: setup
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
 package internal

@@ -41,13 +41,13 @@ func releaseCommand() *cobra.Command {
 		Short: "Deliver absorbed mail after all, write it to files, or erase it",
 		Long: `Release hands absorbed mail to the mail server, with its own envelope, in the order in which
 it came. The milter lets it pass, once. ID is that of a copy, of a storm or of an incident,
-as ` + "`breakwater storms show`" + ` has them, or the beginning of one; conditions are added up.
+as ` + "`breakwater storms show`" + ` has them, in full; conditions are added up.
 
 What was delivered is noted in the archive, so that the same command, run again after it
 was stopped, goes on where it ended, and nothing comes twice unless --again asks for it.
 
 With --to, messages are written to a folder instead, and nothing is noted. With --forget
-they are erased for good: it shows what that would be, wants IDs in full, and does it with
+they are erased for good: it shows what that would be, and does it with
 --yes. audit.log in the archive records every release, export and erasure.`,
 		Example: `  breakwater release --dry-run id-5b3c88e01f              what would be delivered
   breakwater release id-5b3c88e01f                        a whole incident
@@ -117,7 +117,7 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	if f.format != "maildir" && f.format != "mbox" {
 		return s, fmt.Errorf("--format %s: there are maildir and mbox", f.format)
 	}
-	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget, Whole: f.forget}
+	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
 	if f.mailbox != "" {
 		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
 			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
@@ -138,27 +138,50 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 }
 
 // whole has the daemon say which storms an incident has. A copy of one may have been held back by any.
-func whole(ctx context.Context, daemon *control.Client, ids []string, exact bool) ([]string, error) {
+func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string, error) {
 	// The ID of a copy and of a storm has three parts, that of an incident two.
 	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 }) {
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
-	return withStorms(ids, all, exact), err
+	return withStorms(ids, all), err
 }
 
-// withStorms adds the storms of the incidents that are named, by their ID or, if exact is false, its
-// beginning. The ID of one storm stays alone.
-func withStorms(ids []string, all []control.Incident, exact bool) []string {
+// withStorms adds the storms of the incidents that are named. The ID of one storm stays alone.
+func withStorms(ids []string, all []control.Incident) []string {
 	whole := slices.Clone(ids)
 	for _, i := range all {
-		if slices.ContainsFunc(ids, func(id string) bool { return id == i.ID || !exact && strings.HasPrefix(i.ID, id) }) {
+		if slices.Contains(ids, i.ID) {
 			for _, s := range i.Storms {
 				whole = append(whole, s.ID)
 			}
 		}
 	}
 	return whole
+}
+
+// shownIDs is how many IDs are named that the beginning of one may mean.
+const shownIDs = 5
+
+// beginnings is an error if one of ids is but the beginning of others.
+func beginnings(ctx context.Context, r *archive.Reader, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	meant, err := release.Meant(ctx, r, ids)
+	if err != nil {
+		return exit{exitReport, err}
+	}
+	for _, id := range ids {
+		if whole := meant[id]; len(whole) > 0 {
+			more := ""
+			if len(whole) > shownIDs {
+				more = fmt.Sprintf(", or one of %s more", thousands(len(whole)-shownIDs))
+			}
+			return exit{exitUsage, fmt.Errorf("%q is only the beginning of an ID; give a whole one: %s%s", id, strings.Join(whole[:min(len(whole), shownIDs)], ", "), more)}
+		}
+	}
+	return nil
 }
 
 // moment reads a time span before now, a day or a time; "" is the zero time.
@@ -191,12 +214,15 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids, s.Whole); err != nil {
+	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nonly what has the ID itself is picked, not the other storms of an incident\n", err)
 	}
 	r, err := archive.OpenReadOnly(c.Archive)
 	if err != nil {
 		return exit{exitUsage, err}
+	}
+	if err := beginnings(cmd.Context(), r, ids); err != nil {
+		return err
 	}
 	n, err := release.Look(cmd.Context(), r, s)
 	if err != nil {
@@ -209,6 +235,9 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	}
 	if n.Copies == 0 || f.dryRun || f.forget && !f.yes {
 		return f.only(cmd, n)
+	}
+	if f.to == "" && !f.forget {
+		warn(cmd.ErrOrStderr(), way{"release.submit", c.Release.Submit})
 	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()

@@ -18,17 +18,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/config"
 	"breakwater/internal/setup"
+	"breakwater/internal/submit"
 )
 
 func setupCommand() *cobra.Command {
-	var milter string
+	var milter, file, to string
 	var prvs []string
 	cmd := &cobra.Command{
 		Use:   "setup",
 		Short: "Show what Postfix or Sendmail needs, or set it",
 		Long: `Setup shows the exact lines that a mail server needs to ask breakwater, for mail from
-others and for mail of your own users. It changes nothing unless told to.`,
+others and for mail of your own users, and to take released mail and digests. It changes
+nothing unless told to.`,
 		Example: `  breakwater setup postfix
   breakwater setup postfix --apply && postfix reload
   breakwater setup postfix --undo && postfix reload
@@ -37,11 +40,26 @@ others and for mail of your own users. It changes nothing unless told to.`,
 	}
 	cmd.PersistentFlags().StringVar(&milter, "milter", "", "`socket` of breakwater, as the mail server sees it (default "+setup.PostfixSocket+", which Postfix looks for in its queue directory; of Sendmail "+setup.SendmailSocket+")")
 	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
-	cmd.AddCommand(setupPostfixCommand(&milter, &prvs), setupSendmailCommand(&milter, &prvs))
+	cmd.PersistentFlags().StringVar(&to, "submit", "", "where breakwater hands released mail and digests to the mail server, if not where breakwater.toml says: smtp://HOST:PORT")
+	cmd.PersistentFlags().StringVar(&file, "config", "", "configuration `file` (default "+config.DefaultFile+")")
+	handed := func() ([]string, error) {
+		c, err := config.Load(file)
+		if err != nil {
+			return nil, exit{exitUsage, err}
+		}
+		if to == "" {
+			return addresses(ways(c)), nil
+		}
+		if _, err := submit.Parse(to); err != nil {
+			return nil, exit{exitUsage, fmt.Errorf("--submit: %w", err)}
+		}
+		return addresses([]way{{"--submit", to}}), nil
+	}
+	cmd.AddCommand(setupPostfixCommand(&milter, &prvs, handed), setupSendmailCommand(&milter, &prvs, handed))
 	return cmd
 }
 
-func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
+func setupSendmailCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sendmail",
 		Short:   "Show what sendmail.mc needs",
@@ -52,12 +70,19 @@ func setupSendmailCommand(milter *string, prvs *[]string) *cobra.Command {
 			if err := errors.Join(setup.CheckMilter(socket, false), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			lines := setup.Sendmail(socket)
+			ways, err := handed()
+			if err != nil {
+				return err
+			}
+			lines := setup.Sendmail(socket) + setup.SendmailWays(ways)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
 			fmt.Fprint(cmd.ErrOrStderr(), warning(socket))
+			if len(ways) > 0 {
+				fmt.Fprint(cmd.ErrOrStderr(), sendmailWay)
+			}
 			if socket == setup.SendmailSocket {
 				fmt.Fprintf(cmd.ErrOrStderr(), `
 The socket is one that systemd opens. As shipped it is where Postfix looks for it; run
@@ -84,6 +109,13 @@ Sendmail asks nobody about bounces that it makes itself.`)
 	}
 }
 
+// sendmailWay is what an operator should know of setup.SendmailWays.
+const sendmailWay = `
+By the daemon named breakwater, released mail and digests come back from this host: no milter filters
+or signs them. If sendmail.mc has no other DAEMON_OPTIONS line, Sendmail stops listening on port 25
+once it has this one. Add DAEMON_OPTIONS(` + "`Name=MTA'" + `)dnl then.
+`
+
 // warning is what an operator should know who gives the milter an internet address.
 func warning(socket string) string {
 	if !strings.HasPrefix(socket, "inet:") {
@@ -94,18 +126,22 @@ func warning(socket string) string {
 
 // postfixSetup is `breakwater setup postfix`.
 type postfixSetup struct {
-	dir                        string // Postfix's configuration
+	dir                        string // Postfix's configuration; "" is where postconf looks for it
 	wishes                     setup.Wishes
 	apply, undo, force, asJSON bool
 }
 
-func setupPostfixCommand(milter *string, prvs *[]string) *cobra.Command {
+func setupPostfixCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
 	s := &postfixSetup{}
 	cmd := &cobra.Command{
 		Use:   "postfix",
 		Short: "Show what Postfix needs, or set it by postconf",
 		Long: `Postfix shows what main.cf and master.cf need. With --apply it sets that by postconf, and
 keeps the files as they were; --undo puts them back, byte for byte. Neither reloads Postfix.
+
+Released mail and digests come back at a port of loopback of their own, by a service without
+milters: released mail may be forged, and OpenDKIM would sign it. The port is that of
+release.submit and digest.submit in breakwater.toml.
 
 Where a rule file says form = "prvs" under [batv], --prvs names its domains: Postfix then takes
 mail to prvs=1234abcdef=ann@example.org, too. Mail leaves with such tags once it does.
@@ -126,7 +162,11 @@ The exit status is 1 if something is left to be set.`,
 			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			ways, err := handed()
+			if err != nil {
+				return err
+			}
+			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs"), Ways: ways}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
@@ -141,7 +181,10 @@ The exit status is 1 if something is left to be set.`,
 
 // postconf runs Postfix's own tool on the configuration.
 func (s *postfixSetup) postconf(args ...string) (string, error) {
-	cmd := exec.Command("postconf", append([]string{"-c", s.dir}, args...)...)
+	if s.dir != "" {
+		args = append([]string{"-c", s.dir}, args...)
+	}
+	cmd := exec.Command("postconf", args...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -158,13 +201,18 @@ func (s *postfixSetup) read() (p setup.Postfix, err error) {
 			return p, err
 		}
 	}
-	return setup.ParsePostfix(out[0], out[1], out[2], out[3]), nil
+	p = setup.ParsePostfix(out[0], out[1], out[2], out[3])
+	p.Who = scout(p.Full["queue_directory"])
+	return p, nil
 }
 
 func (s *postfixSetup) run(w io.Writer) error {
 	p, err := s.read()
 	if err != nil {
 		return err
+	}
+	if err := p.Taken(s.wishes.Milter); err != nil {
+		return exit{exitUsage, err}
 	}
 	now, err := os.ReadFile(s.wishes.Table)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

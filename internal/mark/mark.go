@@ -1,5 +1,5 @@
-// Package mark signs the header fields by which breakwater knows its own mail when it comes
-// back: digests, and copies that are released.
+// Package mark signs that by which breakwater knows its own mail when it comes back: a field of
+// digests, and the envelope ID of copies that are released.
 package mark
 
 import (
@@ -45,19 +45,27 @@ func (s *Signer) IsDigest(m *message.Message) bool {
 	return true
 }
 
-// Release is the value of ReleaseField in m when it is released. Two releases with one ID,
-// which has no spaces, are one release, tried twice.
+// ReleaseID is the envelope ID (RFC 3461 §4.4) with which m is released. It is part of no message, so
+// nobody has to take it off. Two releases with one ID, which has neither spaces nor slashes, are one
+// release, tried twice.
+func (s *Signer) ReleaseID(id string, m *message.Message) string {
+	return id + "/" + s.ofBody(id, m.Body)
+}
+
+// Release is the value of ReleaseField in m when it is released to a server that takes no envelope IDs.
 func (s *Signer) Release(id string, m *message.Message) string {
 	return id + " " + s.ofBody(id, m.Body)
 }
 
 // Released returns the ID with which m was released by us.
 func (s *Signer) Released(m *message.Message) (id string, ok bool) {
-	id, signed, ok := strings.Cut(m.Header.Get(ReleaseField), " ")
-	if !ok || !same(signed, s.ofBody(id, m.Body)) {
-		return "", false
+	for _, mark := range []struct{ value, sep string }{{m.EnvelopeID, "/"}, {m.Header.Get(ReleaseField), " "}} {
+		id, signed, ok := strings.Cut(mark.value, mark.sep)
+		if ok && same(signed, s.ofBody(id, m.Body)) {
+			return id, true
+		}
 	}
-	return id, true
+	return "", false
 }
 
 // ofBody signs the body, so that the mark is good for no other mail. Header fields are left
