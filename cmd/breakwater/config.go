@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/config"
+	"breakwater/internal/show"
 )
 
 func configCommand() *cobra.Command {
@@ -50,7 +51,7 @@ there is an error in it.`,
 				return exit{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
+				return show.JSON(cmd.OutOrStdout(), all)
 			}
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, s := range all {

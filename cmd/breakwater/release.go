@@ -20,9 +20,11 @@ import (
 	"breakwater/internal/config"
 	"breakwater/internal/control"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/host"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
 	"breakwater/internal/release"
+	"breakwater/internal/show"
 	"breakwater/internal/submit"
 	"breakwater/internal/tomlfile"
 )
@@ -221,12 +223,12 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err := archive.Audit(c.Archive, verb, audit...); err != nil {
 		return exit{exitReport, err}
 	}
-	bar := newProgress(cmd.ErrOrStderr(), n.Deliveries)
+	bar := show.NewProgress(cmd.ErrOrStderr(), n.Deliveries)
 	if f.to == "-" {
-		bar.w = nil // it would be drawn into the messages
+		bar = show.NewProgress(io.Discard, n.Deliveries) // it would be drawn into the messages
 	}
-	res, err := action(cmd.Context(), bar.add)
-	bar.done()
+	res, err := action(cmd.Context(), bar.Add)
+	bar.Done()
 	if aerr := archive.Audit(c.Archive, verb+" ended", "done", res.Deliveries, "refused", len(res.Refused)); aerr != nil {
 		err = errors.Join(err, aerr)
 	}
@@ -263,7 +265,7 @@ func (j *releaseJob) deliver(ctx context.Context, progress func(int)) (release.R
 	if _, err := os.Stat(j.config.Secret); err != nil {
 		return release.Result{}, fmt.Errorf("the daemon's key, by which it knows what is released: %w; name it with --secret", err)
 	}
-	secret, err := readSecret(j.config.Secret)
+	secret, err := host.ReadSecret(j.config.Secret)
 	if err != nil {
 		return release.Result{}, err
 	}
@@ -281,7 +283,7 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	}
 	switch {
 	case j.flags.to == "-":
-		box = mailfile.NewMbox(forTerminal(j.stdout))
+		box = mailfile.NewMbox(show.Terminal(j.stdout))
 	case j.flags.format == "mbox":
 		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
 	default:
@@ -324,11 +326,11 @@ func erased(cmd *cobra.Command, r *archive.Reader, s release.Selection) error {
 	t := tabwriter.NewWriter(cmd.ErrOrStderr(), 0, 0, 2, ' ', 0)
 	for i, p := range parts {
 		if i == shownParts {
-			fmt.Fprintf(t, "and %s more\n", number(len(parts)-i, "incident"))
+			fmt.Fprintf(t, "and %s more\n", show.Number(len(parts)-i, "incident"))
 			break
 		}
-		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), number(p.Deliveries, "copy"), number(p.Mailboxes, "mailbox"),
-			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), clip(p.Subject, 60))
+		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), show.Number(p.Deliveries, "copy"), show.Number(p.Mailboxes, "mailbox"),
+			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), show.Clip(p.Subject, 60))
 	}
 	return t.Flush()
 }
@@ -345,13 +347,13 @@ func (f *releaseFlags) nothing() string {
 func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
 	w := cmd.OutOrStdout()
 	if f.json {
-		if err := printJSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
+		if err := show.JSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
 			return err
 		}
 	} else if n.Copies == 0 {
 		fmt.Fprintln(w, f.nothing())
 	} else {
-		fmt.Fprintf(w, "%s for %s, in %s, %s\n", number(n.Deliveries, "copy"), number(n.Mailboxes, "mailbox"), number(n.Copies, "message"), bytesText(n.Bytes))
+		fmt.Fprintf(w, "%s for %s, in %s, %s\n", show.Number(n.Deliveries, "copy"), show.Number(n.Mailboxes, "mailbox"), show.Number(n.Copies, "message"), show.Bytes(n.Bytes))
 	}
 	damages(cmd.ErrOrStderr(), n.Damages)
 	if f.forget && !f.yes && n.Copies > 0 {
@@ -372,18 +374,18 @@ func (f *releaseFlags) tell(cmd *cobra.Command, verb string, n release.Count, re
 	switch {
 	case f.json && f.to != "-":
 		out := map[string]any{verb: res.Deliveries, "of": n.Deliveries, "refused": refused, "damaged": len(res.Damages)}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+		if err := show.JSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
 	case f.to != "-":
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, thousands(res.Deliveries), thousands(n.Deliveries))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, show.Thousands(res.Deliveries), show.Thousands(n.Deliveries))
 	}
 	for i, r := range res.Refused {
 		if i == 10 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "and %d more\n", len(res.Refused)-i)
 			break
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, clip(r.Addr, 80), clip(r.Err.Error(), 200))
+		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, show.Clip(r.Addr, 80), show.Clip(r.Err.Error(), 200))
 	}
 	damages(cmd.ErrOrStderr(), res.Damages)
 	if err != nil {

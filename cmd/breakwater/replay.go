@@ -16,6 +16,8 @@ import (
 	"breakwater/internal/message"
 	"breakwater/internal/replay"
 	"breakwater/internal/rules"
+	"breakwater/internal/show"
+	"breakwater/internal/trial"
 )
 
 // replayer is the settings of `breakwater replay`, and what it needs on its way.
@@ -27,7 +29,7 @@ type replayer struct {
 	base, other *engine.Engine // other is nil without --against
 	stderr      io.Writer
 	out         *bufio.Writer
-	result      *replayed
+	result      *replay.Sums
 }
 
 func replayCommand() *cobra.Command {
@@ -80,7 +82,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 		return exit{exitReport, err}
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	if r.base, err = scratch(set.Enforced(), temp+"/store"); err != nil {
+	if r.base, err = trial.Engine(set.Enforced(), temp+"/store"); err != nil {
 		return exit{exitReport, err}
 	}
 	defer func() { err = errors.Join(err, r.base.Store.Close()) }()
@@ -89,7 +91,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 		if err != nil {
 			return err
 		}
-		if r.other, err = scratch(otherSet.Enforced(), temp+"/other"); err != nil {
+		if r.other, err = trial.Engine(otherSet.Enforced(), temp+"/other"); err != nil {
 			return exit{exitReport, err}
 		}
 		defer func() { err = errors.Join(err, r.other.Store.Close()) }()
@@ -101,7 +103,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 	if r.json {
 		err = r.encode(r.result)
 	} else {
-		err = r.result.print(r.out, r.all)
+		err = r.result.Print(r.out, r.all)
 	}
 	if err = errors.Join(err, r.out.Flush()); err == nil && r.result.Unread > 0 {
 		err = exit{exitReport, fmt.Errorf("%d messages or files could not be read", r.result.Unread)}
@@ -112,18 +114,18 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 // play judges all mail and counts what becomes of it.
 func (r *replayer) play(ctx context.Context, paths []string) error {
 	begun := time.Now()
-	looking := newProgress(r.stderr, 0)
-	plan, err := replay.Scan(ctx, paths, looking.add)
-	looking.done()
+	looking := show.NewProgress(r.stderr, 0)
+	plan, err := replay.Scan(ctx, paths, looking.Add)
+	looking.Done()
 	if err != nil {
 		return err
 	}
-	r.result = newReplayed()
+	r.result = replay.NewSums()
 	for _, err := range plan.Errors {
 		r.unread(err)
 	}
-	bar := newProgress(r.stderr, plan.Total)
-	defer bar.done()
+	bar := show.NewProgress(r.stderr, plan.Total)
+	defer bar.Done()
 	for next := range ahead(ctx, plan) {
 		if next.err != nil {
 			r.unread(next.err)
@@ -132,7 +134,7 @@ func (r *replayer) play(ctx context.Context, paths []string) error {
 		if err := r.judge(ctx, next.mail); err != nil {
 			return err
 		}
-		bar.add(1)
+		bar.Add(1)
 	}
 	r.result.Seconds = time.Since(begun).Seconds()
 	return ctx.Err()
@@ -175,7 +177,7 @@ func (r *replayer) judge(ctx context.Context, mail replay.Mail) error {
 			m.Recipients = append(m.Recipients, message.Recipient{Addr: to})
 		}
 	}
-	r.result.message(mail)
+	r.result.Message(mail)
 	ds, err := r.base.Judge(ctx, m)
 	if err != nil {
 		return err
@@ -188,7 +190,7 @@ func (r *replayer) judge(ctx context.Context, mail replay.Mail) error {
 	}
 	for i, d := range ds {
 		differ := others[i].Action != d.Action
-		r.result.add(d, others[i])
+		r.result.Add(d, others[i])
 		if differ || r.each && r.other == nil {
 			if err := r.print(mail, d, others[i], differ); err != nil {
 				return err
@@ -219,7 +221,7 @@ type otherwise struct {
 
 func (r *replayer) print(mail replay.Mail, d, other rules.Decision, differ bool) error {
 	if !r.json {
-		line := fmt.Sprintf("%s to %s: %s (%s, %s)", mail.Path, clip(d.Recipient.Addr, 60), d.Action, d.Reason, d.Rule)
+		line := fmt.Sprintf("%s to %s: %s (%s, %s)", mail.Path, show.Clip(d.Recipient.Addr, 60), d.Action, d.Reason, d.Rule)
 		if differ {
 			line += fmt.Sprintf(", but %s (%s, %s)", other.Action, other.Reason, other.Rule)
 		}

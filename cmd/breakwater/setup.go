@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/setup"
+	"breakwater/internal/show"
 )
 
 func setupCommand() *cobra.Command {
@@ -176,7 +177,7 @@ func (s *postfixSetup) run(w io.Writer) error {
 		notes = append(notes, w)
 	}
 	if s.asJSON {
-		if err := printJSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
+		if err := show.JSON(w, map[string]any{"changes": changes, "notes": notes}); err != nil {
 			return err
 		}
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/show"
 	"breakwater/internal/storm"
 )
 
@@ -126,14 +127,14 @@ func (a *absorbed) print(w io.Writer) error {
 		return err
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  in the archive\t%s for %s, in %s, %s\n", number(a.Copies, "copy"), number(a.Mailboxes, "mailbox"), number(a.Messages, "message"), bytesText(a.Bytes))
+	fmt.Fprintf(t, "  in the archive\t%s for %s, in %s, %s\n", show.Number(a.Copies, "copy"), show.Number(a.Mailboxes, "mailbox"), show.Number(a.Messages, "message"), show.Bytes(a.Bytes))
 	if a.Released > 0 {
-		fmt.Fprintf(t, "  released\t%s of them\n", thousands(a.Released))
+		fmt.Fprintf(t, "  released\t%s of them\n", show.Thousands(a.Released))
 	}
 	fmt.Fprintf(t, "  came\t%s to %s\n", a.First.Local().Format(time.DateTime), a.Last.Local().Format(time.DateTime))
 	fmt.Fprintf(t, "  rate\t│%s│\n", a.sparkline())
 	for _, r := range a.Rules {
-		fmt.Fprintf(t, "  absorbed by\t%s (%s)\n", r.Rule, thousands(r.Copies))
+		fmt.Fprintf(t, "  absorbed by\t%s (%s)\n", r.Rule, show.Thousands(r.Copies))
 	}
 	fmt.Fprintln(t)
 	return t.Flush()
@@ -158,9 +159,9 @@ is 1 when something is damaged. The daemon may run meanwhile.`,
 			if err != nil {
 				return err
 			}
-			bar := newProgress(cmd.ErrOrStderr(), 0)
-			v, err := r.Verify(cmd.Context(), bar.at)
-			bar.done()
+			bar := show.NewProgress(cmd.ErrOrStderr(), 0)
+			v, err := r.Verify(cmd.Context(), bar.At)
+			bar.Done()
 			if err != nil {
 				return exit{exitReport, err}
 			}
@@ -176,11 +177,11 @@ func (f *stormsFlags) verified(cmd *cobra.Command, v archive.Verified) error {
 			texts = append(texts, err.Error())
 		}
 		out := map[string]any{"segments": v.Segments, "copies": v.Copies, "bytes": v.Bytes, "damages": texts}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+		if err := show.JSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(cmd.OutOrStdout(), "%s in %s, %s on disk: %s\n", number(v.Copies, "copy"), number(v.Segments, "segment"), bytesText(v.Bytes), soundness(v))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s in %s, %s on disk: %s\n", show.Number(v.Copies, "copy"), show.Number(v.Segments, "segment"), show.Bytes(v.Bytes), soundness(v))
 		damages(cmd.ErrOrStderr(), v.Damages)
 	}
 	if len(v.Damages) > 0 {

@@ -1,0 +1,139 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"breakwater/internal/config"
+	"breakwater/internal/owned"
+	"breakwater/internal/rules"
+)
+
+// KeptRules is the folder with the last good version of each rule file, under its name. formatFile tells
+// what it is, and what later versions make of it.
+type KeptRules string
+
+const (
+	formatFile = "FORMAT"
+	keptFormat = "breakwater kept rules 1\n"
+)
+
+// KeptRulesOf is that of a host.
+func KeptRulesOf(c config.Config) KeptRules {
+	return KeptRules(filepath.Join(filepath.Dir(c.Secret), "rules.kept"))
+}
+
+// AllowedAliases is what aliases rule files may have, by the configuration.
+func AllowedAliases(c config.Config) rules.Aliases { return rules.Aliases(c.Site.Aliases) }
+
+// Read returns the last good versions by file. There may be none yet.
+func (k KeptRules) Read() (map[string][]byte, error) {
+	format, err := os.ReadFile(k.path(formatFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err == nil && string(format) != keptFormat {
+		err = fmt.Errorf("%s is of another version, %q; remove the folder to begin anew", k, strings.TrimSpace(string(format)))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read kept rules: %w", err)
+	}
+	names, err := filepath.Glob(k.path("*.toml"))
+	if err != nil {
+		return nil, fmt.Errorf("read kept rules: %w", err)
+	}
+	last := map[string][]byte{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return last, fmt.Errorf("read kept rules: %w", err)
+		}
+		last[filepath.Base(name)] = text
+	}
+	return last, nil
+}
+
+// Write keeps what is in force, where it differs from what was kept last.
+func (k KeptRules) Write(files []rules.File, last map[string][]byte) error {
+	if err := owned.MkdirAll(string(k)); err != nil {
+		return fmt.Errorf("keep rules: %w", err)
+	}
+	format, err := os.ReadFile(k.path(formatFile))
+	if err == nil && string(format) != keptFormat {
+		return nil // it belongs to another version; Read has said so
+	}
+	wrong := []error{}
+	if err != nil {
+		wrong = append(wrong, k.put(formatFile, []byte(keptFormat)))
+	}
+	there := map[string]bool{}
+	for _, f := range files {
+		there[f.Name] = true
+		if f.Use == rules.Current && (last[f.Name] == nil || !bytes.Equal(last[f.Name], f.Text)) {
+			wrong = append(wrong, k.put(f.Name, f.Text))
+		}
+	}
+	for name := range last {
+		if !there[name] {
+			wrong = append(wrong, os.Remove(k.path(name)))
+		}
+	}
+	if err := errors.Join(wrong...); err != nil {
+		return fmt.Errorf("keep rules: %w", err)
+	}
+	return nil
+}
+
+func (k KeptRules) path(name string) string { return filepath.Join(string(k), name) }
+
+// put writes a file in one step.
+func (k KeptRules) put(name string, text []byte) error {
+	tmp := k.path("." + name)
+	f, err := owned.Open(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, k.path(name))
+}
+
+// Rules reads the rules that the daemon has, or would have: broken files are replaced by their last
+// good versions, and told in the log.
+func Rules(c config.Config, log *slog.Logger) (*rules.Set, error) {
+	last, err := KeptRulesOf(c).Read()
+	if err != nil {
+		log.Warn("last good versions of rule files are not known", "err", err)
+	}
+	set, files, err := rules.LoadKept(os.DirFS(c.Rules), last, AllowedAliases(c))
+	if err != nil {
+		return nil, fmt.Errorf("rules in %s:\n%w", c.Rules, err)
+	}
+	for _, f := range files {
+		if f.Broken != nil {
+			log.Warn("a rule file is broken", "file", f.Name, "in force", f.InForce(), "err", f.Broken)
+		}
+	}
+	return set, nil
+}
+
+// Settings are those of a domain, by the rules that the daemon has, or would have, and the files that they are in.
+func Settings(c config.Config, domain string) ([]rules.Setting, *rules.Domain, []rules.File, error) {
+	last, err := KeptRulesOf(c).Read()
+	if err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, nil, nil, err
+	}
+	settings, d, files, err := rules.SettingsKept(os.DirFS(c.Rules), last, AllowedAliases(c), domain)
+	if err != nil {
+		err = fmt.Errorf("rules in %s:\n%w", c.Rules, err)
+	}
+	return settings, d, files, err
+}

@@ -1,0 +1,97 @@
+package host
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"breakwater/internal/origin"
+	"breakwater/internal/owned"
+)
+
+// OpenKeys reads a file of keys. Where there is none, it is made: no key is shipped that all
+// hosts would share.
+func OpenKeys(name string, at time.Time) (*origin.Ring, error) {
+	r, err := ReadKeys(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		r = (&origin.Ring{}).With(NewKey(), at, at)
+		return r, WriteKeys(name, r)
+	}
+	return r, err
+}
+
+// NewKey makes the secret of a key.
+func NewKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return key
+}
+
+// ReadKeys reads a file of keys.
+func ReadKeys(name string) (*origin.Ring, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	if err := private(name); err != nil {
+		return nil, fmt.Errorf("read keys: %w", err)
+	}
+	r, err := origin.ParseRing(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("read keys %s: %w; restore it from a backup, or remove it to begin with a new key (proofs of mail under way are then lost)", name, err)
+	}
+	return r, nil
+}
+
+// private tells what is wrong where others than the owner may read a file.
+func private(name string) error {
+	if st, err := os.Stat(name); err == nil && st.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("other users may read %s; run chmod 600 %s", name, name)
+	}
+	return nil
+}
+
+// WriteKeys replaces the file of keys in one step. Its owner stays.
+func WriteKeys(name string, r *origin.Ring) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write keys: %w", err)
+		}
+	}()
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".keys-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = io.WriteString(f, r.String())
+	if err := errors.Join(err, sameOwner(f, name), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// sameOwner gives f to whom the file belongs that it replaces, or else its folder: root may
+// rotate the keys of a daemon that runs as another user.
+func sameOwner(f *os.File, name string) error {
+	st, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return owned.Give(f)
+	}
+	if err != nil {
+		return err
+	}
+	owner, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || os.Geteuid() != 0 {
+		return nil
+	}
+	return f.Chown(int(owner.Uid), int(owner.Gid))
+}
