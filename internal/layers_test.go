@@ -43,7 +43,7 @@ var layers = map[string]string{
 	"internal/daemon":            "message report classify storm fingerprint origin rules mark engine owned archive milterd control config digest submit store/badgerdb host show",
 	"internal/demo":              "stormgen archive milterd milterd/client control daemon host show",
 	"internal/digest":            "archive rules fingerprint mark tomlfile",
-	"internal/setup":             "",
+	"internal/setup":             "owned",
 	"internal/submit":            "",
 	"internal/sweep":             "message storm store rules engine owned sweep/session",
 	"internal/sweep/session":     "",

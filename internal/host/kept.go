@@ -70,13 +70,13 @@ func (k KeptRules) Write(files []rules.File, last map[string][]byte) error {
 	}
 	wrong := []error{}
 	if err != nil {
-		wrong = append(wrong, k.put(formatFile, []byte(keptFormat)))
+		wrong = append(wrong, owned.Replace(k.path(formatFile), []byte(keptFormat)))
 	}
 	there := map[string]bool{}
 	for _, f := range files {
 		there[f.Name] = true
 		if f.Use == rules.Current && (last[f.Name] == nil || !bytes.Equal(last[f.Name], f.Text)) {
-			wrong = append(wrong, k.put(f.Name, f.Text))
+			wrong = append(wrong, owned.Replace(k.path(f.Name), f.Text))
 		}
 	}
 	for name := range last {
@@ -91,20 +91,6 @@ func (k KeptRules) Write(files []rules.File, last map[string][]byte) error {
 }
 
 func (k KeptRules) path(name string) string { return filepath.Join(string(k), name) }
-
-// put writes a file in one step.
-func (k KeptRules) put(name string, text []byte) error {
-	tmp := k.path("." + name)
-	f, err := owned.Open(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, k.path(name))
-}
 
 // Rules reads the rules that the daemon has, or would have: broken files are replaced by their last
 // good versions, and told in the log.

@@ -4,11 +4,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"breakwater/internal/origin"
@@ -57,41 +55,15 @@ func private(name string) error {
 	return nil
 }
 
-// WriteKeys replaces the file of keys in one step. Its owner stays.
-func WriteKeys(name string, r *origin.Ring) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("write keys: %w", err)
-		}
-	}()
-	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".keys-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = io.WriteString(f, r.String())
-	if err := errors.Join(err, sameOwner(f, name), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
-}
-
-// sameOwner gives f to whom the file belongs that it replaces, or else its folder: root may
-// rotate the keys of a daemon that runs as another user.
-func sameOwner(f *os.File, name string) error {
-	st, err := os.Stat(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return owned.Give(f)
+// WriteKeys replaces the file of keys in one step. Its owner stays: root may rotate the keys of a daemon that runs as
+// another user.
+func WriteKeys(name string, r *origin.Ring) error {
+	err := os.MkdirAll(filepath.Dir(name), 0o700)
+	if err == nil {
+		err = owned.Rewrite(name, []byte(r.String()))
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("write keys: %w", err)
 	}
-	owner, ok := st.Sys().(*syscall.Stat_t)
-	if !ok || os.Geteuid() != 0 {
-		return nil
-	}
-	return f.Chown(int(owner.Uid), int(owner.Gid))
+	return nil
 }

@@ -1,19 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,7 +89,7 @@ func warning(socket string) string {
 
 // postfixSetup is `breakwater setup postfix`.
 type postfixSetup struct {
-	dir                        string // Postfix's configuration
+	folder                     setup.Folder // Postfix's configuration
 	wishes                     setup.Wishes
 	apply, undo, force, asJSON bool
 }
@@ -127,12 +121,12 @@ The exit status is 1 if something is left to be set.`,
 			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(s.dir, "breakwater_prvs")}
+			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(string(s.folder), "breakwater_prvs")}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&s.dir, "config-dir", "/etc/postfix", "Postfix's configuration `folder`")
+	f.StringVar((*string)(&s.folder), "config-dir", "/etc/postfix", "Postfix's configuration `folder`")
 	f.BoolVar(&s.apply, "apply", false, "set it")
 	f.BoolVar(&s.undo, "undo", false, "put main.cf and master.cf back as they were before --apply")
 	f.BoolVar(&s.force, "force", false, "with --undo, even if the files were changed since")
@@ -140,30 +134,8 @@ The exit status is 1 if something is left to be set.`,
 	return cmd
 }
 
-// postconf runs Postfix's own tool on the configuration.
-func (s *postfixSetup) postconf(args ...string) (string, error) {
-	cmd := exec.Command("postconf", append([]string{"-c", s.dir}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", exit{exitUsage, fmt.Errorf("run postconf: %w\n%s", err, bytes.TrimSpace(stderr.Bytes()))}
-	}
-	return string(out), nil
-}
-
-func (s *postfixSetup) read() (p setup.Postfix, err error) {
-	var out [4]string
-	for i, args := range [][]string{setup.Parameters, append([]string{"-x"}, setup.Parameters...), {"-M"}, {"-xP"}} {
-		if out[i], err = s.postconf(args...); err != nil {
-			return p, err
-		}
-	}
-	return setup.ParsePostfix(out[0], out[1], out[2], out[3]), nil
-}
-
 func (s *postfixSetup) run(w io.Writer) error {
-	p, err := s.read()
+	p, err := s.folder.Read()
 	if err != nil {
 		return err
 	}
@@ -189,11 +161,11 @@ func (s *postfixSetup) run(w io.Writer) error {
 	if !s.apply {
 		return exit{status: exitReport}
 	}
-	if err := s.set(changes); err != nil {
+	if err := s.folder.Set(changes); err != nil {
 		return err
 	}
 	if !s.asJSON {
-		fmt.Fprintf(w, "\nDone. Now run: postfix -c %s reload\nThe way back:  breakwater setup postfix --config-dir %s --undo\n", s.dir, s.dir)
+		fmt.Fprintf(w, "\nDone. Now run: postfix -c %s reload\nThe way back:  breakwater setup postfix --config-dir %s --undo\n", s.folder, s.folder)
 	}
 	return nil
 }
@@ -214,164 +186,14 @@ func printPlan(w io.Writer, changes []setup.Change, notes []string) {
 	}
 }
 
-// The files that postconf changes, and the way back from it.
-var postfixFiles = []string{"main.cf", "master.cf"}
-
-const wayBack = "breakwater-undo.json"
-
-// backup is what is needed to undo.
-type backup struct {
-	Before map[string][]byte   `json:"before"` // null: there was no such file
-	After  map[string][32]byte `json:"after"`  // SHA-256
-
-	Changes []setup.Change `json:"changes,omitempty"` // what was done
-}
-
-// set makes the changes. Whatever fails on the way, the files are put back.
-func (s *postfixSetup) set(changes []setup.Change) error {
-	undo := filepath.Join(s.dir, wayBack)
-	if _, err := os.Stat(undo); !errors.Is(err, fs.ErrNotExist) {
-		return exit{exitUsage, fmt.Errorf("%s is there from an earlier --apply; run --undo first, or remove it to keep those changes for good", undo)}
-	}
-	b := backup{map[string][]byte{}, map[string][32]byte{}, changes}
-	for _, name := range postfixFiles {
-		data, err := os.ReadFile(filepath.Join(s.dir, name))
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		b.Before[name] = data
-	}
-	for _, c := range changes {
-		if c.File == "" {
-			continue
-		}
-		data, err := os.ReadFile(c.File)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return exit{exitUsage, err}
-		}
-		b.Before[filepath.Base(c.File)] = data
-	}
-	if err := b.write(undo); err != nil {
-		return err
-	}
-	for _, c := range changes {
-		if err := s.change(c); err != nil {
-			return errors.Join(err, s.restore(b))
-		}
-	}
-	for name := range b.Before {
-		data, err := os.ReadFile(filepath.Join(s.dir, name))
-		if err != nil {
-			return err
-		}
-		b.After[name] = sha256.Sum256(data)
-	}
-	return b.write(undo)
-}
-
-func (s *postfixSetup) change(c setup.Change) error {
-	if c.File != "" {
-		return os.WriteFile(c.File, []byte(c.New), 0o644)
-	}
-	_, err := s.postconf(c.Args()...)
-	return err
-}
-
-func (b backup) write(name string) error {
-	data, err := json.MarshalIndent(b, "", "  ")
-	if err == nil {
-		err = os.WriteFile(name, append(data, '\n'), 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("keep the way back: %w", err)
-	}
-	return nil
-}
-
 func (s *postfixSetup) putBack(w io.Writer) error {
-	undo := filepath.Join(s.dir, wayBack)
-	data, err := os.ReadFile(undo)
+	err := s.folder.Undo(s.force)
+	if changed := (setup.ChangedError{}); errors.As(err, &changed) {
+		return exit{exitReport, err}
+	}
 	if err != nil {
-		return exit{exitUsage, fmt.Errorf("nothing to undo: %w", err)}
+		return exit{exitUsage, err}
 	}
-	var b backup
-	if err := json.Unmarshal(data, &b); err != nil {
-		return exit{exitUsage, fmt.Errorf("read %s: %w", undo, err)}
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Before)) {
-		now, err := os.ReadFile(filepath.Join(s.dir, name))
-		if err != nil {
-			return exit{exitUsage, err}
-		}
-		if sha256.Sum256(now) != b.After[name] && !s.force {
-			return exit{exitReport, s.byHand(name, b)}
-		}
-	}
-	if s.force {
-		if err := s.keepCopies(b); err != nil {
-			return err
-		}
-	}
-	if err := s.restore(b); err != nil {
-		return err
-	}
-	fmt.Fprintf(w, "The configuration is as it was. Now run: postfix -c %s reload\n", s.dir)
-	return nil
-}
-
-// byHand is the error of a file that was changed since --apply, with the commands that take breakwater out of it.
-func (s *postfixSetup) byHand(name string, b backup) error {
-	var lines strings.Builder
-	if p, err := s.read(); err == nil {
-		for _, c := range p.Undo(b.Changes) {
-			fmt.Fprintf(&lines, "\n  %s", strings.Replace(c.Line(), "postconf ", "postconf -c "+s.dir+" ", 1))
-		}
-	}
-	return fmt.Errorf("%s was changed since --apply. Take breakwater's lines out by hand:%s\n  rm %s\nor undo with --force and lose the other changes, of which a copy is kept",
-		name, lines.String(), filepath.Join(s.dir, wayBack))
-}
-
-// keepCopies keeps the files as they are now beside them.
-func (s *postfixSetup) keepCopies(b backup) error {
-	for name := range b.Before {
-		path := filepath.Join(s.dir, name)
-		now, err := os.ReadFile(path)
-		if err == nil && sha256.Sum256(now) != b.After[name] {
-			err = os.WriteFile(path+".before-undo", now, 0o600)
-		}
-		if err != nil {
-			return fmt.Errorf("keep a copy: %w", err)
-		}
-	}
-	return nil
-}
-
-// restore writes the files as they were and forgets the way back.
-func (s *postfixSetup) restore(b backup) error {
-	for name, data := range b.Before {
-		path := filepath.Join(s.dir, name)
-		if err := putBack(path, data); err != nil {
-			return fmt.Errorf("put %s back: %w", name, err)
-		}
-	}
-	return os.Remove(filepath.Join(s.dir, wayBack))
-}
-
-// putBack makes a file be as it was; nil is not there.
-func putBack(path string, data []byte) error {
-	if data == nil {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	now, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	tmp := path + ".breakwater"
-	if err := os.WriteFile(tmp, data, now.Mode().Perm()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	_, err = fmt.Fprintf(w, "The configuration is as it was. Now run: postfix -c %s reload\n", s.folder)
+	return err
 }
