@@ -36,7 +36,7 @@
 // where one is named behind the other:
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
+//	edges      milterd  sweep  control  mailfile  config  submit  store/badgerdb  store/remote
 //	keep       archive, and release above it and submit; replay above it and mailfile
 //	engine     engine  scenario
 //	decision   rules

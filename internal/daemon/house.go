@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,7 +12,6 @@ import (
 
 	"breakwater/internal/archive"
 	"breakwater/internal/digest"
-	"breakwater/internal/mark"
 	"breakwater/internal/show"
 	"breakwater/internal/storm"
 )
@@ -193,8 +193,7 @@ func (d *Daemon) sayRoom(ctx context.Context, was *roomState) {
 			break
 		}
 		now.alarmed = time.Now()
-		d.alarm(ctx, fmt.Sprintf("Breakwater cannot absorb mail any more. What would be absorbed is now subject to\n"+
-			"on_error = %q. Mail that was absorbed before is safe.\n\n%v\n", d.cfg.OnError, err))
+		d.alarm(ctx, digest.Notice{News: digest.Full, List: strings.Split(err.Error(), "\n")})
 	case now.near && !was.near && !now.full:
 		d.log.Warn("the archive is nearly full; release what is wanted, or raise retention.max_size",
 			"bytes", d.archive.Used(), "max_size", int64(d.cfg.Retention.MaxSize), "folder", d.cfg.Archive)
@@ -226,9 +225,7 @@ func (d *Daemon) sayShares(ctx context.Context, now *roomState) {
 	}
 	now.sharesTold = at
 	d.log.Error("has its whole share of the archive, and on_error decides about more of it; all others have room", "who", strings.Join(fresh, ", "), "on_error", d.cfg.OnError)
-	d.alarm(ctx, fmt.Sprintf("These have their whole share of Breakwater's archive. What more would be absorbed of them\n"+
-		"is now subject to on_error = %q. All others have room.\n\n%s\n\n"+
-		"`breakwater release` makes room; so does a greater retention.max_size.\n", d.cfg.OnError, strings.Join(fresh, "\n")))
+	d.alarm(ctx, digest.Notice{News: digest.Shares, List: fresh})
 }
 
 // warnings are what /healthz says beside that all is well.
@@ -245,20 +242,19 @@ func (d *Daemon) archiveWarnings() (all []string) {
 	return all
 }
 
-// alarm sends a mail to the postmaster, where digests are sent at all.
-func (d *Daemon) alarm(ctx context.Context, text string) {
+// alarm sends a notice to the postmaster, where digests are sent at all.
+func (d *Daemon) alarm(ctx context.Context, n digest.Notice) {
 	if d.digester == nil {
 		return
 	}
-	host, now := d.digester.Composer.Host, time.Now()
-	to := d.rules.Load().For("").Digest().Postmaster
-	if to == "" {
-		to = "postmaster@" + host
+	now, told, writer := time.Now(), d.rules.Load().For("").Digest(), &d.digester.Composer
+	n.Date, n.MessageID, n.OnError = now, fmt.Sprintf("alarm.%d@%s", now.UnixNano(), writer.Host), string(d.cfg.OnError)
+	n.To, n.Language = cmp.Or(told.Postmaster, "postmaster@"+writer.Host), told.Language
+	raw, err := writer.Notice(n)
+	if err == nil {
+		err = d.digester.Send(ctx, n.To, raw)
 	}
-	id, date := fmt.Sprintf("alarm.%d@%s", now.UnixNano(), host), now.Format(time.RFC1123Z)
-	raw := strings.ReplaceAll(fmt.Sprintf("Date: %s\nFrom: Breakwater <%s>\nTo: <%s>\nSubject: breakwater on %s cannot absorb mail\nMessage-ID: <%s>\n"+
-		"Auto-Submitted: auto-generated\n%s: %s\n\n%s", date, d.digester.Composer.From, to, host, id, mark.DigestField, d.engine.Marks.Digest(id, date, to), text), "\n", "\r\n")
-	if err := d.digester.Send(ctx, to, []byte(raw)); err != nil {
-		d.log.Error("the postmaster could not be told", "to", to, "err", err)
+	if err != nil {
+		d.log.Error("the postmaster could not be told", "to", n.To, "err", err)
 	}
 }

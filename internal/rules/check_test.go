@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"breakwater/internal/golden"
 	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
@@ -28,7 +29,7 @@ func TestWarnings(t *testing.T) {
 			if err != nil || len(warnings) == 0 {
 				t.Fatal("no warnings, or an error:", err)
 			}
-			golden(t, strings.TrimSuffix(name, ".toml")+".want", tomlfile.Together(warnings).Error()+"\n")
+			golden.Check(t, strings.TrimSuffix(name, ".toml")+".want", tomlfile.Together(warnings).Error()+"\n")
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,13 +13,12 @@ import (
 	"github.com/expr-lang/expr"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/golden"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 func mustLoad(t testing.TB, fsys fs.FS) *Set {
 	t.Helper()
@@ -108,21 +106,8 @@ func TestBadFiles(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			golden(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
+			golden.Check(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
 		})
-	}
-}
-
-// golden compares with what a file holds, or with -update writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if b, err := os.ReadFile(name); err != nil || string(b) != got {
-		t.Errorf("got:\n%s\nwant:\n%s", got, b)
 	}
 }
 

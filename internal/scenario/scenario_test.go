@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +11,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"breakwater/internal/golden"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 // thrice lets three of each Message-ID pass to each recipient.
 func thrice() Judge {
@@ -47,15 +45,7 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := play(t, fstest.MapFS{"a.toml": {Data: b}, "a.eml": {Data: []byte("Subject: a\r\n\r\nfile\r\n")}})
-			want := strings.TrimSuffix(name, ".toml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if b, err := os.ReadFile(want); err != nil || string(b) != got {
-				t.Errorf("got:\n%s\nwant:\n%s", got, b)
-			}
+			golden.Check(t, strings.TrimSuffix(name, ".toml")+".want", got)
 		})
 	}
 }

@@ -155,8 +155,13 @@ func Sweeps(cfg config.Config, all []Account, log *slog.Logger) ([]*sweep.Sweep,
 	if _, err := os.Stat(cfg.Control); err == nil {
 		daemon = remote.Open(cfg.Control)
 	}
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
 	var list []*sweep.Sweep
 	for _, a := range all {
+		domain := set.For(fingerprint.DomainOf(a.Mailbox))
 		list = append(list, &sweep.Sweep{
 			Account: a.Name, Mailbox: a.Mailbox, Server: a.Options, Limiter: limiter, Dir: cfg.Sweep.State,
 			Engine: func(s store.Store) *engine.Engine {
@@ -164,8 +169,8 @@ func Sweeps(cfg config.Config, all []Account, log *slog.Logger) ([]*sweep.Sweep,
 				host.KnowSent(e, cfg, log)
 				return e
 			},
-			Daemon: daemon, Rules: set.For(fingerprint.DomainOf(a.Mailbox)).Sweep(),
-			Log: log,
+			Daemon: daemon, Rules: domain.Sweep(),
+			Host: hostname, Language: domain.Digest().Language, Log: log,
 		})
 	}
 	return list, nil
