@@ -3,7 +3,7 @@
 // series that look alike, and of the labelled mail, in which each pair that is near is listed.
 // It says, too, in how many reports each proof of origin could work at all.
 //
-//	go run ./internal/accuracy [DIR]
+//	go run ./internal/tools/accuracy [DIR]
 //
 // DIR holds manifest.tsv, with columns path, class, expected_recipients, source and note, and
 // the messages that it names. Without DIR it measures testdata/, by the names of its folders.

@@ -1,7 +1,7 @@
 // Bench measures breakwater against a milter that does nothing, on the same library with the
 // same options, in rounds that take turns on the same machine.
 //
-//	go run ./internal/bench [-rounds 5] [-n 6000] [-keys 1000000]
+//	go run ./internal/tools/bench [-rounds 5] [-n 6000] [-keys 1000000]
 //
 // What counts are the ratios within a round: the rates themselves are those of the machine
 // and of what else it does.
