@@ -20,12 +20,13 @@ var layers = map[string]string{
 	"internal/report":            "phrases message",
 	"internal/classify":          "phrases message report",
 	"internal/storm":             "",
-	"internal/fingerprint":       "message report classify storm",
+	"internal/seal":              "",
+	"internal/fingerprint":       "seal message report classify storm",
 	"internal/store":             "storm",
-	"internal/origin":            "message report classify",
+	"internal/origin":            "seal message report classify",
 	"internal/rules":             "message classify storm fingerprint origin tomlfile",
 	"internal/scenario":          "message rules tomlfile",
-	"internal/mark":              "message",
+	"internal/mark":              "seal message",
 	"internal/engine":            "message classify storm fingerprint origin store rules mark",
 	"internal/owned":             "",
 	"internal/archive":           "owned",
@@ -64,7 +65,7 @@ var layers = map[string]string{
 
 // pure packages see no network, files, log or clock.
 var pure = []string{
-	"internal/phrases", "internal/message", "internal/tomlfile", "internal/report", "internal/classify", "internal/storm",
+	"internal/phrases", "internal/message", "internal/tomlfile", "internal/seal", "internal/report", "internal/classify", "internal/storm",
 	"internal/fingerprint", "internal/mark", "internal/origin", "internal/store", "internal/rules", "internal/scenario", "internal/engine",
 	"internal/stormgen",
 }
