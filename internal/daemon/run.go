@@ -20,8 +20,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"breakwater/internal/config"
-	"breakwater/internal/control"
 	"breakwater/internal/milterd"
+	"breakwater/internal/socket"
 )
 
 // memoryLimit is what the garbage collector aims at, in bytes: a burst of new keys makes
@@ -181,10 +181,7 @@ func open(spec string, o milterd.ListenOptions, log *slog.Logger) (net.Listener,
 
 // web serves /metrics and /healthz until ctx ends.
 func (d *Daemon) web(ctx context.Context, ln net.Listener) {
-	h := control.HTTPServer(d.pages())
-	h.WriteTimeout = time.Minute
-	defer context.AfterFunc(ctx, func() { h.Close() })()
-	if err := h.Serve(control.Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
+	if err := socket.Serve(ctx, ln, d.pages(), time.Minute); err != nil {
 		d.log.Error("web server ended", "err", err)
 	}
 }

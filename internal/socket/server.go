@@ -1,6 +1,10 @@
-package control
+// Package socket is HTTP between the daemon and those who ask it, both ends: the server with its bounds, and the client
+// of the unix socket.
+package socket
 
 import (
+	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -19,13 +23,24 @@ const (
 	idleTimeout   = 2 * time.Minute
 )
 
-// HTTPServer returns a server for a handler with time limits for those who connect and say nothing.
-func HTTPServer(h http.Handler) *http.Server {
+// Serve answers on ln until ctx ends. writing bounds the time of an answer; 0: it may take as long as it does.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, writing time.Duration) error {
+	s := server(h)
+	s.WriteTimeout = writing
+	defer context.AfterFunc(ctx, func() { s.Close() })()
+	if err := s.Serve(limit(ln)); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// server returns a server for a handler with time limits for those who connect and say nothing.
+func server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: 64 << 10}
 }
 
-// Limit bounds the connections of a listener: those beyond are closed at once.
-func Limit(ln net.Listener) net.Listener { return &limited{Listener: ln} }
+// limit bounds the connections of a listener: those beyond are closed at once.
+func limit(ln net.Listener) net.Listener { return &limited{Listener: ln} }
 
 type limited struct {
 	net.Listener

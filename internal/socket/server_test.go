@@ -1,4 +1,4 @@
-package control
+package socket
 
 import (
 	"io"
@@ -16,9 +16,9 @@ func TestLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }))
+	h := server(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }))
 	defer h.Close()
-	l := Limit(ln).(*limited)
+	l := limit(ln).(*limited)
 	go h.Serve(l)
 	var idle []net.Conn
 	for range maxConns + 10 {
@@ -84,8 +84,8 @@ func TestIdle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := &piped{make(chan net.Conn), make(chan struct{})}
-				h := HTTPServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
-				go h.Serve(Limit(p))
+				h := server(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+				go h.Serve(limit(p))
 				defer h.Close()
 				here, there := net.Pipe()
 				p.conns <- there
