@@ -35,6 +35,7 @@ import (
 type Daemon struct {
 	cfg       config.Config
 	log       *slog.Logger
+	now       func() time.Time
 	rules     atomic.Pointer[rules.Set]
 	loaded    atomic.Pointer[loadedRules] // what they were read from
 	reloading sync.Mutex                  // so that what was read last is in force
@@ -64,9 +65,18 @@ type Daemon struct {
 	takes   sync.Map // tagged to whether the mail server takes mail to such addresses
 }
 
+// Options are what a daemon has that is not in its configuration.
+type Options struct {
+	Log   *slog.Logger
+	Clock archive.HostClock // zero values mean the system's
+}
+
 // Open opens everything that a daemon needs, but no socket. The caller closes it.
-func Open(cfg config.Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{cfg: cfg, log: log, metrics: newMetrics()}
+func Open(cfg config.Config, o Options) (*Daemon, error) {
+	d := &Daemon{cfg: cfg, log: o.Log, now: o.Clock.Now, metrics: newMetrics()}
+	if d.now == nil {
+		d.now = time.Now
+	}
 	if err := owned.Foreign(cfg.StoreFolder()); err != nil {
 		return nil, err
 	}
@@ -83,17 +93,17 @@ func Open(cfg config.Config, log *slog.Logger) (*Daemon, error) {
 	if err := d.readKeys(); err != nil {
 		return nil, err
 	}
-	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{MinFree: int64(cfg.Retention.MinFree) / 2, Log: log}); err != nil {
+	if d.store, err = badgerdb.Open(cfg.StoreFolder(), badgerdb.Options{MinFree: int64(cfg.Retention.MinFree) / 2, Log: o.Log}); err != nil {
 		return nil, err
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{
-		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Erasable: d.erasable, Shares: d.shares(), Log: log,
+		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Erasable: d.erasable, Shares: d.shares(), Log: o.Log, Clock: o.Clock,
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
 	}
 	if d.notices, err = archive.OpenNotices(cfg.Archive); err != nil {
-		log.Error("absorbed mail is kept longer", "err", err)
+		o.Log.Error("absorbed mail is kept longer", "err", err)
 	}
 	marks := mark.New(secret)
 	if d.digester, err = d.openDigester(marks); err != nil {
@@ -118,7 +128,7 @@ func Open(cfg config.Config, log *slog.Logger) (*Daemon, error) {
 		Done:         d.done,
 		Counted:      countedAfter,
 		OnError:      cfg.OnError,
-		Log:          log,
+		Log:          o.Log,
 		MaxMessage:   int64(cfg.Milter.MaxMessage),
 		MaxConns:     cfg.Milter.MaxConnections,
 		JudgeTimeout: time.Duration(cfg.Milter.JudgeTimeout),
@@ -165,7 +175,7 @@ const activeEvery = 30 * time.Second
 func (d *Daemon) active() float64 {
 	d.counting.Lock()
 	defer d.counting.Unlock()
-	now := time.Now()
+	now := d.now()
 	if now.Sub(d.counted) < activeEvery {
 		return d.storms
 	}
@@ -206,7 +216,7 @@ func (d *Daemon) Close() error { return errors.Join(d.store.Close(), d.archive.C
 // Serve answers on listeners until ctx ends, then lets messages in hand finish.
 func (d *Daemon) Serve(ctx context.Context, listeners []net.Listener) error {
 	// Before any mail is looked at: what left without us has no tag, and its reports must not be refused.
-	if err := d.engine.Beat(context.WithoutCancel(ctx), time.Now(), false); err != nil {
+	if err := d.engine.Beat(context.WithoutCancel(ctx), d.now(), false); err != nil {
 		d.missed.Add(1)
 		d.log.Error("index of sent mail", "err", err)
 	}
@@ -244,7 +254,7 @@ func (d *Daemon) reload() error {
 	before := d.loaded.Swap(loaded)
 	if broken := loaded.broken(); broken == nil || !loaded.same(before) {
 		d.rules.Store(loaded.set)
-		if err := d.engine.RulesChanged(context.Background(), time.Now()); err != nil {
+		if err := d.engine.RulesChanged(context.Background(), d.now()); err != nil {
 			d.log.Error("domains that are new to all_mail_leaves_here are not noted before the minute ends", "err", err)
 		}
 	}
@@ -311,7 +321,7 @@ func (d *Daemon) lacks() (all []string) {
 
 // Incidents are the storms since a time.
 func (d *Daemon) Incidents(ctx context.Context, since time.Time) ([]control.Incident, error) {
-	return control.Incidents(ctx, d.store, since, time.Now())
+	return control.Incidents(ctx, d.store, since, d.now())
 }
 
 // control answers the other commands until ctx ends.

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/host"
 	"breakwater/internal/message"
@@ -33,6 +34,12 @@ func testDaemon(t *testing.T) *Daemon {
 // daemonWith is a daemon in a folder of its own, of which change, if not nil, changes the configuration.
 func daemonWith(t *testing.T, log io.Writer, change func(*config.Config)) *Daemon {
 	t.Helper()
+	return daemonAt(t, archive.HostClock{}, log, change)
+}
+
+// daemonAt is one with a clock.
+func daemonAt(t *testing.T, clock archive.HostClock, log io.Writer, change func(*config.Config)) *Daemon {
+	t.Helper()
 	cfg, err := host.InFolder(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +47,7 @@ func daemonWith(t *testing.T, log io.Writer, change func(*config.Config)) *Daemo
 	if change != nil {
 		change(&cfg)
 	}
-	d, err := Open(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	d, err := Open(cfg, Options{Log: slog.New(slog.NewTextHandler(log, nil)), Clock: clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +168,7 @@ func TestBrokenRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	again, err := Open(d.cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	again, err := Open(d.cfg, Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatal("does not start:", err)
 	}
@@ -251,7 +258,7 @@ func TestNeedsRestart(t *testing.T) {
 // TestBeside: what mail can do without is tried again, and its lack told, until it is there.
 func TestBeside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &Daemon{log: slog.New(slog.DiscardHandler)}
+		d := &Daemon{now: time.Now, log: slog.New(slog.DiscardHandler)}
 		d.loaded.Store(&loadedRules{})
 		tries, served := 0, make(chan net.Listener, 1)
 		listen := func() (net.Listener, error) {
@@ -363,6 +370,28 @@ func TestAlarm(t *testing.T) {
 	text := strings.Join(strings.Fields(m.Text(1<<20)), " ")
 	if !d.engine.Marks.IsDigest(m) || !strings.HasPrefix(m.Recipients[0].Addr, "postmaster@") || !strings.Contains(text, `on_error = "deliver"`) || !strings.Contains(text, d.cfg.Archive) {
 		t.Errorf("%s", m.Raw)
+	}
+}
+
+// TestAlarmAgain: an archive that is full now and then is told once an hour, by the daemon's clock.
+func TestAlarmAgain(t *testing.T) {
+	now := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	d := daemonAt(t, archive.HostClock{Now: func() time.Time { return now }}, io.Discard, nil)
+	var dates []string
+	d.digester.Send = func(_ context.Context, _ string, raw []byte) error {
+		m := message.Parse(message.Envelope{}, now, raw)
+		dates = append(dates, m.Header.Get("Date"))
+		return nil
+	}
+	os.RemoveAll(d.cfg.Archive)
+	var room roomState
+	for _, later := range []time.Duration{0, time.Minute, time.Hour} {
+		now = now.Add(later)
+		room.full = false
+		d.sayRoom(t.Context(), &room)
+	}
+	if got := strings.Join(dates, "; "); got != "Mon, 02 Mar 2026 08:00:00 +0000; Mon, 02 Mar 2026 09:01:00 +0000" {
+		t.Error(got)
 	}
 }
 

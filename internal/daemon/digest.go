@@ -68,7 +68,7 @@ func sendDigest(ctx context.Context, target submit.Target, to string, raw []byte
 
 // raging returns the IDs of the storms that rage now.
 func (d *Daemon) raging(ctx context.Context) (map[string]bool, error) {
-	now := time.Now()
+	now := d.now()
 	ids := map[string]bool{}
 	for t, err := range d.store.Tallies(ctx, time.Time{}) {
 		if err != nil {

@@ -23,7 +23,7 @@ func TestForeignStore(t *testing.T) {
 	cfg := config.Default()
 	cfg.Rules, cfg.Secret, cfg.Keys = "../../rules", filepath.Join(dir, "secret"), filepath.Join(dir, "keys")
 	cfg.Store, cfg.Archive = "badger:"+filepath.Join(dir, "store"), filepath.Join(dir, "archive")
-	d, err := Open(cfg, slog.New(slog.DiscardHandler))
+	d, err := Open(cfg, Options{Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		d.Close()
 		t.Fatal("it runs")

@@ -114,10 +114,10 @@ const (
 func (d *Daemon) keepHouse(ctx context.Context) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
-	next := time.Now()
+	next := d.now()
 	var room roomState
 	for {
-		now := time.Now()
+		now := d.now()
 		_ = d.archive.Probe(ctx) // Err says it
 		d.sayLeap()
 		if !now.Before(next) || d.archive.NearlyFull() && (!room.near || room.full) {
@@ -189,10 +189,10 @@ func (d *Daemon) sayRoom(ctx context.Context, was *roomState) {
 	switch {
 	case now.full && !was.full:
 		d.log.Error("nothing more can be absorbed, on_error decides: make room, or raise retention.max_size", "on_error", d.cfg.OnError, "err", err)
-		if time.Since(was.alarmed) < alarmEvery {
+		if d.now().Sub(was.alarmed) < alarmEvery {
 			break
 		}
-		now.alarmed = time.Now()
+		now.alarmed = d.now()
 		d.alarm(ctx, digest.Notice{News: digest.Full, List: strings.Split(err.Error(), "\n")})
 	case now.near && !was.near && !now.full:
 		d.log.Warn("the archive is nearly full; release what is wanted, or raise retention.max_size",
@@ -247,7 +247,7 @@ func (d *Daemon) alarm(ctx context.Context, n digest.Notice) {
 	if d.digester == nil {
 		return
 	}
-	now, told, writer := time.Now(), d.rules.Load().For("").Digest(), &d.digester.Composer
+	now, told, writer := d.now(), d.rules.Load().For("").Digest(), &d.digester.Composer
 	n.Date, n.MessageID, n.OnError = now, fmt.Sprintf("alarm.%d@%s", now.UnixNano(), writer.Host), string(d.cfg.OnError)
 	n.To, n.Language = cmp.Or(told.Postmaster, "postmaster@"+writer.Host), told.Language
 	raw, err := writer.Notice(n)

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"time"
-
 	"breakwater/internal/host"
 	"breakwater/internal/origin"
 )
@@ -12,13 +10,13 @@ import (
 func (d *Daemon) readKeys() error {
 	open := host.ReadKeys
 	if d.ring.Load() == nil {
-		open = func(name string) (*origin.Ring, error) { return host.OpenKeys(name, time.Now()) }
+		open = func(name string) (*origin.Ring, error) { return host.OpenKeys(name, d.now()) }
 	}
 	r, err := open(d.cfg.KeysFile())
 	if err != nil {
 		return err
 	}
 	d.ring.Store(r)
-	d.log.Info("keys read", "file", d.cfg.KeysFile(), "signing", r.Signing(time.Now()).ID(), "keys", len(r.Keys()))
+	d.log.Info("keys read", "file", d.cfg.KeysFile(), "signing", r.Signing(d.now()).ID(), "keys", len(r.Keys()))
 	return nil
 }

@@ -41,7 +41,7 @@ func (d *Daemon) loadRules() (*loadedRules, error) {
 	if d.loaded.Load() == nil {
 		what = "a rule file is broken"
 	}
-	l := &loadedRules{at: time.Now(), set: set, files: files, last: map[string][]byte{}}
+	l := &loadedRules{at: d.now(), set: set, files: files, last: map[string][]byte{}}
 	for _, f := range files {
 		if f.Broken != nil {
 			d.log.Error(what, "file", f.Name, "in force", f.InForce(), "err", f.Broken)

@@ -42,7 +42,7 @@ func Run(ctx context.Context, cfg config.Config, again func() (config.Config, er
 	hup := make(chan os.Signal, 1) // from the start, since a SIGHUP that nobody takes ends the process
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	d, err := Open(cfg, log)
+	d, err := Open(cfg, Options{Log: log})
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (d *Daemon) unseen() uint64 { return d.missed.Load() + d.milter.Refused() +
 // seeing tells of the minute that has not ended yet whether all mail was seen.
 func (d *Daemon) seeing(since time.Time) bool {
 	p := d.pulse.Load()
-	return p != nil && d.store.Err() == nil && p.sees(since, time.Now(), d.unseen())
+	return p != nil && d.store.Err() == nil && p.sees(since, d.now(), d.unseen())
 }
 
 // probeEvery is how often the mail server is asked again whether it takes mail to addresses with tags.
@@ -93,7 +93,7 @@ func (d *Daemon) untilMinute(ctx context.Context) bool {
 func (d *Daemon) watchSent(ctx context.Context) {
 	p := pulse{missed: d.unseen()}
 	for n := 0; d.untilMinute(ctx); n++ {
-		now := time.Now()
+		now := d.now()
 		if d.store.Err() != nil {
 			d.missed.Add(1) // what it cannot write, it may have to forget
 		}
@@ -112,7 +112,7 @@ func (d *Daemon) watchSent(ctx context.Context) {
 
 // refuse refuses a recipient without a tag, where its domain wants that.
 func (d *Daemon) refuse(ctx context.Context, env message.Envelope, rcpt message.Recipient) (string, bool) {
-	text, refused, err := d.engine.Refuse(ctx, time.Now(), env, rcpt)
+	text, refused, err := d.engine.Refuse(ctx, d.now(), env, rcpt)
 	if err != nil {
 		d.log.Error("look for the tag of a recipient", "to", d.address(rcpt.Addr), "err", err)
 	}
@@ -141,7 +141,7 @@ func (d *Daemon) probeTags(ctx context.Context, again bool) {
 			if form == origin.NoTag || strings.HasPrefix(name, "*") || d.takesTag(name, form) && !again {
 				continue
 			}
-			addr := d.ring.Load().Tagged(d.someone(name), form, time.Now())
+			addr := d.ring.Load().Tagged(d.someone(name), form, d.now())
 			err := d.probe(ctx, addr)
 			had, known := d.takes.Swap(tagged{name, form}, err == nil)
 			switch {
@@ -184,7 +184,7 @@ func (d *Daemon) probe(ctx context.Context, addr string) error {
 
 // learners are the domains of which all mail leaves here.
 func (d *Daemon) learners(ctx context.Context) ([]control.Learner, error) {
-	all, err := d.engine.Learners(ctx, time.Now())
+	all, err := d.engine.Learners(ctx, d.now())
 	if err != nil {
 		return nil, err
 	}

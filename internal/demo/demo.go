@@ -69,7 +69,7 @@ func open(folder string) (*daemon.Daemon, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := daemon.Open(cfg, slog.New(slog.NewTextHandler(file, nil)))
+	d, err := daemon.Open(cfg, daemon.Options{Log: slog.New(slog.NewTextHandler(file, nil))})
 	if err != nil {
 		return nil, nil, errors.Join(err, file.Close())
 	}
