@@ -57,7 +57,7 @@ var layers = map[string]string{
 	"internal/stormgen":          "message",
 	"internal/lab":               "message rules milterd stormgen",
 	"internal/tools/keeper":      "",
-	"internal/tools/accuracy":    "message report classify mailfile storm fingerprint origin stormgen",
+	"internal/tools/accuracy":    "show message report classify mailfile storm fingerprint origin stormgen",
 	"internal/tools/bench":       "message rules milterd milterd/client stormgen",
 	"internal":                   "",
 	"rules":                      "",

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -184,7 +183,7 @@ func (c *classifier) print(r classified) error {
 }
 
 func (c *classifier) summary(took time.Duration) {
-	t := tabwriter.NewWriter(c.errs, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := show.NewNumbers(c.errs)
 	total := 0
 	for _, class := range classify.Classes {
 		if n := c.counts[class]; n > 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -53,7 +52,7 @@ there is an error in it.`,
 			if asJSON {
 				return show.JSON(cmd.OutOrStdout(), all)
 			}
-			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			t := show.NewTable(cmd.OutOrStdout())
 			for _, s := range all {
 				fmt.Fprintf(t, "%s = %s\t# %s\n", s.Key, s.Value, s.From)
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,10 +139,9 @@ func (f *keysFlags) print(w io.Writer, r *origin.Ring, at time.Time) error {
 	if f.json {
 		return show.JSON(w, all)
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "KEY\tNUMBER\tSIGNS FROM\tSTATE")
+	t := show.NewTable(w, "KEY", "NUMBER", "SIGNS FROM", "STATE")
 	for _, k := range all {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\n", k.ID, k.Number, k.From.Local().Format(time.DateTime), k.State)
+		t.Row(k.ID, k.Number, k.From.Local().Format(time.DateTime), k.State)
 	}
 	return t.Flush()
 }

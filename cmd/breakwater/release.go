@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -323,7 +322,7 @@ func erased(cmd *cobra.Command, r *archive.Reader, s release.Selection) error {
 	if err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(cmd.ErrOrStderr(), 0, 0, 2, ' ', 0)
+	t := show.NewTable(cmd.ErrOrStderr())
 	for i, p := range parts {
 		if i == shownParts {
 			fmt.Fprintf(t, "and %s more\n", show.Number(len(parts)-i, "incident"))

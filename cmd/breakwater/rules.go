@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -276,7 +275,7 @@ func printSettings(w io.Writer, d *rules.Domain, settings []rules.Setting) error
 	} else {
 		fmt.Fprintf(w, "# %s, for %s\n", d.File, joined(d.Names))
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := show.NewTable(w)
 	for _, s := range settings {
 		fmt.Fprintf(t, "%s\t# %s\n", s, s.From)
 	}
@@ -334,13 +333,13 @@ func rulesFactsCommand() *cobra.Command {
 		Example: "  breakwater rules facts",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			t := show.NewTable(cmd.OutOrStdout())
 			for _, f := range rules.AllFacts {
 				doc := f.Doc
 				if f.Values != nil {
 					doc += ": one of " + joined(f.Values)
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, f.Type(), doc)
+				t.Row(f.Name, f.Type(), doc)
 			}
 			return t.Flush()
 		},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -272,10 +271,9 @@ func printIncidents(w io.Writer, is []control.Incident) error {
 		_, err := fmt.Fprintln(w, "no storms")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATE\tCOPIES\tMAILBOXES\tSINCE\tLAST\tCLASS\tFROM\tSUBJECT")
+	t := show.NewTable(w, "ID", "STATE", "COPIES", "MAILBOXES", "SINCE", "LAST", "CLASS", "FROM", "SUBJECT")
 	for _, i := range is {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, state(i.Raging), i.Copies, i.Mailboxes,
+		t.Row(i.ID, state(i.Raging), i.Copies, i.Mailboxes,
 			show.Clock(i.Since), show.Clock(i.Last), i.Class, busiest(i), show.Clip(i.Subject, 40))
 	}
 	return t.Flush()
@@ -283,7 +281,7 @@ func printIncidents(w io.Writer, is []control.Incident) error {
 
 func printIncident(w io.Writer, i control.Incident) error {
 	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Raging))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := show.NewTable(w)
 	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", show.Clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
 	if len(i.Signs) > 0 {
 		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))

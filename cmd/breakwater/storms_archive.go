@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,7 +125,7 @@ func (a *absorbed) print(w io.Writer) error {
 		_, err := fmt.Fprint(w, "  nothing of it is in the archive\n\n")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := show.NewTable(w)
 	fmt.Fprintf(t, "  in the archive\t%s for %s, in %s, %s\n", show.Number(a.Copies, "copy"), show.Number(a.Mailboxes, "mailbox"), show.Number(a.Messages, "message"), show.Bytes(a.Bytes))
 	if a.Released > 0 {
 		fmt.Fprintf(t, "  released\t%s of them\n", show.Thousands(a.Released))

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
@@ -83,10 +82,9 @@ func printRuns(w io.Writer, all []sweep.Journal, asJSON bool) error {
 		_, err := fmt.Fprintln(w, "no runs")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "RUN\tACCOUNT\tSTATE\tPLANNED\tMOVED\tBACK")
+	t := show.NewTable(w, "RUN", "ACCOUNT", "STATE", "PLANNED", "MOVED", "BACK")
 	for _, j := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\n", j.Run, show.Clip(j.Account, 50), j.State, j.Planned, j.Moved, j.Back)
+		t.Row(j.Run, show.Clip(j.Account, 50), j.State, j.Planned, j.Moved, j.Back)
 	}
 	return t.Flush()
 }

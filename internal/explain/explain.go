@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"breakwater/internal/engine"
 	"breakwater/internal/message"
@@ -110,7 +109,7 @@ func (x Explanation) Print(w io.Writer) error {
 	fmt.Fprintf(w, "The counts are those of %s.\n", x.Store)
 	for _, r := range x.Recipients {
 		fmt.Fprintf(w, "\nTo %s\n", show.Clip(r.To, 100))
-		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		t := show.NewTable(w)
 		r.print(t)
 		if err := t.Flush(); err != nil {
 			return err

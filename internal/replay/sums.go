@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"breakwater/internal/fingerprint"
@@ -104,7 +103,7 @@ func (r *Sums) Print(w io.Writer, all bool) error {
 	if r.Nobody > 0 {
 		fmt.Fprintf(w, "%s left out, without a recipient: --to says it\n", show.Number(r.Nobody, "message"))
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := show.NewTable(w)
 	actions := r.actions()
 	r.table(t, "ALL", map[string]Counts{"": r.Deliveries}, actions, all)
 	r.table(t, "DOMAIN", r.Domains, actions, all)
@@ -113,7 +112,7 @@ func (r *Sums) Print(w io.Writer, all bool) error {
 	if r.Against != "" {
 		fmt.Fprintf(t, "\nDIFFERENCES TO %s\n", r.Against)
 		for _, what := range slices.Sorted(maps.Keys(r.Changes)) {
-			fmt.Fprintf(t, "%s\t%s\n", what, show.Thousands(r.Changes[what]))
+			t.Row(what, show.Thousands(r.Changes[what]))
 		}
 		if len(r.Changes) == 0 {
 			fmt.Fprintln(t, "none")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 	"unicode"
 
@@ -159,4 +160,32 @@ func (p *Lines) Line(format string, args ...any) {
 	if p.Err == nil {
 		_, p.Err = fmt.Fprintln(p.W, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
+}
+
+// Table writes lines whose cells, separated by tabs, are aligned. Flush writes them.
+type Table struct{ *tabwriter.Writer }
+
+// NewTable begins a table with a line of heads, if there are any.
+func NewTable(w io.Writer, heads ...string) Table {
+	t := Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)}
+	if len(heads) > 0 {
+		fmt.Fprintln(t, strings.Join(heads, "\t"))
+	}
+	return t
+}
+
+// NewNumbers begins a table whose cells are aligned at the right.
+func NewNumbers(w io.Writer) Table {
+	return Table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+}
+
+// Row adds a line.
+func (t Table) Row(cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(t, "\t")
+		}
+		fmt.Fprint(t, c)
+	}
+	fmt.Fprintln(t)
 }

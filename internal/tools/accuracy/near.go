@@ -7,12 +7,12 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/show"
 	"breakwater/internal/storm"
 	"breakwater/internal/stormgen"
 )
@@ -107,7 +107,7 @@ func recall(w io.Writer, n int) float64 {
 		}
 	}
 	fmt.Fprintf(w, "\nnear-duplicates: recall in percent, of %d messages of which %d are near to an earlier one\n", bases, mistaken)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := show.NewNumbers(w)
 	fmt.Fprintf(t, "\t%s\tall\twith a witness\t\n", strings.Join(languages, "\t"))
 	for _, c := range append(changes, "") {
 		fmt.Fprintf(t, "%s\t", c)

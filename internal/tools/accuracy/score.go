@@ -7,10 +7,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/report"
+	"breakwater/internal/show"
 )
 
 // bySource prints a confusion matrix for each source: what its messages are, and what they
@@ -42,7 +42,7 @@ func confusion(w io.Writer, rs []result) {
 }
 
 func matrix[K comparable](w io.Writer, title string, rows []K, name func(K) string, n map[K]map[classify.Class]int) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := show.NewNumbers(w)
 	fmt.Fprintf(t, "%s \\ taken for\t", title)
 	for _, c := range classify.Classes {
 		fmt.Fprintf(t, "%s\t", c)
