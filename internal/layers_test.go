@@ -31,7 +31,7 @@ var layers = map[string]string{
 	"internal/owned":             "",
 	"internal/socket":            "",
 	"internal/archive":           "owned",
-	"internal/release":           "message storm mark archive submit",
+	"internal/release":           "message storm fingerprint mark tomlfile archive submit",
 	"internal/milterd":           "message rules origin",
 	"internal/milterd/client":    "message",
 	"internal/control":           "storm store store/remote socket",

@@ -18,14 +18,12 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/host"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
 	"breakwater/internal/release"
 	"breakwater/internal/show"
 	"breakwater/internal/submit"
-	"breakwater/internal/tomlfile"
 )
 
 // releaseFlags are those of `breakwater release`.
@@ -120,19 +118,14 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	}
 	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget, Whole: f.forget}
 	if f.mailbox != "" {
-		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
-			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
-		}
-		want := fingerprint.Mailbox(f.mailbox)
-		s.Mailbox = func(addr string) bool {
-			m := fingerprint.Mailbox(addr)
-			return m == want || fingerprint.Base(m) == want // digests are of a mailbox with its sub-addresses
+		if s.Mailbox, err = release.OfMailbox(f.mailbox); err != nil {
+			return s, fmt.Errorf("--mailbox %w", err)
 		}
 	}
-	if s.Since, err = moment(f.since, now); err != nil {
+	if s.Since, err = release.Moment(f.since, now); err != nil {
 		return s, fmt.Errorf("--since: %w", err)
 	}
-	if s.Until, err = moment(f.until, now); err != nil {
+	if s.Until, err = release.Moment(f.until, now); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
 	}
 	return s, nil
@@ -145,38 +138,7 @@ func whole(ctx context.Context, daemon *control.Client, ids []string, exact bool
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
-	return withStorms(ids, all, exact), err
-}
-
-// withStorms adds the storms of the incidents that are named, by their ID or, if exact is false, its
-// beginning. The ID of one storm stays alone.
-func withStorms(ids []string, all []control.Incident, exact bool) []string {
-	whole := slices.Clone(ids)
-	for _, i := range all {
-		if slices.ContainsFunc(ids, func(id string) bool { return id == i.ID || !exact && strings.HasPrefix(i.ID, id) }) {
-			for _, s := range i.Storms {
-				whole = append(whole, s.ID)
-			}
-		}
-	}
-	return whole
-}
-
-// moment reads a time span before now, a day or a time; "" is the zero time.
-func moment(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	var span tomlfile.Duration
-	if span.UnmarshalText([]byte(text)) == nil {
-		return now.Add(-time.Duration(span)), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
+	return control.WithStorms(ids, all, exact), err
 }
 
 func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {

@@ -10,6 +10,7 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/control"
 	"breakwater/internal/release"
+	"breakwater/internal/storm"
 )
 
 // TestOneFigure: storms and release count one message for two mailboxes alike.
@@ -31,7 +32,7 @@ func TestOneFigure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, err := absorbedOf(context.Background(), r, of("id-00"))
+	kept, err := release.HeldOf(context.Background(), r, func(id string) bool { return storm.Named(id, "id-00") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +52,10 @@ func TestWithStorms(t *testing.T) {
 		{"id-01", "id-01 id-01-aa text-02-aa"}, {"id-01-aa", "id-01-aa"}, {"text-02", "text-02"}, {"id-0", "id-0 id-01-aa text-02-aa id-03-aa repeat-04-aa"},
 		{"20260302-080000-000000123", "20260302-080000-000000123"},
 	} {
-		if got := strings.Join(withStorms([]string{tt.id}, all, true), " "); tt.id == "id-0" && got != "id-0" || tt.id != "id-0" && got != tt.want {
+		if got := strings.Join(control.WithStorms([]string{tt.id}, all, true), " "); tt.id == "id-0" && got != "id-0" || tt.id != "id-0" && got != tt.want {
 			t.Errorf("%s in full: %s", tt.id, got)
 		}
-		if got := strings.Join(withStorms([]string{tt.id}, all, false), " "); got != tt.want {
+		if got := strings.Join(control.WithStorms([]string{tt.id}, all, false), " "); got != tt.want {
 			t.Errorf("%s: %s, not %s", tt.id, got, tt.want)
 		}
 		// Nobody is asked, and nothing said, where the ID is no incident's.

@@ -13,6 +13,7 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/release"
 	"breakwater/internal/show"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
@@ -66,7 +67,7 @@ func (f *stormsFlags) incidents(ctx context.Context, prefix string) ([]control.I
 	if err != nil {
 		return nil, exit{exitReport, err}
 	}
-	return named(all, prefix), nil
+	return control.Named(all, prefix), nil
 }
 
 func stormsCommand() *cobra.Command {
@@ -192,7 +193,7 @@ archive is shown when the daemon knows the incident no more, or does not run, to
 // shown is one incident with what the archive holds of it.
 type shown struct {
 	control.Incident
-	Archive *absorbed `json:"archive"`
+	Archive *release.Held `json:"archive"`
 }
 
 func (f *stormsFlags) show(cmd *cobra.Command, name string) error {
@@ -207,14 +208,14 @@ func (f *stormsFlags) show(cmd *cobra.Command, name string) error {
 		for _, s := range i.Storms {
 			of[s.ID] = true
 		}
-		a, err := absorbedOf(cmd.Context(), r, func(id string) bool { return of[id] || storm.IncidentOf(id) == i.ID })
+		a, err := release.HeldOf(cmd.Context(), r, func(id string) bool { return of[id] || storm.IncidentOf(id) == i.ID })
 		if err != nil {
 			return exit{exitReport, err}
 		}
 		all = append(all, shown{i, a})
 	}
 	if len(is) == 0 {
-		a, err := absorbedOf(cmd.Context(), r, of(name))
+		a, err := release.HeldOf(cmd.Context(), r, func(id string) bool { return storm.Named(id, name) })
 		if err != nil {
 			return exit{exitReport, err}
 		}
@@ -244,26 +245,11 @@ func (f *stormsFlags) print(w io.Writer, all []shown) error {
 		} else if err := printIncident(w, s.Incident); err != nil {
 			return err
 		}
-		if err := s.Archive.print(w); err != nil {
+		if err := printHeld(w, s.Archive); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// named picks the incidents that have an ID, or a storm with one, that begins with prefix.
-func named(all []control.Incident, prefix string) []control.Incident {
-	picked := []control.Incident{}
-	for _, i := range all {
-		match := strings.HasPrefix(i.ID, prefix)
-		for _, s := range i.Storms {
-			match = match || strings.HasPrefix(s.ID, prefix)
-		}
-		if match {
-			picked = append(picked, i)
-		}
-	}
-	return picked
 }
 
 func printIncidents(w io.Writer, is []control.Incident) error {

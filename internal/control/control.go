@@ -3,6 +3,8 @@
 package control
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/storm"
@@ -74,4 +76,33 @@ func show(i storm.Incident, at time.Time) Incident {
 		})
 	}
 	return out
+}
+
+// Named picks the incidents that have an ID, or a storm with one, that begins with prefix.
+func Named(all []Incident, prefix string) []Incident {
+	picked := []Incident{}
+	for _, i := range all {
+		match := strings.HasPrefix(i.ID, prefix)
+		for _, s := range i.Storms {
+			match = match || strings.HasPrefix(s.ID, prefix)
+		}
+		if match {
+			picked = append(picked, i)
+		}
+	}
+	return picked
+}
+
+// WithStorms adds the storms of the incidents that are named, by their ID or, if exact is false, its
+// beginning. The ID of one storm stays alone.
+func WithStorms(ids []string, all []Incident, exact bool) []string {
+	whole := slices.Clone(ids)
+	for _, i := range all {
+		if slices.ContainsFunc(ids, func(id string) bool { return id == i.ID || !exact && strings.HasPrefix(i.ID, id) }) {
+			for _, s := range i.Storms {
+				whole = append(whole, s.ID)
+			}
+		}
+	}
+	return whole
 }
