@@ -37,7 +37,7 @@ var layers = map[string]string{
 	"internal/control":           "storm store store/remote socket",
 	"internal/config":            "origin rules tomlfile",
 	"internal/mailfile":          "message",
-	"internal/replay":            "message mailfile archive fingerprint rules show",
+	"internal/replay":            "message fingerprint rules engine mailfile archive show",
 	"internal/show":              "",
 	"internal/golden":            "",
 	"internal/explain":           "message storm rules engine tomlfile show",

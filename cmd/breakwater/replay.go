@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/engine"
-	"breakwater/internal/message"
 	"breakwater/internal/replay"
 	"breakwater/internal/rules"
 	"breakwater/internal/show"
@@ -120,84 +119,23 @@ func (r *replayer) play(ctx context.Context, paths []string) error {
 	if err != nil {
 		return err
 	}
-	r.result = replay.NewSums()
-	for _, err := range plan.Errors {
-		r.unread(err)
-	}
 	bar := show.NewProgress(r.stderr, plan.Total)
 	defer bar.Done()
-	for next := range ahead(ctx, plan) {
-		if next.err != nil {
-			r.unread(next.err)
-			continue
-		}
-		if err := r.judge(ctx, next.mail); err != nil {
-			return err
-		}
-		bar.Add(1)
-	}
+	p := replay.Player{Base: r.base, Other: r.other, To: r.to, Unread: r.unread, Each: r.delivered, Progress: bar.Add}
+	r.result, err = p.Play(ctx, plan)
 	r.result.Seconds = time.Since(begun).Seconds()
-	return ctx.Err()
+	return err
 }
 
-// readAhead bounds how much mail is read before its turn.
-const readAhead = 8
+func (r *replayer) unread(err error) { fmt.Fprintln(r.stderr, "breakwater:", err) }
 
-type read struct {
-	mail replay.Mail
-	err  error
-}
-
-// ahead reads mail while that before it is judged.
-func ahead(ctx context.Context, plan *replay.Plan) <-chan read {
-	mails := make(chan read, readAhead)
-	go func() {
-		defer close(mails)
-		for m, err := range plan.All(ctx) {
-			select {
-			case mails <- read{m, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return mails
-}
-
-func (r *replayer) unread(err error) {
-	r.result.Unread++
-	fmt.Fprintln(r.stderr, "breakwater:", err)
-}
-
-func (r *replayer) judge(ctx context.Context, mail replay.Mail) error {
-	m := mail.Message
-	if len(r.to) > 0 {
-		m.Recipients, mail.Guessed = nil, false
-		for _, to := range r.to {
-			m.Recipients = append(m.Recipients, message.Recipient{Addr: to})
-		}
+// delivered prints a delivery that is to be printed.
+func (r *replayer) delivered(mail replay.Mail, d, other rules.Decision) error {
+	differ := other.Action != d.Action
+	if !differ && (!r.each || r.other != nil) {
+		return nil
 	}
-	r.result.Message(mail)
-	ds, err := r.base.Judge(ctx, m)
-	if err != nil {
-		return err
-	}
-	others := ds
-	if r.other != nil {
-		if others, err = r.other.Judge(ctx, m); err != nil {
-			return err
-		}
-	}
-	for i, d := range ds {
-		differ := others[i].Action != d.Action
-		r.result.Add(d, others[i])
-		if differ || r.each && r.other == nil {
-			if err := r.print(mail, d, others[i], differ); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return r.print(mail, d, other, differ)
 }
 
 // delivery is what `replay --json` prints of a message and one recipient.
