@@ -4,6 +4,8 @@ package golden
 import (
 	"flag"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -20,5 +22,23 @@ func Check(t testing.TB, name, got string) {
 	}
 	if want, err := os.ReadFile(name); err != nil || string(want) != got {
 		t.Errorf("%v, got:\n%.3000s\n%s has:\n%.3000s", err, got, name, want)
+	}
+}
+
+// Each compares, for each file of a pattern, what got makes of it with the file .want beside it.
+func Each(t *testing.T, pattern string, got func(t *testing.T, name string, content []byte) string) {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no files %s, %v", pattern, err)
+	}
+	for _, name := range names {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			Check(t, strings.TrimSuffix(name, filepath.Ext(name))+".want", got(t, name, content))
+		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -92,23 +91,13 @@ func readmeFile(t *testing.T) string {
 
 // TestBadFiles reads each testdata/*.toml over the shipped default; x.want is the error.
 func TestBadFiles(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = Load(defaults(t, map[string]string{"example.test.toml": string(b)}))
-			if err == nil {
-				t.Fatal("no error")
-			}
-			golden.Check(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
-		})
-	}
+	golden.Each(t, "testdata/*.toml", func(t *testing.T, _ string, text []byte) string {
+		_, err := Load(defaults(t, map[string]string{"example.test.toml": string(text)}))
+		if err == nil {
+			t.Fatal("no error")
+		}
+		return err.Error() + "\n"
+	})
 }
 
 // TestOldDefault has a default.toml that knows less than we do: it is read, what it lacks delivers, and

@@ -34,20 +34,9 @@ func thrice() Judge {
 
 // TestFiles loads and plays each testdata/*.toml; x.want is what is wrong with it.
 func TestFiles(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, fstest.MapFS{"a.toml": {Data: b}, "a.eml": {Data: []byte("Subject: a\r\n\r\nfile\r\n")}})
-			golden.Check(t, strings.TrimSuffix(name, ".toml")+".want", got)
-		})
-	}
+	golden.Each(t, "testdata/*.toml", func(t *testing.T, _ string, text []byte) string {
+		return play(t, fstest.MapFS{"a.toml": {Data: text}, "a.eml": {Data: []byte("Subject: a\r\n\r\nfile\r\n")}})
+	})
 }
 
 func play(t *testing.T, fsys fstest.MapFS) string {
