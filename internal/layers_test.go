@@ -45,7 +45,7 @@ var layers = map[string]string{
 	"internal/host":              "phrases storm fingerprint origin store rules engine owned config store/remote tomlfile",
 	"internal/daemon":            "message report classify storm fingerprint origin rules mark engine owned archive milterd control config digest submit store/badgerdb host show socket",
 	"internal/demo":              "stormgen archive milterd milterd/client control daemon host show",
-	"internal/digest":            "archive rules fingerprint mark tomlfile",
+	"internal/digest":            "archive rules fingerprint mark tomlfile owned",
 	"internal/setup":             "owned",
 	"internal/submit":            "",
 	"internal/sweep":             "message storm store rules engine owned digest sweep/session",

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"breakwater/internal/owned"
 )
 
 // state is what a Digester knows from one start to the next: a cut through the archive.
@@ -54,28 +56,7 @@ type osFiles struct{}
 
 func (osFiles) Remove(path string) error { return os.Remove(path) }
 
-func (osFiles) Write(path string, data []byte) (err error) {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (osFiles) Write(path string, data []byte) error { return owned.Replace(path, data) }
 
 // loadState reads the state. One that cannot be read is put aside: everything that is in
 // the archive is then told again, which is better than not at all.

@@ -55,19 +55,10 @@ func (s state) write(name string) error {
 	if err := owned.MkdirAll(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
+	if err := owned.Replace(name, b); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return syncFolder(filepath.Dir(name))
+	return nil
 }
 
 // of is the state of a folder as the server has it now; empty where it is another folder.
