@@ -59,11 +59,13 @@ type Store struct {
 
 	problem    atomic.Pointer[error] // why nothing is written now
 	unreadable rare
+	keys       atomic.Pointer[filter] // on disk
 
 	// The writer's own.
 	unsynced bool
 	synced   time.Time
 	said     rare
+	making   *filter // the next one of keys, or else that
 	mu       sync.Mutex
 	wrote    chan struct{} // closed after each attempt to write
 }
@@ -91,6 +93,8 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, explain(dir, err)
 	}
 	s.db = db
+	s.keys.Store(newFilter(0))
+	s.see()
 	go s.run()
 	return s, nil
 }

@@ -135,6 +135,9 @@ func (s *Store) decode(value []byte) (storm.Tally, bool) {
 
 // read returns what is on disk for k, or nil.
 func (s *Store) read(k storm.Key) (value []byte, err error) {
+	if !s.keys.Load().has(k) {
+		return nil, nil
+	}
 	err = s.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(diskKey(k))
 		if errors.Is(err, badger.ErrKeyNotFound) {
