@@ -36,7 +36,7 @@ func rulesTestCommand(f *rulesFlags) *cobra.Command {
 		Short: "Play the tests that lie beside the rules",
 		Long: `Test plays the tests in FOLDER/tests: messages that are made up or lie there as files, in
 sequences such as "50 copies in a minute", with the actions that are expected. Each test
-begins with nothing seen, but that what domains send is known for weeks. All rules are tried as if their files said mode = "enforce".
+starts with empty counters and a complete index of sent mail. All rules are tried as if their files said mode = "enforce".
 
 The exit status is 1 if a test fails.`,
 		Example: `  breakwater rules test

@@ -182,7 +182,7 @@ func stormsShowCommand(f *stormsFlags) *cobra.Command {
 		Long: `Show tells all about one incident: at which mailboxes it happens, since when, how fast it
 came, which servers sent the copies, as they connected to us, and which lines of the rule
 files absorbed them. ID is one that storms shows, or the beginning of one. What is in the
-archive is shown when the daemon knows the incident no more, or does not run, too.`,
+archive is shown even if the daemon is down or has forgotten the incident.`,
 		Example: `  breakwater storms show id-5b3c88e01f
   breakwater storms show id-5b3c88e01f --json | jq '.[].archive.rate'`,
 		Args: cobra.ExactArgs(1),

@@ -31,7 +31,7 @@ import (
 	"breakwater/internal/store/badgerdb"
 )
 
-// Daemon is `breakwater milter` with all that belongs to it.
+// Daemon is what `breakwater milter` runs: the milter, its store, archive and rules, and the work beside it.
 type Daemon struct {
 	cfg       config.Config
 	log       *slog.Logger
@@ -65,13 +65,13 @@ type Daemon struct {
 	takes   sync.Map // tagged to whether the mail server takes mail to such addresses
 }
 
-// Options are what a daemon has that is not in its configuration.
+// Options are the parts of a daemon that its configuration does not name.
 type Options struct {
 	Log   *slog.Logger
 	Clock archive.HostClock // zero values mean the system's
 }
 
-// Open opens everything that a daemon needs, but no socket. The caller closes it.
+// Open opens everything that a daemon needs, except sockets. The caller closes it.
 func Open(cfg config.Config, o Options) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, log: o.Log, now: o.Clock.Now, metrics: newMetrics()}
 	if d.now == nil {
@@ -139,7 +139,7 @@ func Open(cfg config.Config, o Options) (*Daemon, error) {
 	return d, nil
 }
 
-// gauges shows the state of the daemon in its metrics.
+// gauges registers the metrics that show the daemon's state.
 func (d *Daemon) gauges() {
 	d.metrics.gauge("breakwater_connections", "Mail servers that are connected now.", func() float64 { return float64(d.milter.Connections()) })
 	d.metrics.counter("breakwater_connections_refused_total", "Connections over max_connections.", func() float64 { return float64(d.milter.Refused()) })
@@ -171,7 +171,7 @@ func (d *Daemon) gauges() {
 // activeEvery is how often storms are counted for metrics: it reads the store.
 const activeEvery = 30 * time.Second
 
-// active is how many storms are going on.
+// active returns the number of active incidents.
 func (d *Daemon) active() float64 {
 	d.counting.Lock()
 	defer d.counting.Unlock()
@@ -194,7 +194,7 @@ func (d *Daemon) active() float64 {
 	return d.storms
 }
 
-// free is how many bytes are free on the disk of a folder; -1 if that cannot be known.
+// free returns the free bytes on the disk of a folder; -1 if it cannot find out.
 func free(folder string) float64 {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(folder, &fs); err != nil {
@@ -319,7 +319,7 @@ func (d *Daemon) lacks() (all []string) {
 	return all
 }
 
-// Incidents are the storms since a time.
+// Incidents returns the incidents that were last touched since a time.
 func (d *Daemon) Incidents(ctx context.Context, since time.Time) ([]control.Incident, error) {
 	return control.Incidents(ctx, d.store, since, d.now())
 }

@@ -33,7 +33,7 @@ type LogQueue struct {
 	closed bool
 }
 
-// NewLogQueue begins to write to another writer, until Close.
+// NewLogQueue starts to copy lines to another writer, until Close.
 func NewLogQueue(to io.Writer) *LogQueue {
 	q := &LogQueue{to: to, ended: make(chan struct{})}
 	q.more.L = &q.mu
@@ -111,7 +111,7 @@ func (q *LogQueue) Close() error {
 	}
 }
 
-// NewLog is a log as the configuration says.
+// NewLog returns a logger with the configured level and format.
 func NewLog(c config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.Level)) // Check has seen it

@@ -64,7 +64,7 @@ func (d *Daemon) watchTags(ctx context.Context) {
 	}
 }
 
-// look is how often it is looked whether the daemon stands still.
+// look is how often the daemon checks whether it was suspended.
 const look = 2 * time.Second
 
 // untilMinute waits for the end of a minute; false if ctx ends first. A daemon that stood still for

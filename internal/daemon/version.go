@@ -5,7 +5,7 @@ import (
 	"runtime/debug"
 )
 
-// Version says which breakwater this is.
+// Version is the version of the running program.
 type Version struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
@@ -13,7 +13,7 @@ type Version struct {
 	Go       string `json:"go"`
 }
 
-// ReadVersion reads what the toolchain wrote into the binary.
+// ReadVersion reads the version that the Go toolchain wrote into the binary.
 func ReadVersion() Version {
 	v := Version{Version: "unknown", Go: runtime.Version()}
 	info, ok := debug.ReadBuildInfo()

@@ -22,7 +22,7 @@ import (
 	"breakwater/internal/stormgen"
 )
 
-// Demo is what is played.
+// Demo is a storm to play.
 type Demo struct {
 	Storm       stormgen.Options
 	Connections int  // of the milter, at a time

@@ -41,7 +41,7 @@ type Recipient struct {
 	Text      string       `json:"text,omitempty"`
 }
 
-// Counted is what is known of one key.
+// Counted is the count of one key.
 type Counted struct {
 	Kind   string  `json:"kind"`
 	Seen   uint64  `json:"seen"`
@@ -53,7 +53,7 @@ type Counted struct {
 	Limit  string  `json:"limit"`
 }
 
-// Tried is one rule that was tried.
+// Tried is a rule that was evaluated.
 type Tried struct {
 	Name    string `json:"name"`
 	When    string `json:"when"`

@@ -9,8 +9,8 @@ import (
 	shipped "breakwater/rules"
 )
 
-// InFolder puts the shipped rules into a folder, and returns the default configuration of a host that has all its
-// files there.
+// InFolder copies the shipped rules into a folder, and returns the default configuration with all its paths in that
+// folder.
 func InFolder(folder string) (config.Config, error) {
 	cfg := config.Default()
 	cfg.Store = "badger:" + filepath.Join(folder, "store")

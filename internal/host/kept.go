@@ -15,8 +15,8 @@ import (
 	"breakwater/internal/rules"
 )
 
-// KeptRules is the folder with the last good version of each rule file, under its name. formatFile tells
-// what it is, and what later versions make of it.
+// KeptRules is the folder with the last good version of each rule file, under the same name. formatFile holds the
+// version of the folder.
 type KeptRules string
 
 const (
@@ -24,15 +24,15 @@ const (
 	keptFormat = "breakwater kept rules 1\n"
 )
 
-// KeptRulesOf is that of a host.
+// KeptRulesOf returns the folder of a host, which is beside its secret.
 func KeptRulesOf(c config.Config) KeptRules {
 	return KeptRules(filepath.Join(filepath.Dir(c.Secret), "rules.kept"))
 }
 
-// AllowedAliases is what aliases rule files may have, by the configuration.
+// AllowedAliases returns the aliases that the configuration allows in rule files.
 func AllowedAliases(c config.Config) rules.Aliases { return rules.Aliases(c.Site.Aliases) }
 
-// Read returns the last good versions by file. There may be none yet.
+// Read returns the last good version of each file. There may be none yet.
 func (k KeptRules) Read() (map[string][]byte, error) {
 	format, err := os.ReadFile(k.path(formatFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +59,7 @@ func (k KeptRules) Read() (map[string][]byte, error) {
 	return last, nil
 }
 
-// Write keeps what is in force, where it differs from what was kept last.
+// Write stores the files that are in force, if they differ from the last versions.
 func (k KeptRules) Write(files []rules.File, last map[string][]byte) error {
 	if err := owned.MkdirAll(string(k)); err != nil {
 		return fmt.Errorf("keep rules: %w", err)
@@ -92,8 +92,7 @@ func (k KeptRules) Write(files []rules.File, last map[string][]byte) error {
 
 func (k KeptRules) path(name string) string { return filepath.Join(string(k), name) }
 
-// Rules reads the rules that the daemon has, or would have: broken files are replaced by their last
-// good versions, and told in the log.
+// Rules reads the rules as the daemon does: it replaces a broken file by its last good version, and logs that.
 func Rules(c config.Config, log *slog.Logger) (*rules.Set, error) {
 	last, err := KeptRulesOf(c).Read()
 	if err != nil {
@@ -111,7 +110,7 @@ func Rules(c config.Config, log *slog.Logger) (*rules.Set, error) {
 	return set, nil
 }
 
-// Settings are those of a domain, by the rules that the daemon has, or would have, and the files that they are in.
+// Settings returns the settings of a domain as the daemon has them, and the rule files with their errors.
 func Settings(c config.Config, domain string) ([]rules.Setting, *rules.Domain, []rules.File, error) {
 	last, err := KeptRulesOf(c).Read()
 	if err != nil && !errors.Is(err, fs.ErrPermission) {

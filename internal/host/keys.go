@@ -13,8 +13,7 @@ import (
 	"breakwater/internal/owned"
 )
 
-// OpenKeys reads a file of keys. Where there is none, it is made: no key is shipped that all
-// hosts would share.
+// OpenKeys reads a file of keys, and makes it if it is missing.
 func OpenKeys(name string, at time.Time) (*origin.Ring, error) {
 	r, err := ReadKeys(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -24,7 +23,7 @@ func OpenKeys(name string, at time.Time) (*origin.Ring, error) {
 	return r, err
 }
 
-// NewKey makes the secret of a key.
+// NewKey returns 32 random bytes, the secret of a key.
 func NewKey() []byte {
 	key := make([]byte, 32)
 	rand.Read(key)
@@ -47,7 +46,7 @@ func ReadKeys(name string) (*origin.Ring, error) {
 	return r, nil
 }
 
-// private tells what is wrong where others than the owner may read a file.
+// private returns an error if users other than the owner may read a file.
 func private(name string) error {
 	if st, err := os.Stat(name); err == nil && st.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("other users may read %s; run chmod 600 %s", name, name)
@@ -55,8 +54,8 @@ func private(name string) error {
 	return nil
 }
 
-// WriteKeys replaces the file of keys in one step. Its owner stays: root may rotate the keys of a daemon that runs as
-// another user.
+// WriteKeys replaces the file of keys atomically. The file keeps its owner, so that root can rotate the keys of a
+// daemon that runs as another user.
 func WriteKeys(name string, r *origin.Ring) error {
 	err := os.MkdirAll(filepath.Dir(name), 0o700)
 	if err == nil {

@@ -12,17 +12,17 @@ import (
 	"breakwater/internal/tomlfile"
 )
 
-// phraseFolder, beside the folder of the rules, has the files of phrases that a site adds.
+// phraseFolder holds the phrase files that a site adds. It is beside the folder of the rules.
 const phraseFolder = "phrases.d"
 
-// phraseFiles are the files of phrases of a site, and the folder in which they are.
+// phraseFiles returns the phrase files of a site, and their folder.
 func phraseFiles(rules string) (folder fs.FS, names []string, err error) {
 	folder = os.DirFS(filepath.Join(filepath.Dir(filepath.Clean(rules)), phraseFolder))
 	names, err = fs.Glob(folder, "*.toml")
 	return folder, names, err
 }
 
-// AddPhrases adds the phrases of the site. A file in which something is wrong is left out.
+// AddPhrases adds the phrases of the site. It leaves out a file with an error, and says so on errs.
 func AddPhrases(rules string, errs io.Writer) {
 	folder, names, err := phraseFiles(rules)
 	for _, name := range names {
@@ -33,7 +33,7 @@ func AddPhrases(rules string, errs io.Writer) {
 	}
 }
 
-// CheckPhrases says what is wrong in the phrases of the site.
+// CheckPhrases returns the errors in the phrase files of the site.
 func CheckPhrases(rules string) (wrong []*tomlfile.Error, err error) {
 	folder, names, err := phraseFiles(rules)
 	for _, name := range names {

@@ -15,8 +15,8 @@ import (
 	"breakwater/internal/owned"
 )
 
-// ReadSecret reads the key of all fingerprints, 32 bytes as hexadecimal digits. It is made
-// where the file is missing: there is no default that all hosts would share.
+// ReadSecret reads the key of all fingerprints: 32 bytes, written as hexadecimal digits. It makes a new key if the
+// file is missing; no default is shipped, since all hosts would share it.
 func ReadSecret(name string) ([]byte, error) {
 	b, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {

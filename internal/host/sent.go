@@ -17,8 +17,8 @@ import (
 	"breakwater/internal/storm"
 )
 
-// daemonIndex is the daemon's index of what was sent, for other commands. Once the daemon does not
-// answer, it knows nothing more, and nothing is forged.
+// daemonIndex is the daemon's index of sent mail, for other commands. Once the daemon stops answering, the index is
+// empty, and no report is called forged.
 type daemonIndex struct {
 	store.Store
 	lost atomic.Bool
@@ -40,8 +40,8 @@ func (d *daemonIndex) Lookup(ctx context.Context, at time.Time, keys []storm.Key
 	return make([]storm.Tally, len(keys)), nil
 }
 
-// KnowSent gives e the keys and the index of the daemon of this host, if there is one and we
-// may read them; without them e tells the origin of nothing.
+// KnowSent gives e the keys and the index of sent mail of this host's daemon, and reports whether it could. Without
+// them e cannot tell the origin of reports.
 func KnowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
 	if _, err := os.Stat(cfg.Control); err != nil {
 		return false
@@ -57,8 +57,7 @@ func KnowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
 	return true
 }
 
-// Origins is an engine that tells of which origin reports are, for a command that does nothing else; nil where there
-// is no daemon.
+// Origins returns an engine that tells the origin of reports and does nothing else; nil if there is no daemon.
 func Origins() *engine.Engine {
 	cfg, err := config.Load("")
 	if err != nil {
@@ -82,7 +81,7 @@ func Origins() *engine.Engine {
 	return e
 }
 
-// Site is what the engine has to know of the host.
+// Site returns what the engine needs to know about the host.
 func Site(c config.Site) engine.Site {
 	return engine.Site{
 		Domains: domains(c.Domains), SubmitNetworks: c.SubmitNetworks.Prefixes(), SubmitDaemons: c.SubmitDaemons,
@@ -98,8 +97,8 @@ func domains(names []string) []string {
 	return all
 }
 
-// DryRun is an engine that sees what the daemon of this host has counted, and counts nothing; nil if there is none
-// that we may ask.
+// DryRun returns an engine that reads the counts of this host's daemon and changes none of them; nil if there is no
+// daemon, or this user may not ask it.
 func DryRun(ctx context.Context, cfg config.Config, set *rules.Set) *engine.Engine {
 	if _, err := os.Stat(cfg.Secret); err != nil {
 		return nil // it would be made

@@ -20,7 +20,7 @@ import (
 // Folder is a folder with a Postfix configuration.
 type Folder string
 
-// ChangedError is that of a file that was changed since --apply.
+// ChangedError says that a file was changed since --apply, and how to undo by hand.
 type ChangedError struct{ text string }
 
 func (e ChangedError) Error() string { return e.text }

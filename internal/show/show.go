@@ -57,7 +57,7 @@ type Progress struct {
 	begun, was time.Time
 }
 
-// NewProgress begins a bar for a total of steps; 0: nobody knows how many.
+// NewProgress starts a bar for a number of steps; 0 if the number is not known.
 func NewProgress(w io.Writer, total int) *Progress {
 	p := &Progress{total: total, begun: time.Now()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
@@ -69,7 +69,7 @@ func NewProgress(w io.Writer, total int) *Progress {
 // BarWidth is how many columns a full bar has.
 const BarWidth = 40
 
-// Add tells that n more steps are done.
+// Add notes that n more steps are done.
 func (p *Progress) Add(n int) {
 	p.n += n
 	if now := time.Now(); p.w != nil && now.Sub(p.was) > 100*time.Millisecond {
@@ -83,7 +83,7 @@ func (p *Progress) Add(n int) {
 	}
 }
 
-// At is Add for what tells how far it is.
+// At sets how many steps are done, and of how many.
 func (p *Progress) At(n, total int) {
 	p.total = total
 	p.Add(n - p.n)
@@ -96,7 +96,7 @@ func (p *Progress) Done() {
 	}
 }
 
-// Terminal is w, without what moves the cursor or worse if somebody looks at it.
+// Terminal returns w. If w is a terminal, characters that control it are replaced.
 func Terminal(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return tame{w}
@@ -119,7 +119,7 @@ func (t tame) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Clock is a time, past or to come, as short as it can be understood today.
+// Clock formats a time: without its date if it is less than 20 hours away.
 func Clock(at time.Time) string {
 	at = at.Local()
 	if time.Since(at).Abs() < 20*time.Hour {
@@ -128,7 +128,7 @@ func Clock(at time.Time) string {
 	return at.Format("2006-01-02 15:04")
 }
 
-// Clip makes foreign text fit a line: nothing that moves the cursor, at most n runes.
+// Clip shortens foreign text to n runes, and removes what moves the cursor.
 func Clip(s string, n int) string {
 	r := []rune(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -149,7 +149,7 @@ func JSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// Lines writes lines and remembers the first error.
+// Lines writes lines and keeps the first error.
 type Lines struct {
 	W   io.Writer
 	Err error

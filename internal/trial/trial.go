@@ -20,8 +20,8 @@ import (
 // counts as nearly the same text depends a little on the key, and two rule sets are compared by equal ones.
 var scratchKey = make([]byte, 32)
 
-// Engine is one that has seen nothing yet, with its store in memory, or in a folder
-// if one is named. The caller closes the store.
+// Engine returns an engine with an empty store, in memory or, if one is named, in a folder. The caller closes the
+// store.
 func Engine(set *rules.Set, folder string) (*engine.Engine, error) {
 	store, err := badgerdb.Open(folder, badgerdb.Options{InMemory: folder == ""})
 	if err != nil {

@@ -25,14 +25,14 @@ import (
 	"breakwater/internal/sweep/session"
 )
 
-// Account is one mailbox, and how to get into it.
+// Account is one mailbox, and how to log in to it.
 type Account struct {
 	Name    string // the user's
 	Mailbox string // its address
 	Options session.Options
 }
 
-// All are those of the configuration, the users of master logins each for itself.
+// All returns the accounts of the configuration, with one account for each user of a master login.
 func All(ctx context.Context, s config.Sweep) ([]Account, error) {
 	var all []Account
 	for i := range s.Accounts {
@@ -64,7 +64,7 @@ func All(ctx context.Context, s config.Sweep) ([]Account, error) {
 				}
 			}
 			if !strings.Contains(a.Mailbox, "@") {
-				return nil, fmt.Errorf("account %s: no address is known of it, whose rules are asked; set mailbox or domain", user)
+				return nil, fmt.Errorf("account %s: cannot tell which mailbox's rules apply; set mailbox or domain", user)
 			}
 			if slices.ContainsFunc(all, func(b Account) bool { return b.Name == a.Name }) {
 				return nil, fmt.Errorf("account %s is there twice", user)
