@@ -25,6 +25,7 @@ type LogQueue struct {
 	to      io.Writer
 	dropped atomic.Uint64 // lines
 	ended   chan struct{} // closed when nothing more is written
+	limit   time.Duration // of Close
 
 	mu     sync.Mutex
 	more   sync.Cond // queued or closed has changed
@@ -35,7 +36,7 @@ type LogQueue struct {
 
 // NewLogQueue starts to copy lines to another writer, until Close.
 func NewLogQueue(to io.Writer) *LogQueue {
-	q := &LogQueue{to: to, ended: make(chan struct{})}
+	q := &LogQueue{to: to, ended: make(chan struct{}), limit: flushLimit}
 	q.more.L = &q.mu
 	go q.run()
 	return q
@@ -106,7 +107,7 @@ func (q *LogQueue) Close() error {
 	select {
 	case <-q.ended:
 		return nil
-	case <-time.After(flushLimit):
+	case <-time.After(q.limit):
 		return fmt.Errorf("standard error takes no log lines")
 	}
 }

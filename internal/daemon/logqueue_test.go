@@ -7,12 +7,14 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestLogQueue: lines come out as they went in, and in their order.
 func TestLogQueue(t *testing.T) {
 	var out bytes.Buffer
 	q := NewLogQueue(&out)
+	q.limit = time.Minute
 	log := slog.New(slog.NewTextHandler(q, nil))
 	for i := range 1000 {
 		log.Info("line", "n", i)
@@ -37,6 +39,7 @@ func TestLogQueueNobodyReads(t *testing.T) {
 			t.Fatal(err)
 		}
 		q := NewLogQueue(w)
+		q.limit = time.Minute
 		handlers := map[string]slog.Handler{"text": slog.NewTextHandler(q, nil), "json": slog.NewJSONHandler(q, nil)}
 		log, text := slog.New(handlers[format]), strings.Repeat("x", 1000)
 		for range 20_000 { // 20 MB

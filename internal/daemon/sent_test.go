@@ -159,7 +159,7 @@ func TestSeesNothingWithoutDisk(t *testing.T) {
 	if err := os.RemoveAll(d.cfg.StoreFolder()); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(5 * time.Second); d.store.Err() == nil; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); d.store.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		if err := d.engine.Beat(t.Context(), time.Now(), true); err != nil || time.Now().After(deadline) {
 			t.Fatal("it writes all the same", err)
 		}
