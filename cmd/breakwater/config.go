@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/config"
+	"breakwater/internal/show"
 )
 
 func configCommand() *cobra.Command {
@@ -54,9 +54,9 @@ be signed, and where nobody takes them.`,
 				return exit{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
+				return show.JSON(cmd.OutOrStdout(), all)
 			}
-			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			t := show.NewTable(cmd.OutOrStdout())
 			for _, s := range all {
 				fmt.Fprintf(t, "%s = %s\t# %s\n", s.Key, s.Value, s.From)
 			}

@@ -10,21 +10,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/host"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
 	"breakwater/internal/release"
+	"breakwater/internal/show"
 	"breakwater/internal/submit"
-	"breakwater/internal/tomlfile"
 )
 
 // releaseFlags are those of `breakwater release`.
@@ -119,19 +118,14 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	}
 	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
 	if f.mailbox != "" {
-		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
-			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
-		}
-		want := address.Mailbox(f.mailbox)
-		s.Mailbox = func(addr string) bool {
-			m := address.Mailbox(addr)
-			return m == want || address.Base(m) == want // digests are of a mailbox with its sub-addresses
+		if s.Mailbox, err = release.OfMailbox(f.mailbox); err != nil {
+			return s, fmt.Errorf("--mailbox %w", err)
 		}
 	}
-	if s.Since, err = moment(f.since, now); err != nil {
+	if s.Since, err = release.Moment(f.since, now); err != nil {
 		return s, fmt.Errorf("--since: %w", err)
 	}
-	if s.Until, err = moment(f.until, now); err != nil {
+	if s.Until, err = release.Moment(f.until, now); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
 	}
 	return s, nil
@@ -144,20 +138,7 @@ func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string,
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
-	return withStorms(ids, all), err
-}
-
-// withStorms adds the storms of the incidents that are named. The ID of one storm stays alone.
-func withStorms(ids []string, all []control.Incident) []string {
-	whole := slices.Clone(ids)
-	for _, i := range all {
-		if slices.Contains(ids, i.ID) {
-			for _, s := range i.Storms {
-				whole = append(whole, s.ID)
-			}
-		}
-	}
-	return whole
+	return control.WithStorms(ids, all), err
 }
 
 // shownIDs is how many IDs are named that the beginning of one may mean.
@@ -176,29 +157,12 @@ func beginnings(ctx context.Context, r *archive.Reader, ids []string) error {
 		if whole := meant[id]; len(whole) > 0 {
 			more := ""
 			if len(whole) > shownIDs {
-				more = fmt.Sprintf(", or one of %s more", thousands(len(whole)-shownIDs))
+				more = fmt.Sprintf(", or one of %s more", show.Thousands(len(whole)-shownIDs))
 			}
 			return exit{exitUsage, fmt.Errorf("%q is only the beginning of an ID; give a whole one: %s%s", id, strings.Join(whole[:min(len(whole), shownIDs)], ", "), more)}
 		}
 	}
 	return nil
-}
-
-// moment reads a time span before now, a day or a time; "" is the zero time.
-func moment(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	var span tomlfile.Duration
-	if span.UnmarshalText([]byte(text)) == nil {
-		return now.Add(-time.Duration(span)), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
 }
 
 func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
@@ -250,12 +214,12 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err := archive.Audit(c.Archive, verb, audit...); err != nil {
 		return exit{exitReport, err}
 	}
-	bar := newProgress(cmd.ErrOrStderr(), n.Deliveries)
+	bar := show.NewProgress(cmd.ErrOrStderr(), n.Deliveries)
 	if f.to == "-" {
-		bar.w = nil // it would be drawn into the messages
+		bar = show.NewProgress(io.Discard, n.Deliveries) // it would be drawn into the messages
 	}
-	res, err := action(cmd.Context(), bar.add)
-	bar.done()
+	res, err := action(cmd.Context(), bar.Add)
+	bar.Done()
 	if aerr := archive.Audit(c.Archive, verb+" ended", "done", res.Deliveries, "refused", len(res.Refused)); aerr != nil {
 		err = errors.Join(err, aerr)
 	}
@@ -292,7 +256,7 @@ func (j *releaseJob) deliver(ctx context.Context, progress func(int)) (release.R
 	if _, err := os.Stat(j.config.Secret); err != nil {
 		return release.Result{}, fmt.Errorf("the daemon's key, by which it knows what is released: %w; name it with --secret", err)
 	}
-	secret, err := readSecret(j.config.Secret)
+	secret, err := host.ReadSecret(j.config.Secret)
 	if err != nil {
 		return release.Result{}, err
 	}
@@ -310,7 +274,7 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	}
 	switch {
 	case j.flags.to == "-":
-		box = mailfile.NewMbox(forTerminal(j.stdout))
+		box = mailfile.NewMbox(show.Terminal(j.stdout))
 	case j.flags.format == "mbox":
 		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
 	default:
@@ -350,14 +314,14 @@ func erased(cmd *cobra.Command, r *archive.Reader, s release.Selection) error {
 	if err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(cmd.ErrOrStderr(), 0, 0, 2, ' ', 0)
+	t := show.NewTable(cmd.ErrOrStderr())
 	for i, p := range parts {
 		if i == shownParts {
-			fmt.Fprintf(t, "and %s more\n", number(len(parts)-i, "incident"))
+			fmt.Fprintf(t, "and %s more\n", show.Number(len(parts)-i, "incident"))
 			break
 		}
-		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), number(p.Deliveries, "copy"), number(p.Mailboxes, "mailbox"),
-			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), clip(p.Subject, 60))
+		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), show.Number(p.Deliveries, "copy"), show.Number(p.Mailboxes, "mailbox"),
+			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), show.Clip(p.Subject, 60))
 	}
 	return t.Flush()
 }
@@ -374,13 +338,13 @@ func (f *releaseFlags) nothing() string {
 func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
 	w := cmd.OutOrStdout()
 	if f.json {
-		if err := printJSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
+		if err := show.JSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
 			return err
 		}
 	} else if n.Copies == 0 {
 		fmt.Fprintln(w, f.nothing())
 	} else {
-		fmt.Fprintf(w, "%s for %s, in %s, %s\n", number(n.Deliveries, "copy"), number(n.Mailboxes, "mailbox"), number(n.Copies, "message"), bytesText(n.Bytes))
+		fmt.Fprintf(w, "%s for %s, in %s, %s\n", show.Number(n.Deliveries, "copy"), show.Number(n.Mailboxes, "mailbox"), show.Number(n.Copies, "message"), show.Bytes(n.Bytes))
 	}
 	damages(cmd.ErrOrStderr(), n.Damages)
 	if f.forget && !f.yes && n.Copies > 0 {
@@ -401,18 +365,18 @@ func (f *releaseFlags) tell(cmd *cobra.Command, verb string, n release.Count, re
 	switch {
 	case f.json && f.to != "-":
 		out := map[string]any{verb: res.Deliveries, "of": n.Deliveries, "refused": refused, "damaged": len(res.Damages)}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+		if err := show.JSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
 	case f.to != "-":
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, thousands(res.Deliveries), thousands(n.Deliveries))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, show.Thousands(res.Deliveries), show.Thousands(n.Deliveries))
 	}
 	for i, r := range res.Refused {
 		if i == 10 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "and %d more\n", len(res.Refused)-i)
 			break
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, clip(r.Addr, 80), clip(r.Err.Error(), 200))
+		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, show.Clip(r.Addr, 80), show.Clip(r.Err.Error(), 200))
 	}
 	damages(cmd.ErrOrStderr(), res.Damages)
 	if err != nil {

@@ -37,7 +37,7 @@ func addresses(all []way) (addrs []string) {
 
 // warn says what touches mail on ways, as far as this can be known. Where there is no Postfix, little is.
 func warn(w io.Writer, all ...way) {
-	p, err := (&postfixSetup{}).read()
+	p, err := postfix("")
 	if err != nil {
 		p = setup.Postfix{}
 	}
@@ -72,6 +72,15 @@ func warnAway(ctx context.Context, w io.Writer, all ...way) {
 	if byPort {
 		fmt.Fprintln(w, "`breakwater setup postfix --apply` has Postfix listen there; `breakwater setup sendmail` prints what Sendmail needs")
 	}
+}
+
+// postfix reads Postfix's configuration, which can tell who listens at milters' addresses.
+func postfix(f setup.Folder) (setup.Postfix, error) {
+	p, err := f.Read()
+	if err == nil {
+		p.Who = scout(p.Full["queue_directory"])
+	}
+	return p, err
 }
 
 // scout tells who listens at milters' addresses, of which it remembers each.

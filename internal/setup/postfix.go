@@ -1,5 +1,5 @@
-// Package setup works out what a mail server's configuration needs to ask breakwater. It
-// changes nothing itself.
+// Package setup works out what a mail server's configuration needs to ask breakwater, sets that in Postfix's, and
+// undoes it.
 package setup
 
 import (
