@@ -102,7 +102,6 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		Hasher:   fingerprint.New(secret),
 		Marks:    marks,
 		Site:     site(cfg.Site),
-		OnError:  cfg.OnError,
 		Ring:     d.ring.Load,
 		Life:     time.Duration(cfg.Sent.Keep),
 		Seeing:   d.seeing,

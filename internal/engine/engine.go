@@ -21,17 +21,16 @@ import (
 // Engine judges messages. Its fields are set before the first call and not changed; it is
 // safe for concurrent use.
 type Engine struct {
-	Store   store.Store
-	Rules   func() *rules.Set // those in force now
-	Hasher  *fingerprint.Hasher
-	Site    Site
-	Marks   *mark.Signer        // by which our own mail is known; nil: there is none
-	Ring    func() *origin.Ring // keys by which mail is known that we sent; nil: nothing is proved
-	Sent    store.Store         // the index of what we sent, where it is not Store
-	Life    time.Duration       // of what is in it; 0: origin.Life
-	Asked   time.Time           // when it is asked about old mail; zero: when mail comes
-	OnError rules.Action        // Deliver or Tempfail: what is done where the store fails; "" is Deliver
-	DryRun  bool                // look, but do not count
+	Store  store.Store
+	Rules  func() *rules.Set // those in force now
+	Hasher *fingerprint.Hasher
+	Site   Site
+	Marks  *mark.Signer        // by which our own mail is known; nil: there is none
+	Ring   func() *origin.Ring // keys by which mail is known that we sent; nil: nothing is proved
+	Sent   store.Store         // the index of what we sent, where it is not Store
+	Life   time.Duration       // of what is in it; 0: origin.Life
+	Asked  time.Time           // when it is asked about old mail; zero: when mail comes
+	DryRun bool                // look, but do not count
 
 	// Seeing tells whether all mail was seen from the beginning of a minute to this moment: that
 	// of a minute which no beat has ended yet. nil: it cannot be told.
@@ -50,25 +49,11 @@ func (e *Engine) index() store.Store {
 	return e.Store
 }
 
-// Judgement is what was decided about a message, with all that it was decided by.
-type Judgement struct {
-	Verdict   classify.Verdict
-	Policies  []*rules.Policy // of each recipient; empty for mail of our own, which is not judged
-	Facts     []rules.Facts   // of each recipient; empty where counting failed
-	Decisions []rules.Decision
-}
-
-// Judge returns a decision for each recipient of m, in their order. They are usable even
-// when the error is not nil: they are then what OnError says.
-func (e *Engine) Judge(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
-	j, err := e.Explain(ctx, m)
-	return j.Decisions, err
-}
-
-// Explain is Judge, and tells what the decisions were made by.
-func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, error) {
+// Judge decides about m for each of its recipients. Where that fails the decisions have no Action: see
+// rules.Judgement.Settle.
+func (e *Engine) Judge(ctx context.Context, m *message.Message) (rules.Judgement, error) {
 	if ds, ok, err := e.own(ctx, m); ok {
-		return Judgement{Decisions: ds}, err
+		return rules.Judgement{Message: m, Decisions: ds}, err
 	}
 	as := m.Recipients
 	m, to := e.withoutTags(m)
@@ -83,13 +68,16 @@ func (e *Engine) Explain(ctx context.Context, m *message.Message) (Judgement, er
 }
 
 // judge judges m, whose recipients have no tags of ours; as are those that they came as.
-func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.Message) (Judgement, error) {
+func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.Message) (rules.Judgement, error) {
 	set := e.Rules()
-	j := Judgement{Verdict: classify.Classify(m)}
+	j := rules.Judgement{Message: m, Verdict: classify.Classify(m)}
 	j.Policies = policies(m, set)
 	stamp, sent := e.send(m, set)
-	fail := func(what string, err error) (Judgement, error) {
-		j.Decisions = e.failed(m, j.Verdict, stamp)
+	fail := func(what string, err error) (rules.Judgement, error) {
+		j.Decisions = rules.Undecided(m).Decisions
+		for i := range j.Decisions {
+			j.Decisions[i].Class, j.Decisions[i].Stamp = j.Verdict.Class, stamp
+		}
 		return j, fmt.Errorf("%s message %s: %w", what, m.QueueID, err)
 	}
 	outbound := e.outbound(m, set)
@@ -105,6 +93,7 @@ func (e *Engine) judge(ctx context.Context, as []message.Recipient, m *message.M
 	if err != nil {
 		return fail("look up", err)
 	}
+	j.Prints, j.Signs = k.prints, k.signs
 	j.Facts = make([]rules.Facts, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
 		j.Facts[i] = rules.Facts{
@@ -173,7 +162,7 @@ type place struct{ count, print int }
 // sighting gathers what is to be counted for all recipients of m. Recipients that are one
 // mailbox share their keys, so that one message counts once. Reports on mail that we sent do not
 // count to their class. What the rules exempt from limits counts nowhere.
-func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
+func (e *Engine) sighting(m *message.Message, j rules.Judgement, k kin) sighting {
 	v := j.Verdict
 	s := sighting{places: make([][]place, len(m.Recipients))}
 	s.Sighting = storm.Sighting{
@@ -379,16 +368,6 @@ func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, 
 		tallies[i] = storm.Add(tallies[i], s, c)
 	}
 	return tallies, nil
-}
-
-// failed is what happens to m when it cannot be counted.
-func (e *Engine) failed(m *message.Message, v classify.Verdict, stamp *origin.Stamp) []rules.Decision {
-	ds := make([]rules.Decision, len(m.Recipients))
-	for i, rcpt := range m.Recipients {
-		ds[i] = rules.Failed(&m.Envelope, rcpt, v.Class, e.OnError)
-		ds[i].Stamp = stamp
-	}
-	return ds
 }
 
 // maxSubject bounds what a storm's label keeps of a foreign subject, in bytes.

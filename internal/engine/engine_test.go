@@ -61,7 +61,8 @@ func mail(hop int, at time.Time, subject, id string, rcpts ...string) *message.M
 
 func actions(t *testing.T, e *Engine, m *message.Message) string {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,8 +218,9 @@ var _ store.Store = broken{}
 func TestStoreFails(t *testing.T) {
 	for _, on := range []rules.Action{rules.Deliver, rules.Tempfail, ""} {
 		e := newEngine(t, nil)
-		e.Store, e.OnError = broken{}, on
-		ds, err := e.Judge(context.Background(), mail(1, start, "Offer", "1", "u1@example.test", "u2@example.test"))
+		e.Store = broken{}
+		j, err := e.Judge(context.Background(), mail(1, start, "Offer", "1", "u1@example.test", "u2@example.test"))
+		ds := j.Settle(on).Decisions
 		want := on
 		if on == "" {
 			want = rules.Deliver

@@ -43,7 +43,8 @@ func (f form) message(n int) *message.Message {
 // reason plays a message and returns why it is absorbed; "" if it is delivered.
 func reason(t *testing.T, e *Engine, n int, f form) string {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), f.message(n))
+	j, err := e.Judge(context.Background(), f.message(n))
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}

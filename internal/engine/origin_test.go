@@ -40,7 +40,8 @@ func submitted(at time.Time, fields string, rcpts ...string) *message.Message {
 // send has the engine send m, and returns it as others get it.
 func send(t *testing.T, e *Engine, m *message.Message) (sent, from string) {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil || ds[0].Action != rules.Deliver || ds[0].Stamp == nil {
 		t.Fatalf("%+v, %v", ds, err)
 	}
@@ -69,7 +70,8 @@ func never(date time.Time, id string) string {
 
 func judged(t *testing.T, e *Engine, m *message.Message) rules.Decision {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +417,8 @@ func TestGenuineAreNotCounted(t *testing.T) {
 func TestStampWithoutStore(t *testing.T) {
 	e := newOriginEngine(t, "")
 	e.Store = broken{}
-	ds, err := e.Judge(context.Background(), submitted(start, "", "bob@example.net"))
+	j, err := e.Judge(context.Background(), submitted(start, "", "bob@example.net"))
+	ds := j.Settle(rules.Deliver).Decisions
 	if err == nil || ds[0].Stamp == nil || ds[0].Action != rules.Deliver {
 		t.Errorf("%+v, %v", ds, err)
 	}

@@ -110,7 +110,8 @@ func TestEachRecipient(t *testing.T) {
 	for name, original := range map[string]string{"token": sent, "message-id": dated(now, "1@mail.example")} {
 		m := bounce(now.Add(time.Hour), "ann@example.org", original, "x@example.com")
 		m.Recipients = append(m.Recipients, message.Recipient{Addr: "m@customer.test", Mailer: "virtual"}, m.Recipients[0])
-		ds, err := e.Judge(context.Background(), m)
+		j, err := e.Judge(context.Background(), m)
+		ds := j.Decisions
 		if err != nil || ds[0].Origin != origin.Unknown || ds[1].Origin != origin.Genuine || ds[2].Origin != origin.Unknown {
 			t.Errorf("%s: %+v, %v", name, ds, err)
 		}
@@ -158,7 +159,7 @@ func TestSigned(t *testing.T) {
 		{"correspondents", "ann@example.org", "Subject: Hello\r\n", false},
 	} {
 		m := bounce(start.Add(time.Hour), tt.to, tt.original, "bob@example.net")
-		j, err := e.Explain(context.Background(), m)
+		j, err := e.Judge(context.Background(), m)
 		if err != nil || j.Facts[0].Proof.Signed() != tt.signed {
 			t.Errorf("%s: %+v, %v", tt.name, j.Facts[0].Proof, err)
 		}

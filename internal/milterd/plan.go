@@ -11,34 +11,6 @@ import (
 	"breakwater/internal/rules"
 )
 
-// settle makes decisions fit one answer, if they do not yet, so that nobody who is to get
-// the message loses it. It returns what can be carried out.
-func settle(ds []rules.Decision) []rules.Decision {
-	count := map[rules.Action]int{}
-	text := "" // of the first who is to try again
-	for _, d := range ds {
-		if count[d.Action]++; d.Action == rules.Tempfail && text == "" {
-			text = or(d.Text, d.Reason)
-		}
-	}
-	settled := slices.Clone(ds)
-	for i := range settled {
-		d := &settled[i]
-		switch {
-		case count[rules.Tempfail] > 0 && d.Action != rules.Tempfail:
-			// Even if but one is: tried again, it is lost to nobody.
-			d.Wanted, d.Action, d.Text = d.Action, rules.Tempfail, text
-		case d.Action == rules.Reject && count[rules.Reject] < len(ds),
-			d.Action == rules.Quarantine && count[rules.Deliver]+count[rules.Tag]+count[rules.Reject] > 0:
-			d.Wanted, d.Action = d.Action, rules.Deliver
-		default:
-			continue
-		}
-		d.Reason += "; mixed"
-	}
-	return settled
-}
-
 // plan is what the MTA is told of a message.
 type plan struct {
 	verdict    rules.Action // Deliver, Absorb (of all: a discard), Reject or Tempfail

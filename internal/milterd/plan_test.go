@@ -44,7 +44,7 @@ func TestSettle(t *testing.T) {
 // that these leave nobody without the message who was to get it.
 func checkPlan(t *testing.T, ds []rules.Decision) {
 	t.Helper()
-	settled := settle(ds)
+	settled := rules.Judgement{Message: &message.Message{}, Decisions: ds}.Settle("").Decisions
 	p := planFor(settled)
 	for i, d := range settled {
 		done := p.verdict

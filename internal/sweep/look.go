@@ -364,7 +364,8 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.m.At.Compare(b.m.At) })
 	for _, a := range list {
 		v.scratch.undated, v.scratch.keys = !a.dated, v.scratch.keys[:0]
-		ds, err := v.engine.Judge(ctx, a.m)
+		j, err := v.engine.Judge(ctx, a.m)
+		ds := j.Decisions
 		if err != nil {
 			return fmt.Errorf("judge message %d: %w", a.UID, err)
 		}
