@@ -18,6 +18,7 @@ import (
 func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
 	begun := time.Now()
+	s.conn.judging.Store(&begun)
 	j, err := s.judge(begun)
 	j, keepErr := s.absorb(j.Settle(s.server.OnError))
 	resp, lost := planFor(j.Decisions).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
