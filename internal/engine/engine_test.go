@@ -14,6 +14,7 @@ import (
 
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
 	"breakwater/internal/store/badgerdb"
@@ -208,6 +209,12 @@ func (broken) Lookup(context.Context, time.Time, []storm.Key) ([]storm.Tally, er
 	return nil, errBroken
 }
 func (broken) Observe(context.Context, storm.Sighting) ([]storm.Tally, error) { return nil, errBroken }
+func (broken) Noted(context.Context, time.Time, []storm.Key) ([]notes.Note, error) {
+	return nil, errBroken
+}
+func (broken) Note(context.Context, time.Time, []notes.Entry) ([]notes.Note, error) {
+	return nil, errBroken
+}
 func (broken) Tallies(context.Context, time.Time) iter.Seq2[storm.Tally, error] {
 	return func(yield func(storm.Tally, error) bool) { yield(storm.Tally{}, errBroken) }
 }

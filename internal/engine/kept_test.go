@@ -56,8 +56,8 @@ func remembers(t *testing.T, e *Engine) {
 	}
 	expect(t, "covered", judged(t, e, bounce(now, "ann@example.org", never(now.Add(-3*day).Add(30*time.Minute), "forged"), "x@example.net")), rules.Absorb, origin.Forged, "saw all mail of that time")
 	expect(t, "not covered", judged(t, e, bounce(now, "ann@example.org", never(now.Add(-4*day), "gap"), "x@example.net")), rules.Deliver, origin.Unknown, "did not see all")
-	all, err := e.Learners(context.Background(), now)
-	if err != nil || len(all) != 1 || !all[0].Since.Equal(start.Add(time.Minute)) || all[0].Spared == 0 {
+	all, err := e.Learning(context.Background(), now)
+	if err != nil || len(all) != 1 || !all[0].Since.Equal(start.Add(time.Minute)) || all[0].Excused == 0 {
 		t.Errorf("learned: %+v, %v", all, err)
 	}
 	for rcpt, want := range map[string]bool{"ann@example.org": false, "carl@example.org": true} {

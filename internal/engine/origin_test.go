@@ -12,6 +12,7 @@ import (
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/storm"
 )
 
@@ -164,13 +165,13 @@ func TestForged(t *testing.T) {
 	report("now", now.Add(-time.Hour), rules.Absorb, origin.Forged, "saw all mail of that time")
 	report("just now", now.Add(-time.Minute), rules.Deliver, origin.Unknown, "did not see all") // not yet said of this minute
 	asked := time.Time{}
-	e.Seeing = func(since time.Time) bool { asked = since; return true }
+	e.Sent = &sent.Index{Store: e.Store, Hasher: e.Hasher, Seeing: func(since time.Time) bool { asked = since; return true }}
 	report("this very moment", now, rules.Absorb, origin.Forged, "saw all mail of that time")
 	report("by a clock that is fast", now.Add(9*time.Minute), rules.Absorb, origin.Forged, "")
 	if !asked.Equal(now) {
 		t.Errorf("asked about %s, it is %s", asked, now)
 	}
-	e.Seeing = func(since time.Time) bool { return !since.Before(now) }
+	e.Sent.Seeing = func(since time.Time) bool { return !since.Before(now) }
 	report("tomorrow", now.Add(day), rules.Deliver, origin.Unknown, "did not see all")
 	report("in the gap", gap.Add(15*time.Minute), rules.Deliver, origin.Unknown, "did not see all")
 	report("near the gap", gap.Add(-9*time.Minute), rules.Deliver, origin.Unknown, "did not see all")
@@ -180,8 +181,8 @@ func TestForged(t *testing.T) {
 	report("learning", learned.Add(-time.Hour), rules.Deliver, origin.Unknown, "still learning")
 	report("before", start.Add(-day), rules.Deliver, origin.Unknown, "older than")
 
-	all, err := e.Learners(context.Background(), now)
-	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(learned).Abs() > time.Minute || all[0].Spared != 1 {
+	all, err := e.Learning(context.Background(), now)
+	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(learned).Abs() > time.Minute || all[0].Excused != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
 
@@ -206,7 +207,7 @@ func TestForged(t *testing.T) {
 	m.Host = "mx.example.org"
 	expect(t, "cron", judged(t, e, m), rules.Deliver, origin.Unknown, "the index did not see it")
 	report("after that", now.Add(-time.Hour-time.Minute), rules.Absorb, origin.Forged, "saw all mail of that time")
-	if all, err := e.Learners(context.Background(), now); err != nil || all[0].Until.Sub(learned).Abs() > time.Minute {
+	if all, err := e.Learning(context.Background(), now); err != nil || all[0].Until.Sub(learned).Abs() > time.Minute {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -218,7 +219,7 @@ func TestLapse(t *testing.T) {
 	e, ctx := with, context.Background()
 	since := func(at time.Time) time.Time {
 		t.Helper()
-		all, err := with.Learners(ctx, at)
+		all, err := with.Learning(ctx, at)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ type Proof struct {
 	Origin  Origin
 	By      Rung     // that holds; "" if none does
 	Reasons []string // what each rung that was tried found, and what else decided
-	Spared  bool     // it would be forged, had its domain learned for long enough
+	Excused bool     // it would be forged, had its domain learned for long enough
 	Unseen  bool     // a token proves that we sent it, and the index should know it and does not
 }
 
@@ -115,7 +115,7 @@ func (r *Ring) Prove(c Case) Proof {
 		why = doubt
 	}
 	if why == "" && (c.LearnsSince.IsZero() || c.Date.Before(c.LearnsSince.Add(c.Learns))) {
-		p.Spared = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince)
+		p.Excused = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince)
 		why = "the domain is still learning what it sends"
 	}
 	if why == "" {

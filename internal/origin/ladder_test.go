@@ -92,8 +92,8 @@ func TestProve(t *testing.T) {
 		if unseen := p.By == ByToken || strings.Contains(tt.why, "token of ours holds"); p.Unseen != unseen { // the index knows nothing of its mail
 			t.Errorf("%s: unseen %v", tt.name, p.Unseen)
 		}
-		if spared := tt.name == "c) before learning ended"; p.Spared != spared {
-			t.Errorf("%s: spared %v", tt.name, p.Spared)
+		if excused := tt.name == "c) before learning ended"; p.Excused != excused {
+			t.Errorf("%s: excused %v", tt.name, p.Excused)
 		}
 	}
 }
