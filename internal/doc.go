@@ -37,7 +37,7 @@
 // archive, the log and the metrics. What is absorbed is in the archive, on disk, before the mail server gets its
 // answer. Whatever fails, Judgement.Settle says what happens instead: there on_error decides, and nowhere else.
 //
-// The store is the only I/O of Judge. prove and compare look, and count writes. A dry run looks alone, and adds
+// The store is the only I/O of Judge: prove looks, compare looks and notes the text, count writes. A dry run looks alone, and adds
 // for itself.
 //
 // # Words

@@ -7,7 +7,6 @@ import (
 
 	"breakwater/internal/notes"
 	"breakwater/internal/origin"
-	"breakwater/internal/storm"
 )
 
 // Domain is one of which all mail leaves here.
@@ -30,8 +29,8 @@ type Learning struct {
 func (x *Index) Beat(ctx context.Context, at time.Time, saw bool, domains []Domain) error {
 	var minute []notes.Entry
 	if saw {
-		hour, bit := origin.Slot(at.Add(-time.Minute))
-		minute = []notes.Entry{{Key: x.hour(hour), Keep: x.Keeps(), Bits: bit}}
+		n, bit := origin.Slot(at.Add(-time.Minute))
+		minute = []notes.Entry{{Key: x.key(hourOf(n)), Keep: x.Keeps(), Bits: bit}}
 	}
 	return x.touch(ctx, at, !saw, domains, minute)
 }
@@ -45,33 +44,24 @@ func (x *Index) Changed(ctx context.Context, at time.Time, domains []Domain) err
 // touch goes on with what domains learn, and notes more. gap says that mail may have left without
 // a tag.
 func (x *Index) touch(ctx context.Context, at time.Time, gap bool, domains []Domain, more []notes.Entry) error {
-	type learner struct {
-		key   storm.Key
-		reset bool
-		last  time.Time // zero: never
-	}
-	var learners []learner
+	self := thing{about: aboutIndex}
+	all := []thing{self}
 	for _, d := range domains {
-		learners = append(learners, learner{key: x.learned(d.Name)})
+		all = append(all, thing{aboutLearned, d.Name, ""})
 		if d.Tagged {
-			learners = append(learners, learner{key: x.tagged(d.Name), reset: gap})
+			all = append(all, thing{aboutTagged, d.Name, ""})
 		}
 	}
-	self := x.Hasher.Key("", kindLearned, "") // the index itself is touched each time
-	var before time.Time
-	var look lookup
-	look.ask(self, func(n notes.Note) { before = n.Last })
-	for i := range learners {
-		look.ask(learners[i].key, func(n notes.Note) { learners[i].last = n.Last })
-	}
-	if err := look.in(ctx, x.Store, at); err != nil {
+	before, err := x.look(ctx, at, all)
+	if err != nil {
 		return err
 	}
-	entries := append(more, notes.Entry{Key: self, Keep: learning})
-	for _, l := range learners {
-		// Which was not touched the last time was not in the rules then.
-		lapsed := l.last.IsZero() || l.last.Before(before)
-		entries = append(entries, notes.Entry{Key: l.key, Keep: learning, Reset: lapsed || l.reset})
+	entries := more
+	for _, t := range all {
+		// All are touched at once. What was not, the last time, was not in the rules then.
+		was := before[t]
+		lapsed := was.Seen == 0 || was.Last.Before(before[self].Last)
+		entries = append(entries, notes.Entry{Key: x.key(t), Keep: learning, Reset: t != self && (lapsed || t.about == aboutTagged && gap)})
 	}
 	if err := x.note(ctx, at, entries); err != nil {
 		return fmt.Errorf("note what domains have learned: %w", err)
@@ -81,18 +71,22 @@ func (x *Index) touch(ctx context.Context, at time.Time, gap bool, domains []Dom
 
 // Learning returns what domains have learned, in their order.
 func (x *Index) Learning(ctx context.Context, at time.Time, domains []Domain) ([]Learning, error) {
-	all := make([]Learning, len(domains))
-	var look lookup
-	for i, d := range domains {
-		all[i].Domain = d.Name
-		look.ask(x.learned(d.Name), func(n notes.Note) {
-			if n.Seen > 0 {
-				all[i].Since, all[i].Until = n.First, n.First.Add(d.Learn)
-			}
-		})
-		look.ask(x.excused(d.Name), func(n notes.Note) { all[i].Excused = n.Seen })
+	var asked []thing
+	for _, d := range domains {
+		asked = append(asked, thing{aboutLearned, d.Name, ""}, thing{aboutExcused, d.Name, ""})
 	}
-	return all, look.in(ctx, x.Store, at)
+	known, err := x.look(ctx, at, asked)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Learning, len(domains))
+	for i, d := range domains {
+		all[i] = Learning{Domain: d.Name, Since: known[thing{aboutLearned, d.Name, ""}].First, Excused: known[thing{aboutExcused, d.Name, ""}].Seen}
+		if !all[i].Since.IsZero() {
+			all[i].Until = all[i].Since.Add(d.Learn)
+		}
+	}
+	return all, nil
 }
 
 // Assume has the index of a scratch store know what it would if all mail had been seen for as long as it
@@ -100,7 +94,7 @@ func (x *Index) Learning(ctx context.Context, at time.Time, domains []Domain) ([
 func (x *Index) Assume(ctx context.Context, at, until time.Time, domains []Domain) error {
 	var entries []notes.Entry
 	for _, d := range domains {
-		entries = append(entries, notes.Entry{Key: x.learned(d.Name), Keep: learning}, notes.Entry{Key: x.tagged(d.Name), Keep: learning})
+		entries = append(entries, notes.Entry{Key: x.key(thing{aboutLearned, d.Name, ""}), Keep: learning}, notes.Entry{Key: x.key(thing{aboutTagged, d.Name, ""}), Keep: learning})
 	}
 	for _, when := range []time.Time{at.Add(-origin.Life), at} {
 		if err := x.note(ctx, when, entries); err != nil {
@@ -115,7 +109,7 @@ func (x *Index) Assume(ctx context.Context, at, until time.Time, domains []Domai
 		if n == last {
 			minutes = bit - 1
 		}
-		entries = append(entries, notes.Entry{Key: x.hour(n), Keep: x.Keeps(), Bits: minutes})
+		entries = append(entries, notes.Entry{Key: x.key(hourOf(n)), Keep: x.Keeps(), Bits: minutes})
 	}
 	return x.note(ctx, at, entries)
 }

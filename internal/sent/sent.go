@@ -63,22 +63,22 @@ type Mail struct {
 
 // Add remembers a message.
 func (x *Index) Add(ctx context.Context, at time.Time, m Mail) error {
-	var entries []notes.Entry
+	entries := make([]notes.Entry, 0, 2+len(m.AnsweredAt)+len(m.From)*len(m.To))
 	known := map[storm.Key]bool{} // a mailshot has thousands of recipients
-	add := func(key storm.Key) {
-		if !known[key] {
+	add := func(t thing) {
+		if key := x.key(t); !known[key] {
 			known[key] = true
 			entries = append(entries, notes.Entry{Key: key, Keep: x.Keeps()})
 		}
 	}
-	add(x.id(m.Customer, m.ID))
-	add(x.id(Anybody, m.ID))
+	add(thing{aboutMessage, m.Customer, m.ID})
+	add(thing{aboutMessage, Anybody, m.ID})
 	for _, addr := range m.AnsweredAt {
-		add(x.untagged(addr))
+		add(thing{aboutUntagged, addr, ""})
 	}
 	for _, from := range m.From {
 		for _, to := range m.To {
-			add(x.pair(from, to))
+			add(thing{aboutPair, from, to})
 		}
 	}
 	return x.note(ctx, at, entries)
@@ -97,70 +97,64 @@ type Question struct {
 // Answer is what is known of a Question.
 type Answer struct {
 	covered bool
-	ids     map[[2]string]bool // by customer and Message-ID
-	pairs   map[[2]string]bool // by author and recipient
-	learned map[string]time.Time
+	known   map[thing]notes.Note
 }
 
 // Knows reports whether a customer sent a message; of Anybody, whether it left here.
-func (a Answer) Knows(customer, id string) bool { return a.ids[[2]string{customer, id}] }
+func (a Answer) Knows(customer, id string) bool {
+	return a.known[thing{aboutMessage, customer, id}].Seen > 0
+}
 
 // Wrote reports whether an address wrote to another one.
-func (a Answer) Wrote(from, to string) bool { return a.pairs[[2]string{from, to}] }
+func (a Answer) Wrote(from, to string) bool { return a.known[thing{aboutPair, from, to}].Seen > 0 }
 
 // Covered reports whether all mail was seen that left around the date.
 func (a Answer) Covered() bool { return a.covered }
 
 // Learned is since when all mail of the domain of an address is seen; zero: it is not.
-func (a Answer) Learned(addr string) time.Time { return a.learned[fingerprint.DomainOf(addr)] }
+func (a Answer) Learned(addr string) time.Time {
+	return a.known[thing{aboutLearned, fingerprint.DomainOf(addr), ""}].First
+}
 
 // Ask answers a question with one look.
 func (x *Index) Ask(ctx context.Context, q Question) (Answer, error) {
-	a := Answer{ids: map[[2]string]bool{}, pairs: map[[2]string]bool{}, learned: map[string]time.Time{}}
-	var look lookup
+	all := make([]thing, 0, len(q.Customers)*len(q.IDs)+len(q.Addresses)*(1+len(q.Partners))+3)
 	for _, customer := range q.Customers {
 		for _, id := range q.IDs {
-			look.ask(x.id(customer, id), func(n notes.Note) {
-				if n.Seen > 0 {
-					a.ids[[2]string{customer, id}] = true
-				}
-			})
+			all = append(all, thing{aboutMessage, customer, id})
 		}
 	}
-	var minutes []uint64
-	for _, hour := range origin.Slots(q.Date, q.At) {
-		look.ask(x.hour(hour), func(n notes.Note) { minutes = append(minutes, n.Bits) })
+	hours := origin.Slots(q.Date, q.At)
+	for _, h := range hours {
+		all = append(all, hourOf(h))
 	}
 	for _, addr := range q.Addresses {
-		domain := fingerprint.DomainOf(addr)
-		look.ask(x.learned(domain), func(n notes.Note) { a.learned[domain] = n.First })
+		all = append(all, thing{aboutLearned, fingerprint.DomainOf(addr), ""})
 		for _, partner := range q.Partners {
-			look.ask(x.pair(addr, partner), func(n notes.Note) {
-				if n.Seen > 0 {
-					a.pairs[[2]string{addr, partner}] = true
-				}
-			})
+			all = append(all, thing{aboutPair, addr, partner})
 		}
 	}
-	if err := look.in(ctx, x.Store, q.At); err != nil {
+	known, err := x.look(ctx, q.At, all)
+	if err != nil {
 		return Answer{}, err
 	}
+	minutes := make([]uint64, len(hours))
+	for i, h := range hours {
+		minutes[i] = known[hourOf(h)].Bits
+	}
 	unseen := origin.Unseen(q.Date, q.At, minutes)
-	a.covered = unseen.IsZero() || x.Seeing != nil && x.Seeing(unseen)
-	return a, nil
+	return Answer{unseen.IsZero() || x.Seeing != nil && x.Seeing(unseen), known}, nil
 }
 
 // Tagged reports whether all mail of an address leaves with a tag, and has for a time: its domain's does, and none of it
 // was seen to leave without.
 func (x *Index) Tagged(ctx context.Context, at time.Time, mailbox string, since time.Duration) (bool, error) {
-	var domain, untagged notes.Note
-	var look lookup
-	look.ask(x.tagged(fingerprint.DomainOf(mailbox)), func(n notes.Note) { domain = n })
-	look.ask(x.untagged(mailbox), func(n notes.Note) { untagged = n })
-	if err := look.in(ctx, x.Store, at); err != nil {
+	domain, address := thing{aboutTagged, fingerprint.DomainOf(mailbox), ""}, thing{aboutUntagged, mailbox, ""}
+	known, err := x.look(ctx, at, []thing{domain, address})
+	if err != nil {
 		return false, err
 	}
-	return domain.Seen > 0 && at.Sub(domain.First) >= since && untagged.Seen == 0, nil
+	return known[domain].Seen > 0 && at.Sub(known[domain].First) >= since && known[address].Seen == 0, nil
 }
 
 // Learn remembers what a report says of domains: of those whose mail left by a way that is not seen, which learn
@@ -168,10 +162,10 @@ func (x *Index) Tagged(ctx context.Context, at time.Time, mailbox string, since 
 func (x *Index) Learn(ctx context.Context, at time.Time, unseen, excused []string) error {
 	var entries []notes.Entry
 	for _, domain := range unseen {
-		entries = append(entries, notes.Entry{Key: x.learned(domain), Keep: learning, Reset: true})
+		entries = append(entries, notes.Entry{Key: x.key(thing{aboutLearned, domain, ""}), Keep: learning, Reset: true})
 	}
 	for _, domain := range excused {
-		entries = append(entries, notes.Entry{Key: x.excused(domain), Keep: x.Keeps()})
+		entries = append(entries, notes.Entry{Key: x.key(thing{aboutExcused, domain, ""}), Keep: x.Keeps()})
 	}
 	return x.note(ctx, at, entries)
 }
@@ -181,47 +175,68 @@ func (x *Index) note(ctx context.Context, at time.Time, entries []notes.Entry) e
 	return err
 }
 
-// lookup is keys to be looked up at once, and what is done with the note of each.
-type lookup struct {
-	keys []storm.Key
-	take []func(notes.Note)
-}
-
-func (l *lookup) ask(key storm.Key, take func(notes.Note)) {
-	l.keys, l.take = append(l.keys, key), append(l.take, take)
-}
-
-func (l *lookup) in(ctx context.Context, s store.Store, at time.Time) error {
-	found, err := s.Noted(ctx, at, l.keys)
+// look returns what is known of things; nothing of those of which nothing is.
+func (x *Index) look(ctx context.Context, at time.Time, of []thing) (map[thing]notes.Note, error) {
+	keys := make([]storm.Key, len(of))
+	for i, t := range of {
+		keys[i] = x.key(t)
+	}
+	found, err := x.Store.Noted(ctx, at, keys)
 	if err != nil {
-		return fmt.Errorf("look into the index of sent mail: %w", err)
+		return nil, fmt.Errorf("look into the index of sent mail: %w", err)
 	}
+	var known map[thing]notes.Note
 	for i, n := range found {
-		l.take[i](n)
+		if n.Seen > 0 {
+			if known == nil {
+				known = make(map[thing]notes.Note, len(found)-i)
+			}
+			known[of[i]] = n
+		}
 	}
-	return nil
+	return known, nil
 }
 
-// id is the key of a message that a customer sent.
-func (x *Index) id(customer, id string) storm.Key {
-	return x.Hasher.Key(customer, kindSent, "id "+id)
+// thing is what one note of the index is about.
+type thing struct {
+	about about
+	who   string // a customer, an address or a domain
+	what  string
 }
 
-// pair is the key of mail from one address to another, whatever their sub-addresses.
-func (x *Index) pair(from, to string) storm.Key {
+type about uint8
+
+const (
+	aboutMessage  about = iota // what: the Message-ID
+	aboutPair                  // mail to what, whatever the sub-addresses
+	aboutUntagged              // mail that left without a tag, or is answered without one
+	aboutHour                  // what: its number; the minutes of it in which all mail was seen
+	aboutLearned               // since when all mail of a domain is seen
+	aboutTagged                // since when it leaves with a tag
+	aboutExcused               // reports that would have been forged
+	aboutIndex                 // the index itself, which is touched each minute
+)
+
+func hourOf(n int64) thing { return thing{aboutHour, "", strconv.FormatInt(n, 10)} }
+
+// key is the key of the note about a thing.
+func (x *Index) key(t thing) storm.Key {
 	base := func(addr string) string { return fingerprint.Base(fingerprint.Mailbox(addr)) }
-	return x.Hasher.Key(base(from), kindSent, "to "+base(to))
+	switch t.about {
+	case aboutMessage:
+		return x.Hasher.Key(t.who, kindSent, "id "+t.what)
+	case aboutPair:
+		return x.Hasher.Key(base(t.who), kindSent, "to "+base(t.what))
+	case aboutUntagged:
+		return x.Hasher.Key(base(t.who), kindSent, "untagged")
+	case aboutHour:
+		return x.Hasher.Key("", kindCovered, t.what)
+	case aboutLearned:
+		return x.Hasher.Key(t.who, kindLearned, "sent")
+	case aboutTagged:
+		return x.Hasher.Key(t.who, kindLearned, "tagged")
+	case aboutExcused:
+		return x.Hasher.Key(t.who, kindExcused, "")
+	}
+	return x.Hasher.Key("", kindLearned, "")
 }
-
-// untagged is the key of mail that left without a tag, or is answered without one.
-func (x *Index) untagged(from string) storm.Key {
-	return x.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), kindSent, "untagged")
-}
-
-func (x *Index) hour(n int64) storm.Key {
-	return x.Hasher.Key("", kindCovered, strconv.FormatInt(n, 10))
-}
-
-func (x *Index) learned(domain string) storm.Key { return x.Hasher.Key(domain, kindLearned, "sent") }
-func (x *Index) tagged(domain string) storm.Key  { return x.Hasher.Key(domain, kindLearned, "tagged") }
-func (x *Index) excused(domain string) storm.Key { return x.Hasher.Key(domain, kindExcused, "") }

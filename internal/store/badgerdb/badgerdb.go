@@ -187,7 +187,7 @@ func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]s
 		if err != nil {
 			return nil, err
 		}
-		if t := read[storm.Tally](s, value); !t.Forgotten(at) {
+		if t := s.tally(value); !t.Forgotten(at) {
 			tallies[i] = t
 		}
 	}
@@ -205,7 +205,7 @@ func (s *Store) Noted(ctx context.Context, at time.Time, keys []storm.Key) ([]no
 		if err != nil {
 			return nil, err
 		}
-		if n := read[notes.Note](s, value); !n.Forgotten(at) {
+		if n := s.note(value); !n.Forgotten(at) {
 			found[i] = n
 		}
 	}
@@ -220,7 +220,7 @@ func (s *Store) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally, 
 	tallies := make([]storm.Tally, len(sg.Counts))
 	for i, c := range sg.Counts {
 		err := s.change(ctx, c.Key, func(sh *shard, value []byte) (entry, error) {
-			t := storm.Add(read[storm.Tally](s, value), sg, c)
+			t := storm.Add(s.tally(value), sg, c)
 			tallies[i] = t
 			value, err := sh.encode(t)
 			return entry{value, expires(t.Last, t.Limit.Keep, time.Now())}, err
@@ -240,7 +240,7 @@ func (s *Store) Note(ctx context.Context, at time.Time, entries []notes.Entry) (
 	noted := make([]notes.Note, len(entries))
 	for i, e := range entries {
 		err := s.change(ctx, e.Key, func(_ *shard, value []byte) (entry, error) {
-			n := notes.Add(read[notes.Note](s, value), at, e)
+			n := notes.Add(s.note(value), at, e)
 			noted[i] = n
 			value, err := n.AppendBinary(make([]byte, 0, noteSize))
 			return entry{value, expires(n.Last, n.Keep, time.Now())}, err

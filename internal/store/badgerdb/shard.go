@@ -12,6 +12,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -116,27 +117,28 @@ func (s *Store) load(sh *shard, k storm.Key) ([]byte, error) {
 // noteSize is room for a note: most have some 60 bytes.
 const noteSize = 72
 
-// stored is a tally or a note.
-type stored[T any] interface {
-	*T
-	UnmarshalBinary([]byte) error
+// tally is what a stored form says; the zero value of an empty one, and of one that cannot be read.
+func (s *Store) tally(value []byte) (t storm.Tally) {
+	if len(value) > 0 {
+		s.readable(t.UnmarshalBinary(value))
+	}
+	return t
 }
 
-// read is what a stored form says; the zero value of an empty one, and of one that cannot be read.
-func read[T any, P stored[T]](s *Store, value []byte) (v T) {
+// note is tally for notes.
+func (s *Store) note(value []byte) (n notes.Note) {
 	if len(value) > 0 {
-		decode[T, P](s, value, &v)
+		s.readable(n.UnmarshalBinary(value))
 	}
-	return v
+	return n
 }
 
 // absent is cached for a key that is not on disk.
 var absent = []byte{}
 
-// decode reads a stored tally or note. One that cannot be read counts as never seen: the others
+// readable reports whether a stored tally or note could be read. One that could not counts as never seen: the others
 // still protect their mailboxes.
-func decode[T any, P stored[T]](s *Store, value []byte, into P) bool {
-	err := into.UnmarshalBinary(value)
+func (s *Store) readable(err error) bool {
 	if err != nil && s.unreadable.now(time.Now()) {
 		s.o.Log.Warn("stored tallies are counted anew", "folder", s.dir, "err", err)
 	}
@@ -235,7 +237,7 @@ func (s *Store) forget(sh *shard) {
 	seen := 0
 	for k, e := range sh.dirty { // in random order
 		var t storm.Tally // a note has the same form
-		ok := decode(s, e.value, &t)
+		ok := s.readable(t.UnmarshalBinary(e.value))
 		if seen == 0 || !ok || lessWorth(t, worst) {
 			victim, worst = k, t
 		}

@@ -29,7 +29,7 @@ func (s *Store) Tallies(ctx context.Context, since time.Time) iter.Seq2[storm.Ta
 		}
 		show := func(value []byte) bool {
 			var t storm.Tally
-			return !decode(s, value, &t) || t.Last.Before(since) || yield(t, nil)
+			return !s.readable(t.UnmarshalBinary(value)) || t.Last.Before(since) || yield(t, nil)
 		}
 		more, err := s.onDisk(ctx, newer, show)
 		if err != nil {
