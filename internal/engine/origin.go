@@ -96,7 +96,7 @@ func (x *judging) sign(context.Context) error {
 		return nil
 	}
 	d, customer := x.set.For(from), x.set.Customer(from)
-	stamp, id := x.Ring().Sign(m, from, origin.Wishes{Token: d.Origin().Token, Tag: x.form(m, d, x.set)})
+	stamp, id := x.Ring().Sign(m, from, origin.SignOptions{Token: d.Origin().Token, Tag: x.form(m, d, x.set)})
 	x.stamp, x.sent = &stamp, &sent.Mail{Customer: customer, ID: id}
 	own := func(addr string) bool { return x.set.Customer(fingerprint.DomainOf(addr)) == customer }
 	if stamp.ReversePath == "" && own(m.Sender()) {

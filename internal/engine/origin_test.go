@@ -96,11 +96,11 @@ func minutes(t *testing.T, e *Engine, from, to time.Time) {
 	}
 }
 
-// TestGenuine sends mail, and has it proved from what comes back by each rung alone.
+// TestGenuine sends mail, and has it proved from what comes back by each method alone.
 func TestGenuine(t *testing.T) {
 	const full = "Date: Mon, 2 Mar 2026 08:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n"
 	for _, tt := range []struct {
-		rung   origin.Rung
+		method origin.Method
 		fields string
 		cut    func(sent string) string // what is returned of it
 		failed string
@@ -112,16 +112,16 @@ func TestGenuine(t *testing.T) {
 		{origin.ByMessageID, "", func(s string) string { return s[:strings.Index(s, "\r\n")+2] }, "x@example.net"}, // ours
 		{origin.ByCorrespondent, "", func(string) string { return "Subject: Hello\r\n" }, "Bob@example.net"},
 	} {
-		e := newOriginEngine(t, fmt.Sprintf(leavesHere+"[origin]\nproofs = [%q]\n[batv]\nform = \"subaddress\"\n", tt.rung))
+		e := newOriginEngine(t, fmt.Sprintf(leavesHere+"[origin]\nproofs = [%q]\n[batv]\nform = \"subaddress\"\n", tt.method))
 		sent, from := send(t, e, submitted(start, tt.fields, "bob@example.net", "carl@example.net"))
 		d := judged(t, e, bounce(start.Add(3*day), from, tt.cut(sent), tt.failed))
-		expect(t, string(tt.rung), d, rules.Deliver, origin.Genuine, "")
+		expect(t, string(tt.method), d, rules.Deliver, origin.Genuine, "")
 		if d.Recipient.Addr != from || d.To != "ann@example.org" {
-			t.Errorf("%s: to %s instead of %s", tt.rung, d.To, d.Recipient.Addr)
+			t.Errorf("%s: to %s instead of %s", tt.method, d.To, d.Recipient.Addr)
 		}
-		expect(t, string(tt.rung)+" of forged mail", judged(t, e, bounce(start.Add(3*day), "ann@example.org", never(start, "x"), "x@example.net")), rules.Deliver, origin.Unknown, "")
+		expect(t, string(tt.method)+" of forged mail", judged(t, e, bounce(start.Add(3*day), "ann@example.org", never(start, "x"), "x@example.net")), rules.Deliver, origin.Unknown, "")
 		late := judged(t, e, bounce(start.Add(31*day), from, tt.cut(sent), tt.failed))
-		expect(t, string(tt.rung)+" after a month", late, rules.Deliver, origin.Unknown, "")
+		expect(t, string(tt.method)+" after a month", late, rules.Deliver, origin.Unknown, "")
 	}
 }
 

@@ -66,7 +66,7 @@ func stamps(form origin.Form) func(context.Context, *message.Message) (rules.Jud
 	return func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		var stamp *origin.Stamp
 		if strings.HasSuffix(m.ReversePath, "@example.test") {
-			s, _ := ring.Sign(m, "example.test", origin.Wishes{Token: true, Tag: form})
+			s, _ := ring.Sign(m, "example.test", origin.SignOptions{Token: true, Tag: form})
 			stamp = &s
 		}
 		ds := make([]rules.Decision, len(m.Recipients))

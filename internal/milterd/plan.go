@@ -18,7 +18,7 @@ type plan struct {
 	add        []string     // recipients without the tags that they came with
 	from       string       // the new reverse-path; "" for none
 	fields     []message.Field
-	tag        string // value of an X-Breakwater field; "" for none
+	label      string // value of an X-Breakwater field; "" for none
 	quarantine string // why; "" if it is not
 	text       string // of Reject and Tempfail
 	own        bool   // its marks stay, and are ours
@@ -36,7 +36,7 @@ func planFor(ds []rules.Decision) plan {
 		case rules.Absorb:
 			p.remove = append(p.remove, d.Recipient.Addr)
 		case rules.Tag:
-			p.tag = tag(d)
+			p.label = label(d)
 		case rules.Quarantine:
 			p.quarantine = fmt.Sprintf("breakwater: %s (%s)", d.Reason, d.Rule)
 		case rules.Reject, rules.Tempfail:
@@ -75,8 +75,8 @@ func sameAddress(a, b string) bool {
 	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
-// tag is the value of the X-Breakwater field.
-func tag(d rules.Decision) string {
+// label is the value of the X-Breakwater field.
+func label(d rules.Decision) string {
 	v := fmt.Sprintf("class=%s; action=%s; rule=%s", d.Class, d.Action, d.Rule)
 	if d.Storm != "" {
 		v += "; storm=" + d.Storm
@@ -138,8 +138,8 @@ func (p plan) apply(m *milter.Modifier, k marks, params []string) (milter.Respon
 			return nil, err
 		}
 	}
-	if p.tag != "" {
-		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.tag})
+	if p.label != "" {
+		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.label})
 	}
 	for _, f := range slices.Backward(p.fields) {
 		set := m.InsertHeader // 1 is behind the MTA's own Received

@@ -236,7 +236,7 @@ func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
 
 // isRetry reports whether s may be a transfer once more. The stamps of another network can be made up.
 func (s Sighting) isRetry(of Transfer) bool {
-	return of.Stamp == s.Transfer && of.Network == s.Network
+	return of.ID == s.Transfer && of.Network == s.Network
 }
 
 // remember adds the transfer of s to those that are known. firsts are networks whose transfers are not
@@ -250,7 +250,7 @@ func remember(known []Transfer, s Sighting, firsts []uint64) []Transfer {
 		at := spare(known, firsts)
 		known = slices.Concat(known[:at], known[at+1:])
 	}
-	return append(known, Transfer{Stamp: s.Transfer, Network: s.Network, Last: s.At})
+	return append(known, Transfer{ID: s.Transfer, Network: s.Network, Last: s.At})
 }
 
 // spare is the place of the transfer that is forgotten first: the oldest one of the network that has the

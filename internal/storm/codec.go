@@ -31,7 +31,7 @@ func (t Tally) AppendBinary(b []byte) ([]byte, error) {
 	b = append(b, 0) // where notes have their bits
 	b = binary.AppendUvarint(b, uint64(len(t.Transfers)))
 	for _, x := range t.Transfers {
-		b = binary.BigEndian.AppendUint64(b, x.Stamp)
+		b = binary.BigEndian.AppendUint64(b, x.ID)
 		b = binary.BigEndian.AppendUint64(b, x.Network)
 		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x.Level))
 		b = wire.AppendDuration(b, x.Last.Sub(t.First))
@@ -91,7 +91,7 @@ func (t *Tally) UnmarshalBinary(b []byte) error {
 	copy(n.Link[:], r.Take(8))
 	r.Uvarint() // of notes
 	for range r.Count(17) {
-		x := Transfer{Stamp: r.Uint64()}
+		x := Transfer{ID: r.Uint64()}
 		if version > 2 {
 			x.Network = r.Uint64()
 		}

@@ -77,7 +77,7 @@ type Sighting struct {
 
 // Transfer is one transfer of an identity that was let through.
 type Transfer struct {
-	Stamp   uint64
+	ID      uint64    // see Sighting.Transfer
 	Network uint64    // from where it came
 	Level   float64   // leaky bucket of its retries
 	Last    time.Time // when Level was true
