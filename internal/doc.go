@@ -22,8 +22,7 @@
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into facts. Judge takes
 // eight steps, which are a list in engine/engine.go:
 //
-//   - classify says what the message is (classify, with report for what other mail systems report), and
-//     whose rules apply
+//   - classify says what the message is (classify, with report for what other mail systems report)
 //   - sign makes the stamp of mail that we send (origin)
 //   - prove asks the index of sent mail whether we sent what a report is about (sent, origin)
 //   - print says what copies of the message share, and what it says (fingerprint)

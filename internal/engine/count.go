@@ -22,11 +22,20 @@ type sighting struct {
 type place struct{ count, print int }
 
 // count counts the message for each mailbox, and has all that it says of sent mail, of gateways and of texts
-// remembered.
+// remembered. What repeats itself is counted where the message is no copy of one that came before: a copy is held
+// with what repeats itself, but makes it no storm. A retry is neither; its tallies of that kind are zero.
 func (x *judging) count(ctx context.Context) error {
 	x.facts(ctx)
 	x.see()
-	if err := x.observeAll(ctx); err != nil {
+	x.tallies = make([]storm.Tally, len(x.counts.Counts))
+	if err := x.observeSome(ctx, func(i int) bool { return !x.counts.repeats[i] }); err != nil {
+		return err
+	}
+	fresh, copied := x.repeats()
+	if err := x.observeSome(ctx, func(i int) bool { return fresh[i] }); err != nil {
+		return err
+	}
+	if err := x.peek(ctx, func(i int) bool { return copied[i] && !fresh[i] }); err != nil {
 		return err
 	}
 	if err := x.remember(ctx); err != nil {
@@ -136,16 +145,10 @@ func (s *sighting) of(r recipient, tallies []storm.Tally, prints []fingerprint.P
 	return of, evidence
 }
 
-// observeAll counts the message. What repeats itself is counted where the
-// message is no copy of one that came before: a copy is held with what repeats itself, but makes
-// it no storm. A retry is neither; its tallies of that kind are zero.
-func (x *judging) observeAll(ctx context.Context) error {
-	s := &x.counts
-	x.tallies = make([]storm.Tally, len(s.Counts))
-	if err := x.observeSome(ctx, func(i int) bool { return !s.repeats[i] }); err != nil {
-		return err
-	}
-	fresh, copied := make([]bool, len(s.Counts)), make([]bool, len(s.Counts))
+// repeats reports of the keys of what repeats itself, by count, for which the message is new to a mailbox, and for
+// which it is a copy to one.
+func (x *judging) repeats() (fresh, copied []bool) {
+	fresh, copied = make([]bool, len(x.tallies)), make([]bool, len(x.tallies))
 	for _, r := range x.recipients {
 		again, retry := false, false
 		for _, p := range r.keys {
@@ -153,15 +156,12 @@ func (x *judging) observeAll(ctx context.Context) error {
 			again, retry = again || t.Again && !t.Key.Kind.Rate(), retry || t.Pass == storm.Retry
 		}
 		for _, p := range r.keys {
-			if s.repeats[p.count] {
+			if x.counts.repeats[p.count] {
 				fresh[p.count], copied[p.count] = fresh[p.count] || !again, copied[p.count] || again && !retry
 			}
 		}
 	}
-	if err := x.observeSome(ctx, func(i int) bool { return fresh[i] }); err != nil {
-		return err
-	}
-	return x.peek(ctx, func(i int) bool { return copied[i] && !fresh[i] })
+	return fresh, copied
 }
 
 // observeSome counts some keys, and puts their tallies in their places.

@@ -18,7 +18,6 @@ import (
 // where it is no report.
 func (e *Engine) Origins(ctx context.Context, m *message.Message, v classify.Verdict) ([]origin.Proof, error) {
 	x := e.begin(m)
-	_ = x.classify(ctx) // it does not fail
 	x.j.Verdict = v
 	if err := x.prove(ctx); err != nil {
 		return nil, err
