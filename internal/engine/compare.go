@@ -36,7 +36,7 @@ func (x *judging) compare(ctx context.Context) error {
 	if x.near == nil {
 		return nil
 	}
-	x.memory = texts.Memory{Store: x.Store, Hasher: x.Hasher, DryRun: x.DryRun, Context: ctx, At: x.m.At, Server: x.source.Addr, TakePart: rules.TakePart}
+	x.memory = texts.Memory{Store: x.Store, Hasher: x.Hasher, DryRun: x.DryRun, Context: ctx, At: x.m.At, Server: x.source.Addr, HeldFromServer: rules.HeldFromServer}
 	if x.source.Addr.IsLoopback() {
 		x.memory.Server = netip.Addr{} // through it everybody's mail comes
 	}
