@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
@@ -63,7 +64,7 @@ func (x *judging) held() error {
 		}
 		held = true
 		if t.Storm.Held == 1 || x.memory.Mailboxes == 0 { // or it began with copies that had no text to tell
-			boxes = append(boxes, fingerprint.Base(x.counts.Counts[i].Mailbox))
+			boxes = append(boxes, address.Base(x.counts.Counts[i].Mailbox))
 		}
 	}
 	if !held {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
@@ -132,7 +133,7 @@ func (e *Engine) begin(m *message.Message) *judging {
 	x.j = rules.Judgement{Message: x.m, Policies: make([]*rules.Policy, len(x.recipients))}
 	submitted := e.Site.Submitted(m)
 	for i, r := range x.m.Recipients {
-		x.j.Policies[i] = x.set.For(fingerprint.DomainOf(r.Addr)).For(fingerprint.Mailbox(r.Addr), m.From)
+		x.j.Policies[i] = x.set.For(address.DomainOf(r.Addr)).For(address.Mailbox(r.Addr), m.From)
 		x.recipients[i].outbound = submitted && !e.Site.ours(r, x.set)
 	}
 	return x
