@@ -28,6 +28,7 @@ import (
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/store/badgerdb"
 )
 
@@ -109,16 +110,15 @@ func Open(cfg config.Config, o Options) (*Daemon, error) {
 	if d.digester, err = d.openDigester(marks); err != nil {
 		return nil, errors.Join(err, d.Close())
 	}
+	hasher := fingerprint.New(secret)
 	d.engine = &engine.Engine{
 		Store:    d.store,
 		Rules:    d.rules.Load,
-		Hasher:   fingerprint.New(secret),
+		Hasher:   hasher,
+		Sent:     &sent.Index{Store: d.store, Hasher: hasher, Life: time.Duration(cfg.Sent.Keep), Seeing: d.seeing},
 		Marks:    marks,
 		Site:     host.Site(cfg.Site),
-		OnError:  cfg.OnError,
 		Ring:     d.ring.Load,
-		Life:     time.Duration(cfg.Sent.Keep),
-		Seeing:   d.seeing,
 		TakesTag: d.takesTag,
 	}
 	d.milter = &milterd.Server{

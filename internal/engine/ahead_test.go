@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"strconv"
 	"testing"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
 	"breakwater/internal/storm"
@@ -35,7 +37,7 @@ func TestLearnedAhead(t *testing.T) {
 	report("ten days ahead, before the next minute", rules.Deliver, "")
 	beat(now)
 	report("ten days ahead, right again", rules.Deliver, "")
-	if all, err := e.Learners(context.Background(), now); err != nil || len(all) != 1 || !all[0].Since.Equal(now) {
+	if all, err := e.Learning(context.Background(), now); err != nil || len(all) != 1 || !all[0].Since.Equal(now) {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -54,8 +56,9 @@ func TestCoveredAhead(t *testing.T) {
 	minutes(t, e, at(58), at(60))
 	d := judged(t, e, bounce(at(60), "ann@example.org", never(at(35), "past"), "x@example.net"))
 	expect(t, "sent past us", d, rules.Deliver, origin.Unknown, "did not see all")
-	if known, err := e.Store.Lookup(context.Background(), at(60), []storm.Key{e.slot(slotOf(now))}); err != nil || known[0].Marks != 0b11<<58|0b11111 {
-		t.Errorf("marks %b, %v", known[0].Marks, err)
+	hour := e.Hasher.Key("", notes.Covered, strconv.FormatInt(slotOf(now), 10))
+	if known, err := e.Store.Noted(context.Background(), at(60), []storm.Key{hour}); err != nil || known[0].Bits != 0b11<<58|0b11111 {
+		t.Errorf("bits %b, %v", known[0].Bits, err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"breakwater/internal/engine"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 	"breakwater/internal/show"
@@ -62,7 +61,7 @@ type Tried struct {
 }
 
 // Of explains a judgement of a message.
-func Of(m *message.Message, j engine.Judgement) Explanation {
+func Of(m *message.Message, j rules.Judgement) Explanation {
 	x := Explanation{Class: string(j.Verdict.Class), Reasons: j.Verdict.Reasons, Problems: m.Problems, Recipients: []Recipient{}}
 	for i, d := range j.Decisions {
 		r := Recipient{

@@ -13,7 +13,7 @@ func TestBytes(t *testing.T) {
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	r := (&Ring{}).With([]byte("0123456789abcdef0123456789abcdef"), at, at)
 	k := r.Signing(at)
-	_, id := r.Sign(&message.Message{Envelope: message.Envelope{QueueID: "Q1"}, At: at, Raw: []byte("Subject: x\r\n\r\n")}, "example.org", Wishes{})
+	_, id := r.Sign(&message.Message{Envelope: message.Envelope{QueueID: "Q1"}, At: at, Raw: []byte("Subject: x\r\n\r\n")}, "example.org", SignOptions{})
 	for got, want := range map[string]string{
 		k.ID():                                  "b6b17999",
 		hex.EncodeToString(k.sign("", "x", "")): "a89313a53135cafdd39c5f265a4b8f07e46eaa8d277b7f8f2c096c51fac2b100",

@@ -50,17 +50,19 @@ func (p *Player) judge(ctx context.Context, mail Mail, sums *Sums) error {
 		}
 	}
 	sums.Message(mail)
-	ds, err := p.Base.Judge(ctx, m)
+	j, err := p.Base.Judge(ctx, m)
 	if err != nil {
 		return err
 	}
-	others := ds
+	others := j.Decisions
 	if p.Other != nil {
-		if others, err = p.Other.Judge(ctx, m); err != nil {
+		other, err := p.Other.Judge(ctx, m)
+		if err != nil {
 			return err
 		}
+		others = other.Decisions
 	}
-	for i, d := range ds {
+	for i, d := range j.Decisions {
 		sums.Add(d, others[i])
 		if err := p.Each(mail, d, others[i]); err != nil {
 			return err

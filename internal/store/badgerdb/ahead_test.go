@@ -11,6 +11,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -18,17 +19,17 @@ const day = 24 * time.Hour
 
 // kept are keys of all uses, and how long their tallies count.
 var kept = map[storm.Kind]storm.Limit{
-	storm.Text:     identity,
-	storm.Class:    {Copies: 20, Window: time.Hour, Calm: 2 * time.Hour, Keep: 2 * time.Hour},
-	storm.Near:     identity,
-	storm.Shingle:  {Keep: 6 * time.Hour},
-	storm.Handed:   {Keep: 48 * time.Hour},
-	storm.Numbered: {Keep: 48 * time.Hour},
-	storm.Sent:     {Keep: 14 * day},
-	storm.Covered:  {Keep: 14 * day},
-	storm.Learned:  {Keep: 28 * day},
-	storm.Spared:   {Keep: 14 * day},
-	storm.Release:  {Copies: 1, Window: 365 * day, Calm: 365*day + time.Hour, Keep: 365 * day},
+	storm.Text:    identity,
+	storm.Class:   {Copies: 20, Window: time.Hour, Calm: 2 * time.Hour, Keep: 2 * time.Hour},
+	storm.Near:    identity,
+	32:            {Keep: 6 * time.Hour},
+	34:            {Keep: 48 * time.Hour},
+	35:            {Keep: 48 * time.Hour},
+	65:            {Keep: 14 * day},
+	notes.Covered: {Keep: 14 * day},
+	notes.Learned: {Keep: 28 * day},
+	68:            {Keep: 14 * day},
+	storm.Release: {Copies: 1, Window: 365 * day, Calm: 365*day + time.Hour, Keep: 365 * day},
 }
 
 func keyOf(k storm.Kind) storm.Key {
@@ -39,10 +40,18 @@ func keyOf(k storm.Kind) storm.Key {
 func see(t *testing.T, s *Store, at time.Time, transfer uint64) {
 	t.Helper()
 	sg := storm.Sighting{At: at, Transfer: transfer}
+	var entries []notes.Entry
 	for k, l := range kept {
-		sg.Counts = append(sg.Counts, storm.Count{Key: keyOf(k), Limit: l, Marks: 1})
+		if notes.Of(k) {
+			entries = append(entries, notes.Entry{Key: keyOf(k), Keep: l.Keep, Bits: 1})
+			continue
+		}
+		sg.Counts = append(sg.Counts, storm.Count{Key: keyOf(k), Limit: l})
 	}
 	if _, err := s.Observe(context.Background(), sg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Note(context.Background(), at, entries); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -110,13 +119,20 @@ func TestClockWasWrong(t *testing.T) {
 					}
 					for kind, l := range kept {
 						later := now.Add(l.Keep + 2*keepMargin)
-						if kind == storm.Learned {
+						if kind == notes.Learned {
 							continue // engine.TestLearnedAhead
 						}
-						got, err := s.Lookup(t.Context(), later, []storm.Key{keyOf(kind)})
-						if known, err := s.Lookup(t.Context(), now, []storm.Key{keyOf(kind)}); kind == storm.Covered && by > keepMargin && (err != nil || known[0].Marks != 0) {
-							t.Errorf("hours to come are seen: %+v, %v", known[0], err)
+						if notes.Of(kind) {
+							got, err := s.Noted(t.Context(), later, []storm.Key{keyOf(kind)})
+							if known, err := s.Noted(t.Context(), now, []storm.Key{keyOf(kind)}); kind == notes.Covered && by > keepMargin && (err != nil || known[0].Bits != 0) {
+								t.Errorf("hours to come are seen: %+v, %v", known[0], err)
+							}
+							if err != nil || got[0].Seen != 0 {
+								t.Errorf("%v counts %v later: %+v, %v", kind, l.Keep, got[0], err)
+							}
+							continue
 						}
+						got, err := s.Lookup(t.Context(), later, []storm.Key{keyOf(kind)})
 						if err != nil || got[0].Seen != 0 {
 							t.Errorf("%v counts %v later: %+v, %v", kind, l.Keep, got[0], err)
 						}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -95,7 +96,7 @@ func (s *Store) ahead(from []byte, now time.Time) (far []storm.Key, next []byte,
 // isFar reports whether a tally stays on disk for longer than it counts from now on. A clock may be set by as much as the
 // margin without a word.
 func isFar(until uint64, t storm.Tally, now time.Time) bool {
-	most := expires(t, now.Add(keepMargin))
+	most := expires(t.Limit.Keep, now.Add(keepMargin))
 	return most != 0 && (until == 0 || until > most)
 }
 
@@ -109,22 +110,35 @@ func (s *Store) setBack(ctx context.Context, k storm.Key, now time.Time) error {
 	if err := s.makeRoom(ctx, sh, k); err != nil {
 		return err
 	}
-	t, err := s.load(sh, k)
-	if err != nil || t.Seen == 0 {
+	value, err := s.load(sh, k)
+	if err != nil || len(value) == 0 {
 		return err
 	}
-	switch k.Kind {
-	case storm.Learned:
-	case storm.Covered:
-		t.Marks = 0
-		fallthrough
-	default:
-		t = t.SetBack(now)
+	var keep time.Duration
+	if notes.Of(k.Kind) {
+		value, keep, err = s.noteSetBack(value, now)
+	} else {
+		t := s.tally(value).SetBack(now)
+		keep = t.Limit.Keep
+		value, err = sh.encode(t)
 	}
-	value, err := sh.encode(t)
 	if err != nil {
 		return err
 	}
-	sh.put(k, entry{value, expires(t, now)})
+	sh.put(k, entry{value, expires(keep, now)})
 	return nil
+}
+
+func (s *Store) noteSetBack(value []byte, now time.Time) ([]byte, time.Duration, error) {
+	n := s.note(value)
+	switch n.Key.Kind {
+	case notes.Learned:
+	case notes.Covered:
+		n.Bits = 0
+		fallthrough
+	default:
+		n = n.SetBack(now)
+	}
+	value, err := n.AppendBinary(nil)
+	return value, n.Keep, err
 }
