@@ -42,14 +42,15 @@ func TestMain(m *testing.M) {
 
 // daemon is a running breakwater.
 type daemon struct {
-	t      testing.TB
-	dir    string
-	listen string
-	web    string   // where it shows its state; "" for nowhere
-	under  []string // a command that runs it
-	env    []string
-	cmd    *exec.Cmd
-	log    *os.File
+	t       testing.TB
+	dir     string
+	listen  string
+	web     string   // where it shows its state; "" for nowhere
+	under   []string // a command that runs it
+	program string   // its file; "" for that of binary
+	env     []string
+	cmd     *exec.Cmd
+	log     *os.File
 }
 
 // newDaemon prepares one in a folder of its own, with the shipped default and other rule files.
@@ -103,6 +104,9 @@ func (d *daemon) command(args ...string) *exec.Cmd {
 	name, err := binary()
 	if err != nil {
 		d.t.Fatal(err)
+	}
+	if d.program != "" {
+		name = d.program
 	}
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), d.env...)
