@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,7 +22,7 @@ var (
 )
 
 // prepare makes the files of o.Dir fit to be opened, or says what is wrong with them.
-func prepare(o badger.Options) error {
+func prepare(o badger.Options, log *slog.Logger) error {
 	d, err := os.Open(o.Dir)
 	if err != nil {
 		return err
@@ -33,7 +34,7 @@ func prepare(o badger.Options) error {
 	} else if err != nil {
 		return fmt.Errorf("lock folder: %w", err)
 	}
-	return errors.Join(removeEmpty(o.Dir), checkTables(o))
+	return errors.Join(removeEmpty(o.Dir), mendManifest(o.Dir, log), checkTables(o))
 }
 
 // removeEmpty removes the logs that a killed process had just created. Badger refuses to
