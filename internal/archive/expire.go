@@ -198,7 +198,9 @@ func (a *Archive) look(name string, info fs.FileInfo) (survey, sums, error) {
 		return survey{}, sums{}, err
 	}
 	defer done()
-	if _, finished := u.mark(); !finished {
+	if _, finished, err := u.mark(); err != nil {
+		return survey{}, sums{}, err
+	} else if !finished {
 		return survey{}, sums{}, errUnfinished
 	}
 	s := survey{size: info.Size(), written: info.ModTime(), domains: map[string]holding{}}
@@ -493,7 +495,10 @@ func (n *renewal) one(p place) error {
 
 // finish ends the new file with the mark of the old one.
 func (n *renewal) finish() error {
-	mark, ok := n.u.mark()
+	mark, ok, err := n.u.mark()
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return errors.New("it is not finished")
 	}
