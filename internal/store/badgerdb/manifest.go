@@ -40,12 +40,12 @@ func mendManifest(dir string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	sets, halves, ok := changeSets(data)
+	sets, cut, ok := changeSets(data)
 	if !ok {
 		return nil
 	}
 	void, err := voidSets(dir, sets)
-	if err != nil || len(void) == 0 && !halves {
+	if err != nil || len(void) == 0 && !cut {
 		return err
 	}
 	mended := slices.Clone(data[:manifestHeader])
@@ -69,7 +69,7 @@ type changeSet struct {
 
 // changeSets are those of a MANIFEST, and whether halves of others are between them. Not ok is one that is
 // damaged otherwise.
-func changeSets(data []byte) (sets []changeSet, halves, ok bool) {
+func changeSets(data []byte) (sets []changeSet, cut, ok bool) {
 	for at := manifestHeader; at < len(data); {
 		if s, ok := changeSetAt(data, at); ok {
 			sets, at = append(sets, s), s.end
@@ -81,22 +81,31 @@ func changeSets(data []byte) (sets []changeSet, halves, ok bool) {
 				break
 			}
 		}
-		if !half(data[at:next]) {
+		if !halves(data[at:next]) {
 			return nil, false, false
 		}
-		halves = halves || next < len(data) // Badger cuts off the last one
+		cut = cut || next < len(data) // Badger cuts off the last one
 		at = next
 	}
-	return sets, halves, true
+	return sets, cut, true
 }
 
-// half reports whether b is what was written of a set, and not all of it with damage.
-func half(b []byte) bool {
+// halves reports whether b is what was written of sets, one after the other, and not all of one with damage.
+func halves(b []byte) bool {
 	if len(b) < setHeader {
 		return true
 	}
-	length, sum := int(binary.BigEndian.Uint32(b)), binary.BigEndian.Uint32(b[4:])
-	return length <= maxSet && len(b) < setHeader+length && crc32.Checksum(b[setHeader:], castagnoli) != sum
+	if crc32.Checksum(b[setHeader:], castagnoli) == binary.BigEndian.Uint32(b[4:]) {
+		return false // its length is what is wrong
+	}
+	next := len(b) // where the next half begins, or the end
+	for at := len(b) - setHeader; at >= 0; at-- {
+		length := int(binary.BigEndian.Uint32(b[at:]))
+		if begins := length <= maxSet && next-at < setHeader+length; begins {
+			next = at
+		}
+	}
+	return next == 0
 }
 
 func changeSetAt(data []byte, at int) (s changeSet, ok bool) {

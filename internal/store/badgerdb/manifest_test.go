@@ -61,13 +61,16 @@ func TestUnsyncedManifest(t *testing.T) {
 		compaction = append(compaction, remove(id))
 	}
 	past := slices.Concat(set(t, create(9003, 0)), set(t, remove(9003)))
-	compacted, flushed := set(t, compaction...), slices.Concat(set(t, create(9002, 0)), past)
+	table := set(t, create(9002, 0))
+	compacted, flushed := set(t, compaction...), slices.Concat(table, past)
 	for name, more := range map[string][]byte{
 		"a compaction":                       compacted,
 		"two compactions":                    slices.Concat(compacted, set(t, append([]*pb.ManifestChange{create(9004, 6)}, compaction[2:]...)...)),
 		"a table from memory":                flushed,
 		"half a compaction, and the rest":    slices.Concat(compacted[:len(compacted)/2], past),
-		"half a table, and a compaction":     slices.Concat(flushed[:len(flushed)/2], past, compacted),
+		"half a table, and a compaction":     slices.Concat(table[:len(table)/2], past, compacted),
+		"two halves, and the rest":           slices.Concat(table[:len(table)/2], table[:len(table)/2], past),
+		"halves of both, and the rest":       slices.Concat(compacted[:len(compacted)/2], table[:len(table)/2], compacted[:len(compacted)/2], past),
 		"a half at the end":                  slices.Concat(past, compacted[:len(compacted)/2]),
 		"a compaction, and a half of it":     slices.Concat(compacted, compacted[:len(compacted)/2]),
 		"nothing":                            nil,
