@@ -110,7 +110,7 @@ func playChaos(t *testing.T, seed uint64, length time.Duration) {
 			t.Errorf("%s was told by what is no digest:\n%s", got.To, clip(got.Raw))
 		}
 	}
-	t.Logf("%v; %d digests", c.done, len(owners.Deliveries()))
+	t.Logf("%v; up to %d connections handed over at once, %d digests", c.done, c.m.most/2, len(owners.Deliveries()))
 }
 
 // attempt is how a message was sent.
@@ -165,10 +165,12 @@ func playSlowly(t testing.TB, addr string, all []*sent, tries []attempt, length 
 
 // deed is something that goes wrong, or is over.
 type deed struct {
-	at   time.Duration
-	what string
-	do   func(*chaos)
+	at         time.Duration
+	kind, what string
+	do         func(*chaos)
 }
+
+const isOver = " is over"
 
 // chaosPlan draws what goes wrong, and when. In the last tenth nothing new does.
 func chaosPlan(r *rand.Rand, length time.Duration) []deed {
@@ -181,11 +183,11 @@ func chaosPlan(r *rand.Rand, length time.Duration) []deed {
 			return
 		}
 		free[kind] = at + d
-		all = append(all, deed{at, what, begin}, deed{at + d, kind + " is over", end})
+		all = append(all, deed{at, kind, what, begin}, deed{at + d, kind + isOver, "", end})
 	}
 	fails := func(at time.Duration, kind int, name string) {
 		n := []int64{20, 200, 500, 1000}[r.IntN(4)]
-		lasts(at, between(time.Second, 5*time.Second), name, fmt.Sprintf("%s: %d of 1000 fail", name, n),
+		lasts(at, between(time.Second, 5*time.Second), "failing "+name, fmt.Sprintf("%d of 1000 fail", n),
 			func(c *chaos) { c.faults[kind].Store(n) }, func(c *chaos) { c.faults[kind].Store(0) })
 	}
 	const day = 24 * time.Hour
@@ -193,19 +195,19 @@ func chaosPlan(r *rand.Rand, length time.Duration) []deed {
 		switch r.IntN(12) {
 		case 0, 1:
 			pause := between(0, 1500*time.Millisecond)
-			all = append(all, deed{at, fmt.Sprintf("kill -9, started again in %v", pause.Round(time.Millisecond)), func(c *chaos) { c.stop(syscall.SIGKILL, pause) }})
+			all = append(all, deed{at, "kill -9", fmt.Sprintf("started again in %v", pause.Round(time.Millisecond)), func(c *chaos) { c.stop(syscall.SIGKILL, pause) }})
 		case 2, 3:
-			all = append(all, deed{at, "restart", func(c *chaos) { c.stop(syscall.SIGTERM, 0) }})
+			all = append(all, deed{at, "restart", "", func(c *chaos) { c.stop(syscall.SIGTERM, 0) }})
 		case 4:
 			d := between(100*time.Millisecond, 3*time.Second)
 			if r.IntN(5) == 0 {
 				d = between(11*time.Second, 13*time.Second) // longer than the mail server waits
 			}
-			lasts(at, d, "standstill", fmt.Sprintf("SIGSTOP, for %v", d.Round(time.Millisecond)),
+			lasts(at, d, "standstill", fmt.Sprintf("SIGSTOP for %v", d.Round(time.Millisecond)),
 				func(c *chaos) { c.signal(syscall.SIGSTOP) }, func(c *chaos) { c.signal(syscall.SIGCONT) })
 		case 5:
 			spare := []int64{0, 0, 64 << 10, 1 << 20, 30 << 20}[r.IntN(5)]
-			lasts(at, between(time.Second, 6*time.Second), "full disk", fmt.Sprintf("the disk is full but for %d KiB", spare>>10),
+			lasts(at, between(time.Second, 6*time.Second), "full disk", fmt.Sprintf("%d KiB are left", spare>>10),
 				func(c *chaos) { c.fill(spare) }, func(c *chaos) { c.fill(-1) })
 		case 6:
 			fails(at, readFault, "reads")
@@ -215,14 +217,14 @@ func chaosPlan(r *rand.Rand, length time.Duration) []deed {
 			fails(at, syncFault, "syncs")
 		case 9:
 			by := []time.Duration{time.Second, -time.Second, time.Hour, -time.Hour, day, -day, 40 * day}[r.IntN(7)]
-			lasts(at, between(time.Second, 10*time.Second), "step of the clock", fmt.Sprintf("the clock is set by %v", by),
+			lasts(at, between(time.Second, 10*time.Second), "step of the clock", fmt.Sprintf("by %v", by),
 				func(c *chaos) { c.faults[clockFault].Store(int64(by)) }, func(c *chaos) { c.faults[clockFault].Store(0) })
 		case 10:
 			e := edits[r.IntN(len(edits))]
 			how := r.IntN(3)
-			all = append(all, deed{at, fmt.Sprintf("rules: %s, %s", e.what, [...]string{"SIGHUP", "rules reload", "no reload"}[how]), func(c *chaos) { c.edit(e, how) }})
+			all = append(all, deed{at, "other rules", fmt.Sprintf("%s, %s", e.what, [...]string{"SIGHUP", "rules reload", "no reload"}[how]), func(c *chaos) { c.edit(e, how) }})
 		case 11:
-			all = append(all, deed{at, "what has expired is erased", func(c *chaos) {
+			all = append(all, deed{at, "expiry", "", func(c *chaos) {
 				c.asking.Go(func() { _ = control.NewClient(c.d.path("control")).Expire(context.Background()) }) // it may be down
 			}})
 		}
@@ -399,13 +401,13 @@ func (c *chaos) bad() bool {
 func (c *chaos) play(plan []deed) {
 	for _, d := range plan {
 		time.Sleep(time.Until(c.begun.Add(d.at)))
-		c.say("%s", d.what)
-		kind, _, _ := strings.Cut(d.what, ":")
-		kind, _, _ = strings.Cut(kind, ",")
-		c.done[strings.TrimRight(kind, " 0123456789KiBmhs.-")]++
+		c.say("%s%s", d.kind, strings.TrimSuffix(": "+d.what, ": "))
+		if !strings.HasSuffix(d.kind, isOver) {
+			c.done[d.kind]++
+		}
 		d.do(c)
 		c.mu.Lock()
-		if strings.HasSuffix(d.what, "is over") {
+		if strings.HasSuffix(d.kind, isOver) {
 			c.lastBad = time.Now()
 		}
 		c.mu.Unlock()
