@@ -125,9 +125,15 @@ var faulty = func() string {
 	return name
 }()
 
-// fault is EIO as often as the test says, for the files beside what it says it by.
+// fault is EIO as often as the test says, for the files beside what it says it by; and syncs take as long.
 func (f *File) fault(kind int, op string) error {
-	if n := time.Fault(kind); n == 0 || faulty == "" || len(f.name) < len(faulty) || f.name[:len(faulty)] != faulty || int64(runtime_rand()%1000) >= n {
+	if faulty == "" || len(f.name) < len(faulty) || f.name[:len(faulty)] != faulty {
+		return nil
+	}
+	if op == "sync" {
+		time.Sleep(time.Duration(time.Fault(4)))
+	}
+	if int64(runtime_rand()%1000) >= time.Fault(kind) {
 		return nil
 	}
 	return &PathError{Op: op, Path: f.name, Err: syscall.EIO}
@@ -157,12 +163,14 @@ func failing(kind int, op, then string) string {
 
 const faultsEnv = "BREAKWATER_LAB_FAULTS"
 
-// Kinds of faults: how far the clock is set, in nanoseconds; and of how many of a thousand calls fail.
+// Kinds of faults: how far the clock is set, in nanoseconds; of how many of a thousand calls fail; and how long syncs take,
+// in nanoseconds.
 const (
 	clockFault = iota
 	readFault
 	writeFault
 	syncFault
+	slowFault
 	kindsOfFaults
 )
 

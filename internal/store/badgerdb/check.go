@@ -96,6 +96,7 @@ func checkTable(path string) error {
 		return err
 	}
 	end := info.Size()
+	var unreadable error
 	before := func(n int64) []byte { // nil when there is no such thing
 		if n < 0 || n > end {
 			return nil
@@ -103,6 +104,7 @@ func checkTable(path string) error {
 		b := make([]byte, n)
 		end -= n
 		if _, err := f.ReadAt(b, end); err != nil {
+			unreadable = err
 			return nil
 		}
 		return b
@@ -116,6 +118,9 @@ func checkTable(path string) error {
 	}
 	checksum := before(length())
 	index := before(length())
+	if unreadable != nil {
+		return unreadable
+	}
 	// A protobuf of one field: 2, the sum.
 	want := binary.AppendUvarint([]byte{2 << 3}, uint64(crc32.Checksum(index, crc32.MakeTable(crc32.Castagnoli))))
 	if len(index) == 0 || !bytes.Equal(checksum, want) {
