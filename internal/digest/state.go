@@ -36,6 +36,8 @@ const (
 	outboxDir    = "outbox"
 )
 
+var errNewer = errors.New("written by a newer breakwater")
+
 func newState() state {
 	return state{
 		Version: stateVersion, Accounts: map[string]*account{}, Refused: map[string]time.Time{}, Sent: map[string]hour{}, Announced: map[string]string{},
@@ -95,7 +97,7 @@ func (d *Digester) loadState(now time.Time) error {
 	var s state
 	err = json.Unmarshal(data, &s)
 	if err == nil && s.Version > stateVersion {
-		return fmt.Errorf("state of digests %s was written by a newer breakwater: it has version %d, this one reads up to %d; run the newer version, or move the file away to have all that is in the archive told again", path, s.Version, stateVersion)
+		return fmt.Errorf("state of digests %s was %w: it has version %d, this one reads up to %d; run the newer version, or move the file away to have all that is in the archive told again", path, errNewer, s.Version, stateVersion)
 	}
 	if err == nil && s.Version != stateVersion {
 		err = fmt.Errorf("version %d is not known here", s.Version)

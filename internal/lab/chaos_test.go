@@ -255,7 +255,7 @@ var edits = []edit{
 	{"as shipped", func(shipped string) map[string]string { return map[string]string{"default.toml": shipped} }},
 	byDomain("two copies", "[limit.id]\ncopies = 2\n"),
 	byDomain("observe", "mode = \"observe\"\n"),
-	byDomain("kept for an hour", "[retention]\nkeep = \"1h\"\n"),
+	byDomain("kept for a day", "[retention]\nkeep = \"1d\"\n"),
 	byDomain("a broken file", "[limit.id]\ncopiez = 2\n"),
 	byDomain("an empty file", ""),
 	{"half of the default", func(shipped string) map[string]string {

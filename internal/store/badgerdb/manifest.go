@@ -84,10 +84,15 @@ func changeSets(data []byte) (sets []changeSet, cut, ok bool) {
 		if !halves(data[at:next]) {
 			return nil, false, false
 		}
-		cut = cut || next < len(data) // Badger cuts off the last one
+		cut = cut || next < len(data) || long(data[at:]) // one half at the end is Badger's to cut off
 		at = next
 	}
 	return sets, cut, true
+}
+
+// long reports whether b is long enough for the set that it begins with.
+func long(b []byte) bool {
+	return len(b) >= setHeader && len(b) >= setHeader+int(binary.BigEndian.Uint32(b))
 }
 
 // halves reports whether b is what was written of sets, one after the other, and not all of one with damage.
@@ -99,9 +104,8 @@ func halves(b []byte) bool {
 		return false // its length is what is wrong
 	}
 	next := len(b) // where the next half begins, or the end
-	for at := len(b) - setHeader; at >= 0; at-- {
-		length := int(binary.BigEndian.Uint32(b[at:]))
-		if begins := length <= maxSet && next-at < setHeader+length; begins {
+	for at := len(b) - 4; at >= 0; at-- {
+		if length := int(binary.BigEndian.Uint32(b[at:])); length <= maxSet && next-at < setHeader+length {
 			next = at
 		}
 	}

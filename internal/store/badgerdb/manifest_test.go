@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"maps"
@@ -71,6 +72,8 @@ func TestUnsyncedManifest(t *testing.T) {
 		"half a table, and a compaction":     slices.Concat(table[:len(table)/2], past, compacted),
 		"two halves, and the rest":           slices.Concat(table[:len(table)/2], table[:len(table)/2], past),
 		"halves of both, and the rest":       slices.Concat(compacted[:len(compacted)/2], table[:len(table)/2], compacted[:len(compacted)/2], past),
+		"two halves at the end":              slices.Concat(table[:6], table[:6]),
+		"many halves":                        bytes.Repeat(table[:6], 7),
 		"a half at the end":                  slices.Concat(past, compacted[:len(compacted)/2]),
 		"a compaction, and a half of it":     slices.Concat(compacted, compacted[:len(compacted)/2]),
 		"nothing":                            nil,
