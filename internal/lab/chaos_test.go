@@ -281,14 +281,15 @@ type chaos struct {
 	asking  sync.WaitGroup // other commands
 	stuck   bool           // it does not start, though all is in order
 
-	mu      sync.Mutex
-	proc    *os.Process // nil while there is none
-	meant   bool        // it is to end
-	pause   time.Duration
-	full    bool
-	lastBad time.Time // when something was wrong last
-	over    bool
-	ended   chan struct{} // closed when it is not started any more
+	mu    sync.Mutex
+	proc  *os.Process // nil while there is none
+	meant bool        // it is to end
+	pause time.Duration
+	full  bool
+	over  bool
+	ended chan struct{} // closed when it is not started any more
+
+	lastBad, lastFull time.Time // when something was wrong last, and when the disk was full
 }
 
 func (c *chaos) say(format string, args ...any) {
@@ -370,7 +371,7 @@ func (c *chaos) judge(err error, meant, started bool, log string) {
 	}
 	last := log[max(0, len(log)-3000):]
 	c.mu.Lock()
-	full := c.full
+	full := c.full || time.Since(c.lastFull) < 30*time.Second
 	c.mu.Unlock()
 	switch bad := c.bad(); {
 	case full && strings.Contains(log, "[signal SIGBUS"):
@@ -445,7 +446,7 @@ func (c *chaos) signal(sig syscall.Signal) {
 // fill leaves so many bytes of the disk, or, if less than 0, all that was taken so.
 func (c *chaos) fill(spare int64) {
 	c.mu.Lock()
-	c.full = spare >= 0
+	c.full, c.lastFull = spare >= 0, time.Now()
 	c.mu.Unlock()
 	name := filepath.Join(c.disk, "filler")
 	if spare < 0 {
