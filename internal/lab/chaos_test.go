@@ -194,6 +194,9 @@ func chaosPlan(r *rand.Rand, length time.Duration) []deed {
 	}
 	const day = 24 * time.Hour
 	for at := time.Second; at < length*9/10; at += between(200*time.Millisecond, 2*time.Second) {
+		if r.IntN(8) == 0 { // some calm, to absorb in
+			at += between(3*time.Second, 10*time.Second)
+		}
 		switch r.IntN(13) {
 		case 0, 1:
 			pause := between(0, 1500*time.Millisecond)
@@ -631,11 +634,6 @@ func (c *chaos) check(s *Server, sink *Sink, all []*sent, tries []attempt) {
 			}
 		}
 		c.t.Errorf("%d of %d were released: %s", len(released), len(waiting), out)
-	}
-	for line := range strings.Lines(c.d.logged()) {
-		if strings.Contains(line, `msg="erased from the archive"`) && attribute(line, "expired") != "0" {
-			c.t.Error("erased, and nobody was told:", line)
-		}
 	}
 	if len(absorbed) == 0 || seen < len(all)/10 {
 		c.t.Errorf("%d decisions, %d copies absorbed: no test", seen, len(absorbed))
