@@ -407,7 +407,7 @@ func (c *chaos) bad() bool {
 	for kind := range kindsOfFaults {
 		now = now || kind != clockFault && c.faults[kind].Load() != 0
 	}
-	return now || time.Since(c.lastBad) < 10*time.Second
+	return now || time.Since(c.lastBad) < 30*time.Second
 }
 
 // play does what the plan says.
