@@ -25,7 +25,11 @@ var faulty = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	dir := filepath.Dir(name)
-	std := filepath.Join(runtime.GOROOT(), "src")
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOROOT: %w", err)
+	}
+	std := filepath.Join(strings.TrimSpace(string(root)), "src")
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	put := func(file, text string) error {
 		changed := filepath.Join(dir, strings.ReplaceAll(file, "/", "_"))
