@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
@@ -155,7 +156,7 @@ func (e *Engine) outbound(m *message.Message, set *rules.Set) []bool {
 func policies(m *message.Message, set *rules.Set) []*rules.Policy {
 	ps := make([]*rules.Policy, len(m.Recipients))
 	for i, rcpt := range m.Recipients {
-		ps[i] = set.For(fingerprint.DomainOf(rcpt.Addr)).For(fingerprint.Mailbox(rcpt.Addr), m.From)
+		ps[i] = set.For(address.DomainOf(rcpt.Addr)).For(address.Mailbox(rcpt.Addr), m.From)
 	}
 	return ps
 }
@@ -227,12 +228,12 @@ func (e *Engine) sighting(m *message.Message, j Judgement, k kin) sighting {
 
 // counted is the mailbox for which mail to a recipient counts: that which the rules say it is, or else the MTA.
 func counted(p *rules.Policy, rcpt message.Recipient) string {
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
+	mailbox := address.Mailbox(rcpt.Addr)
 	if is := p.Domain().Mailbox(mailbox); is != mailbox || rcpt.User == "" {
 		return is
 	}
-	user := fingerprint.Mailbox(rcpt.User + "@" + fingerprint.DomainOf(rcpt.Addr))
-	if fingerprint.Base(user) == fingerprint.Base(mailbox) {
+	user := address.Mailbox(address.Join(rcpt.User, address.DomainOf(rcpt.Addr)))
+	if address.Base(user) == address.Base(mailbox) {
 		return mailbox
 	}
 	return user
@@ -362,8 +363,48 @@ func (e *Engine) revoke(ctx context.Context, s sighting, tallies []storm.Tally, 
 	return err
 }
 
-// observe counts a sighting, or in a dry run tells what counting it would give.
+// observe counts a sighting. Where a message is what was given and blocks more, it remembers who added them;
+// where all hangs on these, it is counted with what the mailbox knows.
 func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
+	tallies, err := e.add(ctx, s)
+	if err != nil || !slices.ContainsFunc(tallies, func(t storm.Tally) bool { return t.Added }) {
+		return tallies, err
+	}
+	known := map[[8]byte][]uint64{} // by owner
+	again, at := s, []int(nil)
+	again.Counts = nil
+	for i, t := range tallies {
+		if !t.Added {
+			continue
+		}
+		c := s.Counts[i]
+		if _, asked := known[c.Key.Owner]; !asked {
+			banners, err := e.add(ctx, e.Hasher.Banners(s, c.Key.Owner))
+			if err != nil {
+				return nil, err
+			}
+			known[c.Key.Owner] = fingerprint.KnownBanners(s, banners)
+		}
+		if t.Pass == storm.Asks {
+			c.Asked, c.Known = true, known[c.Key.Owner]
+			again.Counts, at = append(again.Counts, c), append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return tallies, nil
+	}
+	counted, err := e.add(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		tallies[i] = counted[n]
+	}
+	return tallies, nil
+}
+
+// add counts a sighting, or in a dry run tells what counting it would give.
+func (e *Engine) add(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
 	if !e.DryRun {
 		return e.Store.Observe(ctx, s)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
@@ -139,7 +140,7 @@ func (e *Engine) outbreak(ctx context.Context, s storm.Sighting, k kin, tallies 
 		}
 		held = true
 		if t.Storm.Held == 1 || k.storms == 0 { // or it began with copies that had no text to tell
-			marks |= e.Hasher.Mark(fingerprint.Base(s.Counts[i].Mailbox))
+			marks |= e.Hasher.Mark(address.Base(s.Counts[i].Mailbox))
 		}
 	}
 	if !held {

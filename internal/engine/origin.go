@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
@@ -18,6 +18,20 @@ import (
 
 // learning is the limit of how long domains have been learning.
 var learning = storm.Limit{Keep: 2 * origin.Life}
+
+// clockAhead is how far times of the index may be ahead of the clock. Where they are further, the clock was ahead, and what
+// was to expire in that time may be gone from the store, in part.
+const clockAhead = time.Hour
+
+func isAhead(t storm.Tally, at time.Time) bool { return t.Last.Sub(at) > clockAhead }
+
+// learnsSince is since when a domain has learned by its tally; zero: it has not.
+func learnsSince(t storm.Tally, at time.Time) time.Time {
+	if isAhead(t, at) {
+		return time.Time{}
+	}
+	return t.First
+}
 
 // remembered is the limit of the index of what we sent.
 func (e *Engine) remembered() storm.Limit { return storm.Limit{Keep: e.life()} }
@@ -78,7 +92,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	ask := func(key storm.Key) { keys = append(keys, key) }
 	senders := []string{anybody} // that count for one of the recipients
 	for _, r := range m.Recipients {
-		if c := set.Customer(fingerprint.DomainOf(r.Addr)); !slices.Contains(senders, c) {
+		if c := set.Customer(address.DomainOf(r.Addr)); !slices.Contains(senders, c) {
 			senders = append(senders, c)
 		}
 	}
@@ -92,7 +106,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 		ask(e.slot(s))
 	}
 	for _, r := range m.Recipients {
-		ask(e.learned(fingerprint.DomainOf(r.Addr)))
+		ask(e.learned(address.DomainOf(r.Addr)))
 		for _, p := range claim.Partner {
 			ask(e.sentTo(r.Addr, p))
 		}
@@ -126,12 +140,12 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 	}
 	proofs := make([]origin.Proof, len(m.Recipients))
 	for i, r := range m.Recipients {
-		d, customer := policies[i].Domain(), set.Customer(fingerprint.DomainOf(r.Addr))
+		d, customer := policies[i].Domain(), set.Customer(address.DomainOf(r.Addr))
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: as[i].Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			Belongs: func(domain string) bool { return set.Customer(fingerprint.Domain(domain)) == customer },
+			Belongs: func(domain string) bool { return set.Customer(address.Domain(domain)) == customer },
 			SentIDs: sent[anybody], Covered: covered, Life: e.life(),
-			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: next().First, Learns: d.Origin().Learn,
+			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: learnsSince(next(), m.At), Learns: d.Origin().Learn,
 		}
 		if ids := sent[customer]; customer != anybody && len(ids) > 0 {
 			c.KnownID = ids[0]
@@ -149,7 +163,7 @@ func (e *Engine) prove(ctx context.Context, as []message.Recipient, m *message.M
 // learn counts what proofs tell of how much their domains have learned.
 func (e *Engine) learn(m *message.Message, proofs []origin.Proof) (counts []storm.Count) {
 	for i, p := range proofs {
-		domain := fingerprint.DomainOf(m.Recipients[i].Addr)
+		domain := address.DomainOf(m.Recipients[i].Addr)
 		count := func(c storm.Count) {
 			if !slices.ContainsFunc(counts, func(o storm.Count) bool { return o.Key == c.Key }) {
 				counts = append(counts, c)
@@ -185,7 +199,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 		}
 	}
 	customer := set.Customer(from)
-	own := func(addr string) bool { return set.Customer(fingerprint.DomainOf(addr)) == customer }
+	own := func(addr string) bool { return set.Customer(address.DomainOf(addr)) == customer }
 	count(e.sentID(customer, id))
 	count(e.sentID(anybody, id))
 	if stamp.ReversePath == "" && own(m.Sender()) {
@@ -213,7 +227,7 @@ func (e *Engine) send(m *message.Message, set *rules.Set) (*origin.Stamp, []stor
 // and none of them is exempt.
 func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origin.Form {
 	batv := d.BATV()
-	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(fingerprint.DomainOf(m.ReversePath), batv.Form) {
+	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(address.DomainOf(m.ReversePath), batv.Form) {
 		return origin.NoTag
 	}
 	leaves := false
@@ -223,7 +237,7 @@ func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origi
 		}
 		leaves = leaves || !e.Site.ours(r, set)
 	}
-	if !leaves || d.For(fingerprint.Mailbox(m.ReversePath), m.From).Observes() {
+	if !leaves || d.For(address.Mailbox(m.ReversePath), m.From).Observes() {
 		return origin.NoTag
 	}
 	return batv.Form
@@ -239,8 +253,8 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 		// A filter or a backup MX hands on what is accepted already. There the tag may have been taken off.
 		return "", false, nil
 	}
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
-	d := e.Rules().For(fingerprint.DomainOf(rcpt.Addr))
+	mailbox := address.Mailbox(rcpt.Addr)
+	d := e.Rules().For(address.DomainOf(rcpt.Addr))
 	batv := d.BATV()
 	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
 		return "", false, nil
@@ -248,12 +262,12 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 	if e.Ring().Untagged(rcpt.Addr, at).Ours {
 		return "", false, nil // even if it has expired; any other tag is what a stranger can write
 	}
-	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(fingerprint.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
+	ts, err := e.index().Lookup(ctx, at, []storm.Key{e.tagged(address.DomainOf(rcpt.Addr)), e.untagged(mailbox)})
 	if err != nil {
 		return "", false, err
 	}
-	since := ts[0].First
-	if ts[0].Seen == 0 || at.Sub(since) < d.Origin().Learn || ts[1].Seen > 0 {
+	since := learnsSince(ts[0], at)
+	if since.IsZero() || at.Sub(since) < d.Origin().Learn || ts[1].Seen > 0 {
 		return "", false, nil
 	}
 	return "this address sends its mail from tagged addresses only; what you report on was not sent by it", true, nil
@@ -292,14 +306,22 @@ func (e *Engine) touch(ctx context.Context, at time.Time, gap bool, more []storm
 			keys, restart = append(keys, e.tagged(domain)), append(restart, gap)
 		}
 	}
+	n := len(keys)
+	for _, c := range more {
+		keys = append(keys, c.Key)
+	}
 	before, err := e.Store.Lookup(ctx, at, keys)
 	if err != nil {
 		return fmt.Errorf("look up what domains have learned: %w", err)
 	}
+	for i := range more {
+		more[i].Restart = before[n+i].Last.After(at) // minutes that are still to come were not seen
+	}
+	keys = keys[:n]
 	s := storm.Sighting{At: at, Counts: more}
 	for i, key := range keys {
 		// All are touched at once. Which was not, the last time, was not in the rules then.
-		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last)
+		lapsed := before[i].Seen == 0 || before[i].Last.Before(before[0].Last) || isAhead(before[0], at)
 		s.Counts = append(s.Counts, storm.Count{Key: key, Limit: learning, Restart: i > 0 && (lapsed || restart[i])})
 	}
 	if _, err := e.Store.Observe(ctx, s); err != nil {
@@ -359,7 +381,7 @@ func (e *Engine) Learners(ctx context.Context, at time.Time) ([]Learner, error) 
 	}
 	for i := range all {
 		l := &all[i]
-		l.Since, l.Spared = found[2*i].First, found[2*i+1].Seen
+		l.Since, l.Spared = learnsSince(found[2*i], at), found[2*i+1].Seen
 		if !l.Since.IsZero() {
 			l.Until = l.Since.Add(set.For(l.Domain).Origin().Learn)
 		}
@@ -393,13 +415,13 @@ func (e *Engine) sentID(customer, id string) storm.Key {
 
 // sentTo is the key of mail from one address to another, whatever their sub-addresses.
 func (e *Engine) sentTo(from, to string) storm.Key {
-	base := func(addr string) string { return fingerprint.Base(fingerprint.Mailbox(addr)) }
+	base := func(addr string) string { return address.Base(address.Mailbox(addr)) }
 	return e.Hasher.Key(base(from), storm.Sent, "to "+base(to))
 }
 
 // untagged is the key of mail that left without a tag, or is answered without one.
 func (e *Engine) untagged(from string) storm.Key {
-	return e.Hasher.Key(fingerprint.Base(fingerprint.Mailbox(from)), storm.Sent, "untagged")
+	return e.Hasher.Key(address.Base(address.Mailbox(from)), storm.Sent, "untagged")
 }
 
 func (e *Engine) slot(n int64) storm.Key {

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/control"
 	"breakwater/internal/fingerprint"
@@ -600,7 +601,7 @@ func (c *chaos) check(s *Server, sink *Sink, all []*sent, tries []attempt) {
 			c.t.Errorf("message %d was answered %d %s in the end", i, m.code, m.text)
 		}
 		for _, addr := range to(m.Item) {
-			p := place{i, fingerprint.Mailbox(addr)}
+			p := place{i, address.Mailbox(addr)}
 			n := arrived[p]
 			switch {
 			case n+absorbed[p] == 0:

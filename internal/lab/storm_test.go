@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
@@ -135,7 +136,7 @@ func placeOf(t testing.TB, all []*sent, d Delivery, as likeness) (place, bool) {
 	if !as(d.Raw, all[i].Raw) {
 		t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(d.Raw), clip(all[i].Raw))
 	}
-	return place{i, fingerprint.Mailbox(d.To)}, true
+	return place{i, address.Mailbox(d.To)}, true
 }
 
 func clip(b []byte) []byte { return b[:min(len(b), 3000)] }
@@ -161,7 +162,7 @@ func check(t testing.TB, all []*sent, arrived, absorbed map[place]int) {
 			t.Errorf("message %d was answered %d %s", i, m.code, m.text)
 		}
 		for _, addr := range to(m.Item) {
-			p := place{i, fingerprint.Mailbox(addr)}
+			p := place{i, address.Mailbox(addr)}
 			s := stream{m.Group, p.mailbox}
 			if arrived[p]+absorbed[p] != 1 {
 				t.Errorf("%s %d for %s: %d times in the mailbox, %d times in the archive", m.Kind, i, addr, arrived[p], absorbed[p])

@@ -9,15 +9,18 @@ import (
 	"time"
 )
 
-// codecVersion is the first byte of every stored tally. Those of version 2, which did not have
+// CodecVersion is the first byte of every stored tally. Those of CodecOldest, which did not have
 // what was given, and wrote all times in full, are read, too.
-const codecVersion = 3
+const (
+	CodecVersion = 3
+	CodecOldest  = 2
+)
 
 var errShort = errors.New("ends too early")
 
 // AppendBinary appends t, without its Answer, in the form that all stores keep.
 func (t Tally) AppendBinary(b []byte) ([]byte, error) {
-	b = append(b, codecVersion)
+	b = append(b, CodecVersion)
 	b = append(b, t.Key.Owner[:]...)
 	b = append(b, byte(t.Key.Kind))
 	b = append(b, t.Key.Hash[:]...)
@@ -90,8 +93,8 @@ func appendString(b []byte, s string) []byte {
 func (t *Tally) UnmarshalBinary(b []byte) error {
 	r := reader{b: b}
 	version := r.byte()
-	if version != codecVersion && version != 2 && r.err == nil {
-		return fmt.Errorf("read tally: unknown version %d", version)
+	if (version > CodecVersion || version < CodecOldest) && r.err == nil {
+		return fmt.Errorf("read tally: it has version %d, this breakwater reads %d to %d; above, a newer breakwater wrote it", version, CodecOldest, CodecVersion)
 	}
 	var n Tally
 	copy(n.Key.Owner[:], r.take(8))

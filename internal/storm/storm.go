@@ -31,6 +31,7 @@ const (
 	Outbreak                  // of storms of one text: how many there are, or that a server takes part
 	Handed                    // the stamp of the first server that handled a mail; its Link is of the text that first came with it
 	Numbered                  // a block of text with an ID in it, of the network that it comes from, or all mail without one; its Marks are of subjects
+	Banner                    // a block of text that a network added to copies of what a mailbox was given; what it gave is their subjects
 )
 
 // Kinds of prints that are no keys.
@@ -78,7 +79,10 @@ type Count struct {
 	Restart bool    // the tally begins anew with this sighting
 	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
 	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
+	Asked   bool    // what is Known was asked for
 	Mailbox string  // in clear, for the label; kept only while there is a storm
+
+	Known []uint64 // blocks that say nothing new at the mailbox where the network of the sighting adds them
 }
 
 // Sighting is one message, seen.
@@ -169,6 +173,7 @@ type Answer struct {
 	Through bool // it is to be let through
 	Again   bool // the key was seen before: the sighting is a copy or a retry
 	Gave    bool // Given has grown by it
+	Added   bool // it is what was given, and blocks more that a gateway may have added
 	Pass    Pass // why it is let through in the midst of a storm
 }
 

@@ -186,9 +186,17 @@ func TestState(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, s) || got["INBOX"].Restored != "5,120:121" {
 		t.Fatal(got, err)
 	}
-	tallies, err := got["INBOX"].restore()
+	tallies, err := got["INBOX"].restore(monday)
 	if err != nil || tallies[tally.Key].Seen != 1 {
 		t.Error(tallies, err)
+	}
+	early := monday.AddDate(-10, 0, 0) // the clock was ahead then
+	tallies, err = got["INBOX"].restore(early)
+	if last := tallies[tally.Key].Last; err != nil || last.After(early) {
+		t.Errorf("last seen %v, it is %v: %v", last, early, err)
+	}
+	if err := f.keep(tallies, early.Add(3*time.Hour)); err != nil || len(f.Tallies) != 0 {
+		t.Errorf("kept for ever: %x, %v", f.Tallies, err)
 	}
 	if other := got.of("INBOX", session.State{UIDValidity: 8}); other.UIDNext != 0 {
 		t.Error("the state of another folder was taken")
@@ -297,6 +305,6 @@ func FuzzUIDs(f *testing.F) {
 func FuzzTallies(f *testing.F) {
 	f.Add([]byte{3, 1, 2, 3})
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_, _ = (&folderState{Tallies: b}).restore() // it must not panic
+		_, _ = (&folderState{Tallies: b}).restore(monday) // it must not panic
 	})
 }

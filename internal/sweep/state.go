@@ -55,19 +55,10 @@ func (s state) write(name string) error {
 	if err := owned.MkdirAll(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
+	if err := owned.Replace(name, b); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return syncFolder(filepath.Dir(name))
+	return nil
 }
 
 // of is the state of a folder as the server has it now; empty where it is another folder.
@@ -104,8 +95,8 @@ func (f *folderState) keep(tallies map[storm.Key]storm.Tally, at time.Time) erro
 	return nil
 }
 
-// restore gives back what keep took.
-func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
+// restore gives back what keep took. What was counted while the clock was ahead has the times of now.
+func (f *folderState) restore(now time.Time) (map[storm.Key]storm.Tally, error) {
 	tallies := map[storm.Key]storm.Tally{}
 	for b := f.Tallies; len(b) > 0; {
 		n, w := binary.Uvarint(b)
@@ -116,7 +107,7 @@ func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
 		if err := t.UnmarshalBinary(b[w : w+int(n)]); err != nil {
 			return nil, err
 		}
-		tallies[t.Key] = t
+		tallies[t.Key] = t.SetBack(now)
 		b = b[w+int(n):]
 	}
 	return tallies, nil

@@ -25,6 +25,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/format"
 	"breakwater/internal/storm"
 )
 
@@ -36,6 +37,14 @@ type Options struct {
 	MinFree       int64         // bytes free on the disk below which nothing is written; 256 MiB
 	Log           *slog.Logger
 	InMemory      bool // keep all in memory and nothing on disk; the folder must be ""
+
+	now func() time.Time // time.Now, if nil
+}
+
+// layout is the format of the folder, which is that of the tallies in it.
+var layout = format.Format{
+	Name: "breakwater store", Version: storm.CodecVersion, Oldest: storm.CodecOldest,
+	Instead: "move the folder away and start again: counts are lost, mail is not",
 }
 
 // closeRoom is what Badger may write while it closes: its tables in memory.
@@ -56,14 +65,18 @@ type Store struct {
 	kick    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
+	endTend context.CancelFunc
+	tended  chan struct{} // closed when nothing is set back any more
 
 	problem    atomic.Pointer[error] // why nothing is written now
 	unreadable rare
+	keys       atomic.Pointer[filter] // on disk
 
 	// The writer's own.
 	unsynced bool
 	synced   time.Time
 	said     rare
+	making   *filter // the next one of keys, or else that
 	mu       sync.Mutex
 	wrote    chan struct{} // closed after each attempt to write
 }
@@ -73,12 +86,15 @@ func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, o: o, synced: time.Now(),
-		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), wrote: make(chan struct{}),
+		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), tended: make(chan struct{}), wrote: make(chan struct{}),
 	}
 	for i := range s.shards {
 		s.shards[i].init(o.MemoryEntries)
 	}
 	if !o.InMemory {
+		if err := layout.Check(dir); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create store: %w", err)
 		}
@@ -91,7 +107,19 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, explain(dir, err)
 	}
 	s.db = db
+	s.keys.Store(newFilter(0))
+	s.see()
 	go s.run()
+	var ctx context.Context
+	ctx, s.endTend = context.WithCancel(context.Background())
+	go func() {
+		defer close(s.tended)
+		tendHourly(ctx, func() {
+			if err := s.tend(ctx, o.now()); err != nil && ctx.Err() == nil {
+				o.Log.Warn("tallies of a clock that was ahead stay until the next hour", "err", err)
+			}
+		})
+	}()
 	return s, nil
 }
 
@@ -110,6 +138,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.now == nil {
+		o.now = time.Now
 	}
 	return o
 }
@@ -215,6 +246,8 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.endTend()
+	<-s.tended
 	close(s.stop)
 	<-s.stopped
 	s.reading.Lock()

@@ -34,6 +34,9 @@ func prepare(o badger.Options, log *slog.Logger) error {
 	} else if err != nil {
 		return fmt.Errorf("lock folder: %w", err)
 	}
+	if err := layout.Write(o.Dir); err != nil {
+		return err
+	}
 	return errors.Join(removeEmpty(o.Dir), mendManifest(o.Dir, log), checkTables(o))
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
 	"google.golang.org/protobuf/proto"
+
+	"breakwater/internal/owned"
 )
 
 // Badger's MANIFEST is a header and sets of changes: which tables there are from then on, and which no longer.
@@ -54,7 +56,7 @@ func mendManifest(dir string, log *slog.Logger) error {
 			mended = append(mended, data[s.at:s.end]...)
 		}
 	}
-	if err := replace(path, mended); err != nil {
+	if err := owned.Replace(path, mended); err != nil {
 		return fmt.Errorf("take what was not synced out of %s: %w", path, err)
 	}
 	log.Warn("the disk failed while the store was writing; what was not synced is taken out of its list of tables", "file", path, "changes", len(void))
@@ -168,28 +170,4 @@ func voidSets(dir string, sets []changeSet) (map[int]bool, error) {
 		}
 	}
 	return void, nil
-}
-
-// replace writes a file on disk, all at once.
-func replace(path string, data []byte) error {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -87,7 +87,7 @@ func (s *Store) add(ctx context.Context, sg storm.Sighting, c storm.Count) (stor
 	if err != nil {
 		return storm.Tally{}, fmt.Errorf("encode tally %s: %w", c.Key, err)
 	}
-	sh.put(c.Key, entry{value, expires(t, time.Now())})
+	sh.put(c.Key, entry{value, expires(t, s.o.now())})
 	if sh.dirtySize > sh.maxDirty/2 {
 		s.wake()
 	}
@@ -135,6 +135,9 @@ func (s *Store) decode(value []byte) (storm.Tally, bool) {
 
 // read returns what is on disk for k, or nil.
 func (s *Store) read(k storm.Key) (value []byte, err error) {
+	if !s.keys.Load().has(k) {
+		return nil, nil
+	}
 	err = s.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(diskKey(k))
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -297,13 +300,11 @@ func (sh *shard) encode(t storm.Tally) ([]byte, error) {
 	return bytes.Clone(value), err
 }
 
-// expires says when t may go from disk. Its times may be ahead of the clock, as in a replay.
+// expires says when t, which is counted now, may go from disk: by the clock, whatever the time of the mail, which may be
+// long ago or still to come in a replay.
 func expires(t storm.Tally, now time.Time) uint64 {
 	if t.Limit.Keep <= 0 {
 		return 0
-	}
-	if t.Last.After(now) {
-		now = t.Last
 	}
 	return uint64(now.Add(t.Limit.Keep).Add(keepMargin).Unix())
 }
