@@ -226,7 +226,7 @@ func chaosPlan(r *rand.Rand, length time.Duration) []deed {
 			lasts(at, between(time.Second, 10*time.Second), "step of the clock", fmt.Sprintf("by %v", by),
 				func(c *chaos) { c.faults[clockFault].Store(int64(by)) }, func(c *chaos) { c.faults[clockFault].Store(0) })
 		case 10:
-			e := edits[r.IntN(len(edits))]
+			e := edits[max(0, r.IntN(2*len(edits))-len(edits))] // half of them mend what was done before
 			how := r.IntN(3)
 			all = append(all, deed{at, "other rules", fmt.Sprintf("%s, %s", e.what, [...]string{"SIGHUP", "rules reload", "no reload"}[how]), func(c *chaos) { c.edit(e, how) }})
 		case 11:
