@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"breakwater/internal/socket"
 	"breakwater/internal/store"
 	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
@@ -29,10 +30,7 @@ type Server struct {
 
 // Serve answers on ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	h := HTTPServer(s.handler())
-	stop := context.AfterFunc(ctx, func() { h.Close() })
-	defer stop()
-	if err := h.Serve(Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
+	if err := socket.Serve(ctx, ln, s.handler(), 0); err != nil {
 		return fmt.Errorf("serve control socket: %w", err)
 	}
 	return nil

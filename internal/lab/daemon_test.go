@@ -200,6 +200,22 @@ func (d *daemon) absorbed() []Delivery {
 	return all
 }
 
+// copies are the IDs of what is in the archive.
+func (d *daemon) copies() (ids []string) {
+	d.t.Helper()
+	r, err := archive.OpenReadOnly(d.path("archive"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for c, err := range r.All(context.Background()) {
+		if err != nil {
+			d.t.Fatal("archive:", err)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
 func (d *daemon) incidents() []control.Incident {
 	d.t.Helper()
 	is, err := control.NewClient(d.path("control")).Incidents(context.Background(), time.Now().Add(-24*time.Hour))

@@ -10,12 +10,11 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
+	"breakwater/internal/socket"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
 )
@@ -112,19 +111,10 @@ func send(w http.ResponseWriter, all iter.Seq2[storm.Tally, error]) {
 }
 
 // Store is the daemon's store, seen from another process. It is a store.Store.
-type Store struct {
-	path string
-	http http.Client
-}
+type Store struct{ socket *socket.Client }
 
 // Open returns the store of the daemon at a socket. It connects at the first call.
-func Open(path string) *Store {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
-	return &Store{path, http.Client{Transport: &http.Transport{DialContext: dial}}}
-}
+func Open(path string) *Store { return &Store{socket.NewClient(path)} }
 
 // Lookup is store.Store's.
 func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]storm.Tally, error) {
@@ -146,7 +136,7 @@ func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]s
 		}
 	}
 	if len(found) != len(keys) {
-		return nil, fmt.Errorf("ask the daemon at %s: %d tallies for %d keys", s.path, len(found), len(keys))
+		return nil, fmt.Errorf("the daemon has %d tallies for %d keys", len(found), len(keys))
 	}
 	return found, ctx.Err()
 }
@@ -163,36 +153,26 @@ func (s *Store) Tallies(ctx context.Context, since time.Time) iter.Seq2[storm.Ta
 
 // Close is store.Store's.
 func (s *Store) Close() error {
-	s.http.CloseIdleConnections()
+	s.socket.Close()
 	return nil
 }
 
 func (s *Store) ask(ctx context.Context, method, what string, body io.Reader) iter.Seq2[storm.Tally, error] {
 	return func(yield func(storm.Tally, error) bool) {
-		err := s.read(ctx, method, what, body, func(t storm.Tally) bool { return yield(t, nil) })
+		err := s.socket.Do(ctx, method, "/store/"+what, body, func(r io.Reader) error {
+			return read(r, func(t storm.Tally) bool { return yield(t, nil) })
+		})
 		if err != nil && !errors.Is(err, errStop) {
-			yield(storm.Tally{}, fmt.Errorf("ask the daemon at %s: %w", s.path, err))
+			yield(storm.Tally{}, err)
 		}
 	}
 }
 
 var errStop = errors.New("stop")
 
-func (s *Store) read(ctx context.Context, method, what string, body io.Reader, each func(storm.Tally) bool) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater/store/"+what, body)
-	if err != nil {
-		return err
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return errors.New(strings.TrimSpace(string(b)))
-	}
-	for dec := json.NewDecoder(resp.Body); ; {
+// read reads an answer.
+func read(r io.Reader, each func(storm.Tally) bool) error {
+	for dec := json.NewDecoder(r); ; {
 		var a answer
 		if err := dec.Decode(&a); err != nil {
 			return fmt.Errorf("the answer was cut off: %w", err)
