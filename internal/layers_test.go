@@ -42,7 +42,7 @@ var layers = map[string]string{
 	"internal/submit":            "",
 	"internal/sweep":             "message storm store rules engine owned sweep/session format digest notes",
 	"internal/sweep/session":     "",
-	"internal/store/badgerdb":    "storm store format notes",
+	"internal/store/badgerdb":    "storm store format notes owned",
 	"internal/store/remote":      "storm store socket notes",
 	"internal/store/storetest":   "storm store notes",
 	"internal/stormgen":          "address message",

@@ -41,12 +41,17 @@ func makeSecret(name string) ([]byte, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// All at once: half a secret would have to be removed by hand.
+	f, err := os.CreateTemp(filepath.Dir(name), ".secret-*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("make secret: %w", err)
 	}
+	defer os.Remove(f.Name())
 	_, err = fmt.Fprintln(f, hex.EncodeToString(key))
-	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), name) // never over another one
+	}
+	if err != nil {
 		return nil, fmt.Errorf("make secret %s: %w", name, err)
 	}
 	return key, nil

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"breakwater/internal/lab"
 )
 
@@ -57,5 +59,36 @@ func TestSecret(t *testing.T) {
 	os.WriteFile(name, []byte("short"), 0o600)
 	if _, err := ReadSecret(name); err == nil || !strings.Contains(err.Error(), "64 hexadecimal digits") {
 		t.Error(err)
+	}
+}
+
+// TestSecretOnFullDisk: what cannot be written is not there, and is made when there is room.
+func TestSecretOnFullDisk(t *testing.T) {
+	lab.Root(t)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		t.Fatal("mount a small disk:", err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	filler, name := filepath.Join(dir, "filler"), filepath.Join(dir, "secret")
+	if err := os.WriteFile(filler, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadSecret(name); err == nil {
+		t.Fatal("made on a full disk")
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	made, err := ReadSecret(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := ReadSecret(name)
+	if err != nil || !bytes.Equal(made, again) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {
+		t.Error(left, err)
 	}
 }
