@@ -148,3 +148,24 @@ func TestNoClock(t *testing.T) {
 		}
 	}
 }
+
+var splits = regexp.MustCompile(`\.(Cut|CutPrefix|CutSuffix|Index|IndexByte|IndexRune|LastIndex|LastIndexByte|Split|SplitN|TrimSuffix|TrimPrefix|Contains|ContainsRune|HasPrefix|HasSuffix|FieldsFunc)\([^()]*["']@["']`)
+
+// TestAddresses looks for packages that take addresses apart themselves.
+func TestAddresses(t *testing.T) {
+	err := filepath.WalkDir("..", func(name string, e os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, filepath.Join("..", "internal", "address")) {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for n, line := range strings.Split(string(text), "\n") {
+			if splits.MatchString(line) {
+				t.Errorf("%s:%d: %s; package address does that", name, n+1, strings.TrimSpace(line))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
