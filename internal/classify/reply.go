@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"breakwater/internal/message"
+	"breakwater/internal/phrases"
 )
 
 const (
@@ -40,12 +41,12 @@ func responds(f facts) string {
 // and a second sign, since a person may write such a subject as well.
 func away(f facts) string {
 	subject := f.subject()
-	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && ending(subject) == "" {
+	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && suffixes.Ends(subject) == "" {
 		return ""
 	}
 	about, away := begin.Begins(subject), absent.Begins(subject)
 	if about == "" {
-		about = ending(subject)
+		about = suffixes.Ends(subject)
 	}
 	if about == "" {
 		about = strings.TrimSpace(replied.FindString(subject))
@@ -94,7 +95,7 @@ func (f facts) besides(about string) string {
 // would.
 func (f facts) onIt(about string) bool {
 	text := f.besides(about)
-	for _, p := range []*message.Phrases{note, auto, thanked} {
+	for _, p := range []*phrases.Matcher{note, auto, thanked} {
 		if p.First(text) != "" {
 			return false
 		}
@@ -129,8 +130,13 @@ func (f facts) ofHimself() bool {
 func announces(rest string) bool {
 	words := strings.FieldsFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	return slices.ContainsFunc(words[:min(len(words), 2)], func(w string) bool {
-		return '0' <= w[0] && w[0] <= '9' || slices.ContainsFunc(days, func(d string) bool { return w == d || d[0] >= utf8.RuneSelf && strings.HasPrefix(w, d) })
+		return '0' <= w[0] && w[0] <= '9' || isDay(w)
 	})
+}
+
+// isDay reports whether a word names a day, or begins with it where words are not set apart.
+func isDay(w string) bool {
+	return days.Has(w) || w[0] >= utf8.RuneSelf && days.Begins(w) != ""
 }
 
 // telling holds for a subject that says in own words, before the one that is answered, why
@@ -410,23 +416,13 @@ func (f facts) text(limit int) string {
 	return *text
 }
 
-// ending is the suffix with which a subject ends.
-func ending(subject string) string {
-	for _, p := range suffixes {
-		if strings.HasSuffix(subject, p) {
-			return p
-		}
-	}
-	return ""
-}
-
 // challenge holds for a mark of a known system. Those who have a mailbox there, and people who
 // confirm or verify something, write as well, but do not ask the reader to prove who he is.
 func challenge(f facts) string {
 	if c := challengePath.Begins(strings.ToLower(f.m.ReversePath)); c != "" {
 		return "reverse-path: " + c
 	}
-	if name := present(challengeFields...)(f); name != "" {
+	if name := present(challengeFields.Texts()...)(f); name != "" {
 		return name
 	}
 	if strings.HasSuffix(f.m.MessageID, "-tmda-confirm") {

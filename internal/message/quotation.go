@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/net/html"
+
+	"breakwater/internal/phrases"
 )
 
 // Limits of what is read as the head of a quotation.
@@ -16,6 +18,38 @@ const (
 	maxAttribution = 300 // bytes of the lines that say who wrote what follows
 	maxHeadLines   = 6   // that name the fields of a message
 )
+
+// What mail programs and servers put above what somebody answers, forwards or gets back;
+// package phrases has what each list is about.
+var (
+	titles   = phrases.Match("message.titles")
+	openings = phrases.Match("message.openings")
+	wrote    = phrases.Match("message.wrotes")
+	tags     = phrases.Match("message.tags")
+	replies  = phrases.Match("message.replies")
+	daemons  = phrases.Match("message.daemons")
+	labels   = phrases.Match(listsOf(fieldNames)...) // what fieldNames are called in running text
+)
+
+var fieldNames = []string{"Message-ID", "From", "To", "Cc", "Subject", "Date", "Received", "MIME-Version", "Return-Path", "Content-Type"}
+
+func listsOf(names []string) (lists []string) {
+	for _, name := range names {
+		lists = append(lists, "message.field-"+name)
+	}
+	return lists
+}
+
+// quoters are classes, ids and names of elements of HTML in which mail programs put what they
+// quote: of Gmail and its kin, Yahoo, Proton, Tuta, Zoho, Thunderbird, Yandex, web.de; and of
+// Outlook, which puts the head into one, and what it quotes behind that.
+var quoters = map[string]scope{
+	"gmail_quote": container, "gmail_quote_container": container, "gmail_extra": container, "yahoo_quoted": container, "yahoo-quoted": container, "protonmail_quote": container,
+	"tutanota_quote": container, "zmail_extra": container, "quote": container, "quoted": container, "moz-forward-container": container, "moz-email-headers-table": container,
+	"isreplycontent": container, "isforwardcontent": container, "cyrus_quote": container, "mailspring-quoted-text": container, "gmx_quote": container,
+	"divrplyfwdmsg": theRest, "appendonsend": theRest, "outlookmessageheader": theRest, "olk_src_body_section": theRest, "mail-editor-reference-message-container": theRest,
+	"ms-outlook-mobile-reference-message": theRest, "replysplit": theRest, "reply-intro": theRest, "stopspelling": theRest,
+}
 
 // Own returns what the writer of m wrote, at most limit bytes of it: the text of m without
 // attached files, and without what each part quotes or forwards. The plain and the HTML part
@@ -115,9 +149,9 @@ func visible(line string) string {
 func HeadsQuotation(text string) bool {
 	line := visible(text[:textLineEnd(text, 0)])
 	if title := strings.TrimLeft(line, "-–—_=*"); len(line)-len(title) >= 3 {
-		return title != "" && dashed.Begins(Plain(title[:min(len(title), 4*maxLabel)])) != ""
+		return title != "" && titles.Begins(Plain(title[:min(len(title), 4*maxLabel)])) != ""
 	}
-	if endsInColon(line) && undashed.MayBegin(line) && undashed.Begins(Plain(line)) != "" {
+	if endsInColon(line) && openings.MayBegin(line) && openings.Begins(Plain(line)) != "" {
 		return true
 	}
 	name := FieldName(line)
@@ -168,7 +202,10 @@ func FieldName(line string) string {
 	if end <= 0 {
 		return ""
 	}
-	return fieldNames[strings.ToLower(strings.Trim(line[:end], " \t*\u00a0"))]
+	if i, ok := labels.Table(strings.ToLower(strings.Trim(line[:end], " \t*\u00a0"))); ok {
+		return fieldNames[i]
+	}
+	return ""
 }
 
 // attribution is the length of the lines with which a text begins that say when and where
@@ -211,11 +248,7 @@ func says(words string) bool {
 		}
 	}
 	w := wrote.First(p)
-	return w != "" && (timed || strings.ContainsRune(words, '@') || endsWith(before, wrotes))
-}
-
-func endsWith(s string, words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.HasSuffix(s, w) })
+	return w != "" && (timed || strings.ContainsRune(words, '@') || wrote.Ends(before) != "")
 }
 
 // isTimed reports whether words have a time of day, or a year of these centuries.
@@ -363,7 +396,7 @@ func CutReply(subject string) (rest string, ok bool) {
 	if i := strings.IndexAny(mark, "[(^"); i > 0 && strings.Trim(mark[i:], "[(^0123456789)]") == "" { // "Re[2]:"
 		mark = strings.TrimRight(mark[:i], " ")
 	}
-	if !replies[strings.ToLower(mark)] {
+	if !replies.Has(strings.ToLower(mark)) {
 		return subject, false
 	}
 	_, size := utf8.DecodeRuneInString(s[end:])
@@ -373,12 +406,11 @@ func CutReply(subject string) (rest string, ok bool) {
 // CutTag takes what gateways put in front of any subject off one, such as "[EXTERNAL]".
 func CutTag(subject string) (rest string, ok bool) {
 	s := strings.TrimLeft(subject, " ")
-	for _, t := range tags {
-		if len(s) >= len(t) && strings.EqualFold(s[:len(t)], t) {
-			return s[len(t):], true
-		}
+	t := tags.Begins(strings.ToLower(s[:min(len(s), maxLabel)]))
+	if t == "" || len(t) > len(s) {
+		return subject, false
 	}
-	return subject, false
+	return s[len(t):], true
 }
 
 // IsReply reports whether a subject is that of an answer or of a forwarded message, which a
@@ -396,6 +428,6 @@ func IsReply(subject string) bool {
 }
 
 // IsDaemon reports whether a local part is one from which mail systems send their reports.
-func IsDaemon(local string) bool { return daemons[strings.ToLower(unjoined.Replace(local))] }
+func IsDaemon(local string) bool { return daemons.Has(strings.ToLower(unjoined.Replace(local))) }
 
 var unjoined = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")

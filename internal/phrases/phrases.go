@@ -152,7 +152,7 @@ func Add(fsys fs.FS, name string) error {
 			places[p.Text] = p.Place()
 		}
 	}
-	for _, load := range users {
+	for _, load := range matchers {
 		load()
 	}
 	return nil
@@ -189,36 +189,10 @@ func added(fsys fs.FS, name string) (map[string][]Phrase, error) {
 	return all, tomlfile.Together(wrong)
 }
 
-// users make their matchers of the lists.
-var users []func()
-
-// Use has load make matchers of the lists now, and again whenever phrases are added.
-func Use(load func()) {
-	users = append(users, load)
-	load()
-}
-
 // line is that of the phrase at i of a list.
 func line(d *tomlfile.Document, key, kind string, i int) int {
 	return d.ValueLine(key + "." + kind + "[" + strconv.Itoa(i) + "]")
 }
-
-// Of returns the texts of the lists, such as "report.failures". It panics if there is none.
-func Of(lists ...string) []string {
-	var texts []string
-	for _, name := range lists {
-		asked[name] = true
-		if len(Lists[name]) == 0 {
-			panic("no phrases " + name)
-		}
-		for _, p := range Lists[name] {
-			texts = append(texts, p.Text)
-		}
-	}
-	return texts
-}
-
-var asked = map[string]bool{}
 
 // Asked are the lists that somebody asked for.
 func Asked() []string { return slices.Sorted(maps.Keys(asked)) }

@@ -159,7 +159,7 @@ func (f *failed) rankOf(low string, begin, end int, coded bool) rank {
 		return unlikely
 	case strings.HasSuffix(before, "message-id") || strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
+	case labels.Has(before) || before == "" && after != "" && fails.First(after) != "":
 		f.stood = true
 		return confirmed
 	case strings.HasSuffix(before, "rcpt to"):
@@ -196,7 +196,7 @@ func failing(before string) bool {
 func (f *failed) add(addr string, r rank) {
 	key := strings.ToLower(addr)
 	local, _, _ := strings.Cut(key, "@")
-	if addr == "" || f.not[key] || message.IsDaemon(local) || slices.Contains(masters, local) {
+	if addr == "" || f.not[key] || message.IsDaemon(local) || masters.Has(local) {
 		return
 	}
 	for i := range f.rcpts {
@@ -355,7 +355,7 @@ func locals(told, domain string) []string {
 		case strings.HasSuffix(line, ":"):
 			open = fails.First(lower(line)) != ""
 		case open:
-			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses && !slices.Contains(labels, strings.ToLower(w[1])) {
+			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses && !labels.Has(strings.ToLower(w[1])) {
 				found = append(found, strings.ToLower(w[1])+"@"+domain)
 				continue
 			}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
 	"breakwater/internal/message"
@@ -106,7 +105,7 @@ func standingOf(addr string) standing {
 	switch {
 	case message.IsDaemon(local):
 		return program
-	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
+	case masters.Has(local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
 		return master
 	}
 	return nobody
@@ -137,5 +136,5 @@ func automatic(m *message.Message) bool {
 // mute reports whether an address says that nobody reads what is sent to it.
 func mute(addr string) bool {
 	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
-	return slices.Contains(mutes, strings.ReplaceAll(dashes.Replace(local), " ", ""))
+	return mutes.Has(strings.ReplaceAll(dashes.Replace(local), " ", ""))
 }

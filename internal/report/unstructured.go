@@ -126,17 +126,6 @@ func Notice(m *message.Message) string {
 
 var dashes = strings.NewReplacer("_", " ", "-", " ")
 
-// bare are phrases, and the same as systems write them that know no accents.
-func bare(phrases []string) []string {
-	all := slices.Clone(phrases)
-	for _, p := range phrases {
-		if b := accents.Replace(p); b != p {
-			all = append(all, b)
-		}
-	}
-	return all
-}
-
 // look reads the words of m.
 func look(m *message.Message) *bounce {
 	b := &bounce{}
