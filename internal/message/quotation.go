@@ -77,7 +77,7 @@ func (p Part) own(limit int) string {
 	}
 	limit *= markup
 	text := toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
-	own := Own(unquoted(text))
+	own := Own(textOf(unquoted(text)).Text)
 	if strings.TrimSpace(own) == "" { // some set their own words in from the margin
 		own = Own(textOf(text).Text)
 	}
@@ -285,67 +285,47 @@ func endsInColon(line string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// unquoted is the text of HTML in which a line ">" stands for what it quotes: in the elements
-// that mail programs put around it. What comes behind the head that Outlook sets is left out.
+// unquoted is HTML in which a line ">" stands for what it quotes: in the elements that mail
+// programs put around it. What comes behind the head that Outlook sets is left out. The lines
+// of its source are joined, as those who read it do not see them.
 func unquoted(s string) string {
 	var b strings.Builder
-	unseen, set := false, false // within style or script; within pre, where lines are as they come
-	quoting := ""               // the element that quotes, and how many of its name are open
+	set := false  // within pre, where lines are as they come
+	quoting := "" // the element that quotes, and how many of its name are open
 	depth := 0
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
-		switch z.Next() {
+		kind, name, attrs := z.Next(), []byte(nil), false
+		raw := string(z.Raw())
+		switch kind {
 		case html.ErrorToken:
 			return b.String()
+		case html.StartTagToken, html.EndTagToken:
+			name, attrs = z.TagName()
 		case html.TextToken:
-			switch {
-			case unseen || depth > 0:
-			case set:
-				b.Write(z.Text())
-			default:
-				b.WriteString(oneLine.Replace(string(z.Text())))
+			if !set {
+				raw = oneLine.Replace(raw)
 			}
-		case html.StartTagToken:
-			n, attrs := z.TagName()
-			name := string(n)
-			switch {
-			case depth > 0:
-				if name == quoting {
-					depth++
-				}
-				continue
-			case name == "style" || name == "script":
-				unseen = true
-			case name == "pre":
-				set = true
-			case name == "br":
-				b.WriteByte('\n')
-			case name == "td" || name == "th":
-				b.WriteByte(' ')
-			}
-			switch quotes(z, name, attrs) {
-			case container:
-				quoting, depth = name, 1
-				b.WriteString("\n>\n")
-			case theRest:
-				return b.String()
-			}
-		case html.SelfClosingTagToken:
-			if name, _ := z.TagName(); depth == 0 && string(name) == "br" {
-				b.WriteByte('\n')
-			}
-		case html.EndTagToken:
-			unseen = false
-			n, _ := z.TagName()
-			switch name := string(n); {
-			case depth > 0:
-				if name == quoting {
-					depth--
-				}
-			case name == "pre":
-				set = false
-				b.WriteByte('\n')
-			case endsLine(name):
-				b.WriteByte('\n')
+		}
+		starts, quoted := kind == html.StartTagToken, nothing
+		if starts && depth == 0 {
+			quoted = quotes(z, string(name), attrs)
+		}
+		switch {
+		case quoted == theRest:
+			return b.String()
+		case depth > 0 && string(name) == quoting && starts:
+			depth++
+		case depth > 0 && string(name) == quoting:
+			depth--
+		case depth > 0:
+		case quoted == container:
+			quoting, depth = string(name), 1
+			b.WriteString("<br>&gt;<br>")
+		default:
+			b.WriteString(raw)
+			if string(name) == "pre" {
+				set = starts
+				b.WriteString("<br>")
 			}
 		}
 	}

@@ -18,7 +18,7 @@ const (
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&*+/=?^_{|}~-][\pL\pN.!#$%&'*+/=?^_{|}~-]*@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
-	aTime     = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [* ]*`)
+	aTime     = regexp.MustCompile(`^(?:\S{3} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [* ]*`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?(?:$|  |\t)`)
 )
 
@@ -64,17 +64,10 @@ func (f *failed) find(told string) {
 
 // untimed is a line of a transcript without the time that it begins with, and the weekday.
 func untimed(line string) string {
-	i := 0
-	if len(line) > 4 && line[3] == ' ' {
-		i = 4
-	}
-	if line[i:] == "" || !isDigit(line[i]) {
+	if len(line) < 5 || !isDigit(line[0]) && !(line[3] == ' ' && isDigit(line[4])) {
 		return line
 	}
-	if n := len(aTime.FindString(line[i:])); n > 0 {
-		return line[i+n:]
-	}
-	return line
+	return line[len(aTime.FindString(line)):]
 }
 
 // line takes the addresses and the code of a line.
