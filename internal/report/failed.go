@@ -99,8 +99,8 @@ var stating = []string{"Final-Recipient", "Original-Recipient", "X-Actual-Recipi
 // lines below.
 func reaches(low string) bool { return arriving.First(low) != "" && !denies(low) }
 
-// denies reports whether a line says no, or that something failed.
-func denies(low string) bool { return denial.First(low) != "" || fails.First(low) != "" }
+// denies reports whether a line says no.
+func denies(low string) bool { return denial.First(low) != "" }
 
 // addresses takes those of a line, and reports whether it only says whence one came.
 func (f *failed) addresses(line string, coded bool) bool {
