@@ -49,7 +49,7 @@ func away(f facts) string {
 		about = suffixes.Ends(subject)
 	}
 	if about == "" {
-		about = strings.TrimSpace(replied.FindString(subject))
+		about = out(subject)
 	}
 	if f.newsletter() {
 		return ""
@@ -74,6 +74,18 @@ func away(f facts) string {
 	}
 	if n := note.First(f.besides(about)); n != "" {
 		return "Subject: " + about + ", text: " + n
+	}
+	return ""
+}
+
+// out is what a subject says of the one whose name it begins with, as Lotus Notes writes it.
+// More than until when, no program says there.
+func out(subject string) string {
+	p := outs.First(subject)
+	_, rest, _ := strings.Cut(subject, p)
+	rest = strings.TrimLeft(rest, ". 。")
+	if rest == "" || strings.Contains(p, "(") || slices.ContainsFunc([]string{"(", "until ", "from "}, func(s string) bool { return strings.HasPrefix(rest, s) }) {
+		return p
 	}
 	return ""
 }

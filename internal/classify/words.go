@@ -34,6 +34,7 @@ var (
 	challenged      = phrases.Match("classify.challenges", "classify.mayChallenges")
 	demand          = phrases.Match("classify.demands")
 	suffixes        = phrases.Match("classify.suffixes")
+	outs            = phrases.Match("classify.outs")
 	days            = phrases.Match("classify.days")
 	challengeFields = phrases.Match("classify.challengeFields")
 	answers         = phrases.Match("classify.answers")
@@ -44,9 +45,6 @@ var japanese = regexp.MustCompile(`(お?問い?合わ?せ|ご連絡|お?申し?�
 
 // unauthentic is the subject of reports on mail that failed the checks of a domain, RFC 6591.
 var unauthentic = regexp.MustCompile(`\b(dmarc|dkim|spf|domain-based message authentication|message authentication|authentication)\b.{0,40}\b(forensic|failure|failed)\b.{0,10}\breport\b|\b(forensic|failure) report\b.{0,30}\b(dmarc|dkim|spf)\b`)
-
-// replied are subjects of Lotus Notes, which has the person's name in front.
-var replied = regexp.MustCompile(`(is|will be) (currently )?out of (the |)office\.?( ?\(| until| from|$)|is (away|on vacation|on leave|out)\.? \((returning|retour|back)|ist (außer haus|abwesend|nicht im (büro|haus))\.?( \(|$)|est absent(\(e\)|e)?( du bureau)?\.?( \(|$)|está (ausente|fuera de la oficina)\.?( \(|$)|è (assente|fuori ufficio|fuori sede)\.?( \(|$)|está (ausente|fora)( do escritório)?\.?( \(|$)|is (afwezig|niet aanwezig|niet op kantoor)\.?( \(|$)|jest (nieobecn[ya]|poza biurem)\.?( \(|$)|は不在です|は、?外出`)
 
 // complained is the subject of complaints that carry no feedback-report part.
 var complained = regexp.MustCompile(`^complaint about message from [0-9a-fx.:]+$|^(email|e-mail) feedback report for ip `)
