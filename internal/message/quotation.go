@@ -54,24 +54,12 @@ var quoters = map[string]scope{
 // Own returns what the writer of m wrote, at most limit bytes of it: the text of m without
 // attached files, and without what each part quotes or forwards. The plain and the HTML part
 // of a message give the same.
-func (m *Message) Own(limit int) string {
-	var b strings.Builder
-	for _, p := range m.Parts() {
-		left := limit - b.Len()
-		if !strings.HasPrefix(p.Type, "text/") || left <= 0 || p.Type == "text/rfc822-headers" || hasPrefixFold([]byte(p.Header.Get("Content-Disposition")), "attachment") {
-			continue
-		}
-		b.WriteString(p.own(left))
-		b.WriteByte('\n')
-	}
-	s := b.String()
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
-	}
-	return s
-}
+func (m *Message) Own(limit int) string { return m.texts(limit, Part.own) }
 
 func (p Part) own(limit int) string {
+	if hasPrefixFold([]byte(p.Header.Get("Content-Disposition")), "attachment") {
+		return ""
+	}
 	if p.Type != "text/html" {
 		return Own(p.read(limit).Text)
 	}

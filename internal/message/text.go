@@ -14,16 +14,23 @@ const markup = 8
 // Text returns the text of m as UTF-8, of all its text parts, at most limit bytes of it. Of
 // HTML it is what a reader sees, with the lines that it has.
 func (m *Message) Text(limit int) string {
+	return m.texts(limit, func(p Part, left int) string {
+		if p.Type == "text/html" {
+			left *= markup
+		}
+		return p.read(left).Text
+	})
+}
+
+// texts joins what read says of each text part, but of returned headers: at most limit bytes.
+func (m *Message) texts(limit int, read func(p Part, left int) string) string {
 	var b strings.Builder
 	for _, p := range m.Parts() {
 		left := limit - b.Len()
 		if !strings.HasPrefix(p.Type, "text/") || left <= 0 || p.Type == "text/rfc822-headers" {
 			continue
 		}
-		if p.Type == "text/html" {
-			left *= markup
-		}
-		s := p.read(left).Text
+		s := read(p, left)
 		b.Grow(len(s) + 1)
 		b.WriteString(s)
 		b.WriteByte('\n')
