@@ -61,10 +61,9 @@ func (p Part) own(limit int) string {
 		return ""
 	}
 	if p.Type != "text/html" {
-		return Own(p.read(limit).Text)
+		return Own(p.decoded(limit))
 	}
-	limit *= markup
-	text := toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
+	text := p.decoded(limit * markup)
 	own := Own(textOf(unquoted(text)).Text)
 	if strings.TrimSpace(own) == "" { // some set their own words in from the margin
 		own = Own(textOf(text).Text)
