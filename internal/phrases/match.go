@@ -9,7 +9,7 @@ import (
 // Matcher finds phrases in a text, all at once.
 type Matcher struct {
 	tables int
-	begins [1 << 9]uint64 // a bit for each hash of three bytes with which a phrase begins
+	begins [1 << 9]uint64 // a bit for each hash of four bytes with which a phrase begins
 	by     map[string][]entry
 	all    map[string]int // the table of each phrase
 	texts  []string
@@ -73,10 +73,14 @@ func (m *Matcher) add(phrase string, table int) {
 	if len(phrase) < 3 {
 		return
 	}
-	h := hash3(phrase)
-	m.begins[h/64] |= 1 << (h % 64)
+	m.mark(hash(phrase))
+	for c := 0; len(phrase) == 3 && c < 1<<8; c++ { // whatever comes behind it
+		m.mark(hash(phrase + string([]byte{byte(c)})))
+	}
 	m.by[phrase[:3]] = append(m.by[phrase[:3]], entry{phrase, table})
 }
+
+func (m *Matcher) mark(h uint32) { m.begins[h/64] |= 1 << (h % 64) }
 
 // Texts are the phrases.
 func (m *Matcher) Texts() []string { return m.texts }
@@ -109,7 +113,7 @@ func (m *Matcher) Ends(text string) string {
 func (m *Matcher) Find(text string) []string {
 	found, open := make([]string, m.tables), m.tables
 	for pos := 0; pos+3 <= len(text) && open > 0; pos++ {
-		h := hash3(text[pos:])
+		h := hash(text[pos:])
 		if m.begins[h/64]&(1<<(h%64)) == 0 {
 			continue
 		}
@@ -160,9 +164,13 @@ func (m *Matcher) MayBegin(text string) bool {
 	})
 }
 
-func hash3(s string) uint32 {
-	_ = s[2]
-	return (uint32(s[0]) ^ uint32(s[1])<<5 ^ uint32(s[2])<<10 ^ uint32(s[2])>>3) & (1<<15 - 1)
+// hash is one of 15 bits of the first four bytes of s, or of its three.
+func hash(s string) uint32 {
+	u := uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16
+	if len(s) > 3 {
+		u |= uint32(s[3]) << 24
+	}
+	return u * 0x9e3779b1 >> 17
 }
 
 // accents are the letters of phrases that have one, as they are written without.
