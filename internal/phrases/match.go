@@ -9,9 +9,8 @@ import (
 // Matcher finds phrases in a text, all at once.
 type Matcher struct {
 	tables int
-	begins [1 << 9]uint64 // a bit for each hash of four bytes with which a phrase begins
-	by     map[string][]entry
-	all    map[string]int // the table of each phrase
+	begins [1 << 9]uint64     // a bit for each hash of four bytes with which a phrase begins
+	by     map[string][]entry // by their first three bytes, or by all that they have
 	texts  []string
 }
 
@@ -52,7 +51,7 @@ func Match(tables ...string) *Matcher {
 // load makes m one for the phrases of tables, also as systems write them that know no accents.
 // Those of less than three bytes are known to Has, Table and Ends alone.
 func (m *Matcher) load(tables [][]string) {
-	*m = Matcher{tables: len(tables), by: map[string][]entry{}, all: map[string]int{}}
+	*m = Matcher{tables: len(tables), by: map[string][]entry{}}
 	for i, table := range tables {
 		for _, phrase := range table {
 			m.add(phrase, i)
@@ -67,9 +66,8 @@ func (m *Matcher) load(tables [][]string) {
 }
 
 func (m *Matcher) add(phrase string, table int) {
-	if _, there := m.all[phrase]; !there {
-		m.all[phrase], m.texts = table, append(m.texts, phrase)
-	}
+	key := phrase[:min(len(phrase), 3)]
+	m.by[key], m.texts = append(m.by[key], entry{phrase, table}), append(m.texts, phrase)
 	if len(phrase) < 3 {
 		return
 	}
@@ -77,7 +75,6 @@ func (m *Matcher) add(phrase string, table int) {
 	for c := 0; len(phrase) == 3 && c < 1<<8; c++ { // whatever comes behind it
 		m.mark(hash(phrase + string([]byte{byte(c)})))
 	}
-	m.by[phrase[:3]] = append(m.by[phrase[:3]], entry{phrase, table})
 }
 
 func (m *Matcher) mark(h uint32) { m.begins[h/64] |= 1 << (h % 64) }
@@ -87,14 +84,18 @@ func (m *Matcher) Texts() []string { return m.texts }
 
 // Has reports whether text is a phrase.
 func (m *Matcher) Has(text string) bool {
-	_, ok := m.all[text]
+	_, ok := m.Table(text)
 	return ok
 }
 
 // Table is the one that has text for a phrase.
 func (m *Matcher) Table(text string) (table int, ok bool) {
-	table, ok = m.all[text]
-	return table, ok
+	for _, e := range m.by[text[:min(len(text), 3)]] {
+		if e.phrase == text {
+			return e.table, true
+		}
+	}
+	return 0, false
 }
 
 // Ends returns the longest phrase with which text ends; "" if there is none.
