@@ -11,7 +11,8 @@
 //  1. Put the mail into testdata, into the folder of what it is, as x.eml: with example
 //     domains, and nothing of anybody who lives.
 //  2. Add the words by which it can be known to the list that asks for them, in the file of
-//     their language, under proven.
+//     their language, under proven. If the file lacks that list, copy its comment and its
+//     heading from en.toml. Names of programs and addresses are in any.toml.
 //  3. Run go test ./internal/report -update, and read what breakwater says of it now in x.want.
 //  4. Run go test ./internal/report ./internal/classify. They say whether any other sample is
 //     taken for something else, and whether the phrase is in two lists or proven by nothing.
