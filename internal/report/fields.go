@@ -160,7 +160,7 @@ func address(v string) string {
 // A system may know its users by their names alone.
 func addresses(v string) []string {
 	kind, _, _ := strings.Cut(v, ";")
-	rest := comment(typed(v))
+	rest := comment(typed(v[:min(len(v), maxBlock)]))
 	switch strings.ToLower(strings.TrimSpace(kind)) {
 	case "utf-8": // RFC 6533 §3
 		rest = unicode(rest)
