@@ -114,11 +114,7 @@ func (m *Matcher) Ends(text string) string {
 func (m *Matcher) Find(text string) []string {
 	found, open := make([]string, m.tables), m.tables
 	for pos := 0; pos+3 <= len(text) && open > 0; pos++ {
-		h := hash(text[pos:])
-		if m.begins[h/64]&(1<<(h%64)) == 0 {
-			continue
-		}
-		for _, e := range m.by[text[pos:pos+3]] {
+		for _, e := range m.at(text[pos:]) {
 			if found[e.table] == "" && strings.HasPrefix(text[pos:], e.phrase) {
 				found[e.table] = e.phrase
 				open--
@@ -129,7 +125,24 @@ func (m *Matcher) Find(text string) []string {
 }
 
 // First returns the phrase of the first table that stands first in text; "" if there is none.
-func (m *Matcher) First(text string) string { return m.Find(text)[0] }
+func (m *Matcher) First(text string) string {
+	for pos := 0; pos+3 <= len(text); pos++ {
+		for _, e := range m.at(text[pos:]) {
+			if e.table == 0 && strings.HasPrefix(text[pos:], e.phrase) {
+				return e.phrase
+			}
+		}
+	}
+	return ""
+}
+
+// at are phrases with which a text of at least three bytes may begin, the longest first.
+func (m *Matcher) at(text string) []entry {
+	if h := hash(text); m.begins[h/64]&(1<<(h%64)) == 0 {
+		return nil
+	}
+	return m.by[text[:3]]
+}
 
 // Begins returns the longest phrase with which text begins; "" if there is none.
 func (m *Matcher) Begins(text string) string {
