@@ -171,7 +171,7 @@ func Sweeps(cfg config.Config, all []Account, log *slog.Logger) ([]*sweep.Sweep,
 				return e
 			},
 			Daemon: daemon, Rules: domain.Sweep(),
-			Host: hostname, Language: domain.Digest().Language, Log: log,
+			Host: hostname, Language: string(domain.Digest().Language), Log: log,
 		})
 	}
 	return list, nil
