@@ -6,7 +6,7 @@
 //  2. Nobody can use up somebody else's copies.
 //
 // They come before every limit: storm.Given keeps them, and TestStranger in engine plays an
-// adversary against them. Rules, forged reports and loops are absorbed for other reasons. What a message says is told by fingerprint (says.go), where it comes
+// adversary against them. Rules, forged reports, loops and floods of distinct mails are absorbed for other reasons. What a message says is told by fingerprint (says.go), where it comes
 // from by fingerprint.SourceOf. A new limit counts in a tally, and so cannot go round them.
 //
 // # The flow
@@ -26,7 +26,8 @@
 //   - sign makes the stamp of mail that we send (origin)
 //   - prove asks the index of sent mail whether we sent what a report is about (sent, origin)
 //   - print says what copies of the message share, and what it says (fingerprint)
-//   - compare asks what was nearly the same before, where there is text enough (fingerprint, texts)
+//   - compare asks what was nearly the same before, where there is text enough (fingerprint, texts), and of which
+//     floods of distinct messages it may be part (flood)
 //   - count counts that for each mailbox (store, by the arithmetic of storm), and has what was sent and what was
 //     said remembered (sent, texts)
 //   - decide does so for each recipient by the rules of its domain (rules)
@@ -68,6 +69,7 @@
 //	engine     engine  scenario
 //	memory     sent  texts
 //	decision   rules
+//	floods     flood
 //	judgement  fingerprint  origin  store  mark
 //	terms      classify  notes, and storm below it
 //	reports    report
@@ -101,6 +103,7 @@
 //     it is known are in phrases, whose page says how to teach it a mail that it does not know
 //   - where the writer's own words end, and what marks an answer: message/quotation.go
 //   - what counts as a copy: fingerprint; near.go for copies that no longer look alike, and texts for how many of them were held
+//   - what is a flood though it is no copy: flood, a file for each; its words are in phrases, under flood
 //   - what is something new to a mailbox: fingerprint/says.go; who has had copies: storm/given.go
 //   - what proves that we sent something: origin; what is remembered of it: sent
 //   - when copies are a storm: storm.Add

@@ -27,7 +27,8 @@ var layers = map[string]string{
 	"internal/rules":             "address message classify storm origin tomlfile fingerprint",
 	"internal/scenario":          "message rules tomlfile",
 	"internal/mark":              "message seal",
-	"internal/engine":            "address message classify storm fingerprint origin store rules mark notes sent texts",
+	"internal/flood":             "address phrases message report classify storm notes fingerprint origin",
+	"internal/engine":            "address message classify storm fingerprint origin flood store rules mark notes sent texts",
 	"internal/owned":             "",
 	"internal/archive":           "owned format",
 	"internal/release":           "address message storm mark archive submit fingerprint tomlfile",
@@ -37,7 +38,7 @@ var layers = map[string]string{
 	"internal/config":            "origin rules tomlfile",
 	"internal/mailfile":          "message",
 	"internal/replay":            "address message mailfile archive fingerprint rules engine show",
-	"internal/digest":            "address archive rules mark tomlfile owned format",
+	"internal/digest":            "address archive rules mark tomlfile owned format storm",
 	"internal/setup":             "owned",
 	"internal/submit":            "",
 	"internal/sweep":             "message storm store rules engine owned sweep/session format digest notes",
@@ -74,7 +75,7 @@ var layers = map[string]string{
 // pure packages see no network, files, log or clock.
 var pure = []string{
 	"internal/address", "internal/phrases", "internal/message", "internal/tomlfile", "internal/seal", "internal/wire", "internal/report", "internal/classify", "internal/storm",
-	"internal/notes", "internal/fingerprint", "internal/mark", "internal/origin", "internal/store", "internal/sent", "internal/texts", "internal/rules", "internal/scenario", "internal/engine",
+	"internal/notes", "internal/fingerprint", "internal/mark", "internal/origin", "internal/store", "internal/sent", "internal/texts", "internal/flood", "internal/rules", "internal/scenario", "internal/engine",
 	"internal/stormgen",
 }
 

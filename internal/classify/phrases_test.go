@@ -126,7 +126,7 @@ func TestQuestions(t *testing.T) {
 func TestAsked(t *testing.T) {
 	asked := phrases.Asked()
 	for list, all := range phrases.Lists {
-		if !slices.Contains(asked, list) {
+		if !slices.Contains(asked, list) && !strings.HasPrefix(list, "flood.") { // package flood asks for these
 			t.Errorf("%s: nobody asks for %s", all[0].Place(), list)
 		}
 	}

@@ -23,8 +23,16 @@ func (x *judging) print(context.Context) error {
 	return nil
 }
 
-// compare looks up whether a gateway numbers the message, and what is nearly the same as it.
+// compare looks up what is nearly the same as the message, and of which floods it may be part.
 func (x *judging) compare(ctx context.Context) error {
+	if err := x.nearly(ctx); err != nil {
+		return err
+	}
+	return x.flood(ctx)
+}
+
+// nearly looks up whether a gateway numbers the message, and what is nearly the same as it.
+func (x *judging) nearly(ctx context.Context) error {
 	if x.numbered != nil {
 		found, err := x.Store.Noted(ctx, x.m.At, x.numbered.Keys(x.network))
 		if err != nil {
@@ -59,7 +67,7 @@ func (x *judging) held() error {
 	var boxes []string
 	held := false
 	for i, t := range x.tallies {
-		if t.Storm == nil || t.Through || t.Key.Kind.Rate() {
+		if t.Storm == nil || t.Through || !t.Key.Kind.Copies() {
 			continue
 		}
 		held = true

@@ -13,14 +13,20 @@ import (
 	"breakwater/internal/storm"
 )
 
-// sighting is one message, seen, and which of its keys are rates that repeat.
+// sighting is one message, seen, and which of its keys are counted only where it is no copy.
 type sighting struct {
 	storm.Sighting
-	repeats []bool // by count: of the kind Repeat
+	repeats []bool // by count: of the kind Repeat, or of a flood
 }
 
 // place is one key of a recipient.
-type place struct{ count, print int }
+type place struct {
+	count    int    // in Counts
+	evidence string // what agrees, where the kind leaves that open
+	peek     bool   // it is not counted
+	held     bool   // it holds the message back even if there is no storm of it
+	learning bool   // it holds nothing back yet
+}
 
 // count counts the message for each mailbox, and has all that it says of sent mail, of gateways and of texts
 // remembered. What repeats itself is counted where the message is no copy of one that came before: a copy is held
@@ -106,7 +112,21 @@ func (x *judging) see() {
 				s.Counts, s.repeats = append(s.Counts, c), append(s.repeats, key.Kind == storm.Repeat)
 			}
 			s.Counts[at].Keeps = s.Counts[at].Keeps && keeps
-			r.keys = append(r.keys, place{at, n})
+			r.keys = append(r.keys, place{count: at, evidence: prints[n].Evidence})
+		}
+		if r.flood == nil {
+			continue
+		}
+		for _, p := range r.flood.Parts {
+			at, ok := known[p.Key]
+			if !ok {
+				at = len(s.Counts)
+				known[p.Key] = at
+				c := storm.Count{Key: p.Key, Limit: policy.Limit(p.Key.Kind, v.Class), Mailbox: mailbox}
+				c.Limit.Copies = max(c.Limit.Copies, p.Least)
+				s.Counts, s.repeats = append(s.Counts, c), append(s.repeats, true)
+			}
+			r.keys = append(r.keys, place{at, p.Evidence, p.Peek, p.Held, x.learns(p, policy)})
 		}
 	}
 }
@@ -135,15 +155,21 @@ func proven(prints []fingerprint.Print) []fingerprint.Print {
 	return prints
 }
 
-// of returns the tallies of a recipient, and what agrees in each.
-func (s *sighting) of(r recipient, tallies []storm.Tally, prints []fingerprint.Print) (of []storm.Tally, evidence []string) {
-	of, evidence = make([]storm.Tally, 0, len(r.keys)), make([]string, 0, len(r.keys))
+// of returns the tallies of a recipient, what agrees in each, and whether it holds nothing back yet.
+func (s *sighting) of(r recipient, tallies []storm.Tally) (of []storm.Tally, evidence []string, learning []bool) {
+	of, evidence, learning = make([]storm.Tally, 0, len(r.keys)), make([]string, 0, len(r.keys)), make([]bool, 0, len(r.keys))
 	for _, p := range r.keys {
-		if t := tallies[p.count]; t.Seen > 0 {
-			of, evidence = append(of, t), append(evidence, prints[p.print].Evidence)
+		t := tallies[p.count]
+		if p.held && t.Storm == nil {
+			c := s.Counts[p.count]
+			t.Key, t.Limit, t.Seen = c.Key, c.Limit, max(t.Seen, 1)
+			t.Storm, t.Through = &storm.Storm{Since: s.At, Mailbox: c.Mailbox, Class: s.Class, Subject: s.Subject}, false
+		}
+		if t.Seen > 0 {
+			of, evidence, learning = append(of, t), append(evidence, p.evidence), append(learning, p.learning)
 		}
 	}
-	return of, evidence
+	return of, evidence, learning
 }
 
 // repeats reports of the keys of what repeats itself, by count, for which the message is new to a mailbox, and for
@@ -154,11 +180,12 @@ func (x *judging) repeats() (fresh, copied []bool) {
 		again, retry := false, false
 		for _, p := range r.keys {
 			t := &x.tallies[p.count]
-			again, retry = again || t.Again && !t.Key.Kind.Rate(), retry || t.Pass == storm.Retry
+			again, retry = again || t.Again && t.Key.Kind.Copies(), retry || t.Pass == storm.Retry
 		}
 		for _, p := range r.keys {
 			if x.counts.repeats[p.count] {
-				fresh[p.count], copied[p.count] = fresh[p.count] || !again, copied[p.count] || again && !retry
+				counts := !again && !p.peek
+				fresh[p.count], copied[p.count] = fresh[p.count] || counts, copied[p.count] || !counts && !retry
 			}
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/flood"
 	"breakwater/internal/mark"
 	"breakwater/internal/message"
 	"breakwater/internal/notes"
@@ -54,7 +56,7 @@ var steps = [...]struct {
 	{"sign", (*judging).sign},         // mail that we send gets its stamp
 	{"prove", (*judging).prove},       // a report is on mail that we sent, or it is not
 	{"print", (*judging).print},       // what copies of the message share
-	{"compare", (*judging).compare},   // with texts that came before
+	{"compare", (*judging).compare},   // with what came before: texts, and floods of distinct messages
 	{"count", (*judging).count},       // for each mailbox, and have the rest remembered
 	{"decide", (*judging).decide},     // for each recipient
 	{"combine", (*judging).combine},   // into what can be done to one message
@@ -95,6 +97,9 @@ type judging struct {
 	text     [8]byte       // that of which it is nearly a copy, or its own
 	memory   texts.Memory
 
+	sending     *flood.Question // about floods, of mail that we send
+	floodsSince time.Time       // this host counts floods; zero: it does not
+
 	counts  sighting
 	tallies []storm.Tally // of counts
 }
@@ -105,7 +110,8 @@ type recipient struct {
 	to       string            // the address without it, if it is good
 	outbound bool              // a mailbox that is not ours
 	proof    origin.Proof      // of a report
-	keys     []place           // that are counted for it
+	keys     []place           // that are counted for it, those of floods last
+	flood    *flood.Question   // nil: none is asked
 }
 
 // begin takes tags of ours off the recipients of m, and looks up whose rules apply.
@@ -157,7 +163,7 @@ func (x *judging) decide(ctx context.Context) error {
 	x.j.Decisions = make([]rules.Decision, len(x.recipients))
 	for i, r := range x.recipients {
 		f := &x.j.Facts[i]
-		f.Tallies, f.Evidence = x.counts.of(r, x.tallies, x.j.Prints)
+		f.Tallies, f.Evidence, f.Learning = x.counts.of(r, x.tallies)
 		d := x.j.Policies[i].Decide(*f)
 		d.Recipient, d.To, d.Stamp = r.named, r.to, x.stamp
 		x.j.Decisions[i] = d

@@ -140,7 +140,7 @@ func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origi
 }
 
 // remember has the index know mail that we send, and what a report says of how much its domain has learned;
-// and it has the numbers of gateways noted.
+// and it has what is known of floods and the numbers of gateways noted.
 func (x *judging) remember(ctx context.Context) error {
 	if x.DryRun {
 		return nil
@@ -165,10 +165,11 @@ func (x *judging) remember(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(x.gateway) == 0 {
+	all := append(x.floodNotes(), x.gateway...)
+	if len(all) == 0 {
 		return nil
 	}
-	_, err := x.Store.Note(ctx, x.m.At, x.gateway)
+	_, err := x.Store.Note(ctx, x.m.At, all)
 	return err
 }
 
@@ -200,7 +201,10 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 
 // Beat ends a minute for the index: saw says that all mail of it was seen.
 func (e *Engine) Beat(ctx context.Context, at time.Time, saw bool) error {
-	return e.index().Beat(ctx, at, saw, e.leaving())
+	if err := e.index().Beat(ctx, at, saw, e.leaving()); err != nil {
+		return err
+	}
+	return e.CountFloods(ctx, at)
 }
 
 // RulesChanged tells the index of new rules.
@@ -209,13 +213,16 @@ func (e *Engine) RulesChanged(ctx context.Context, at time.Time) error {
 }
 
 // AssumeIndex has the index of a scratch store know what it would if all mail had been seen for as long as it
-// remembers up to a time, and all domains had learned.
+// remembers up to a time, and all domains had learned; and it takes floods to be counted for as long.
 func (e *Engine) AssumeIndex(ctx context.Context, at, until time.Time) error {
 	var all []sent.Domain
 	for _, name := range e.domains() {
 		all = append(all, sent.Domain{Name: name})
 	}
-	return e.index().Assume(ctx, at, until, all)
+	if err := e.index().Assume(ctx, at, until, all); err != nil {
+		return err
+	}
+	return e.CountFloods(ctx, at.Add(-origin.Life))
 }
 
 // Learning is what the domains of which all mail leaves here have learned, by name.

@@ -58,7 +58,7 @@ type Prints struct {
 // Prints returns the fingerprints of m, which comes from a network. Shared prints of the kind Near
 // depend on what was seen before, and are left to the Near.
 func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) Prints {
-	p := Prints{Shared: make([]Print, 0, len(storm.Kinds)+4)}
+	p := Prints{Shared: make([]Print, 0, 9)}
 	add := func(k storm.Kind, fields ...string) {
 		p.Shared = append(p.Shared, Print{Kind: k, Hash: h.hash(k, fields)})
 	}

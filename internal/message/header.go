@@ -130,6 +130,18 @@ func (h Header) Get(name string) string {
 	return ""
 }
 
+// Has reports whether a field of one of the names is there.
+func (h Header) Has(names ...string) bool {
+	for i := range h {
+		for _, name := range names {
+			if len(name) == len(h[i].Name) && strings.EqualFold(name, h[i].Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Values returns all fields called name, unfolded, in their order.
 func (h Header) Values(name string) []string {
 	var vs []string

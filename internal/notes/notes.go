@@ -28,8 +28,8 @@ type Entry struct {
 }
 
 // Of reports whether keys of a kind are those of notes. They are stored beside tallies: 32 to 35 are of texts (see
-// fingerprint), and 65 to 68 of what we sent (see sent).
-func Of(k storm.Kind) bool { return k >= 32 && k < 36 || k >= 65 && k < 69 }
+// fingerprint), 36 to 38 of floods (see flood), and 65 to 68 of what we sent (see sent).
+func Of(k storm.Kind) bool { return k >= 32 && k < 39 || k >= 65 && k < 69 }
 
 // Kinds of what we sent with which a store deals by themselves where the clock was ahead.
 const (

@@ -66,6 +66,7 @@ type Proof struct {
 	Reasons []string // what each method that was tried found, and what else decided
 	Excused bool     // it would be forged, had its domain learned for long enough
 	Unseen  bool     // a token proves that we sent it, and the index should know it and does not
+	Learned bool     // the index knows what the domain sent at that time
 }
 
 // Why is what decided, in words: the proof that holds, or all that does not.
@@ -81,6 +82,10 @@ func (p *Proof) Why() string {
 // the mail has its token, and often its tag, and can put them into a report of his own.
 func (p Proof) Signed() bool { return p.By == ByTag || p.By == ByToken }
 
+// Known reports whether the message that is reported on is proved itself, and not only that the two know each
+// other.
+func (p Proof) Known() bool { return p.Origin == Genuine && p.By != ByCorrespondent }
+
 // Prove tries the methods. The first one that holds proves it genuine; without any it is
 // forged only where one would hold if we had sent it.
 func (r *Ring) Prove(c Case) Proof {
@@ -88,6 +93,7 @@ func (r *Ring) Prove(c Case) Proof {
 	doubt := "" // a proof that we made but that does not hold: it has expired, or was damaged
 	t := r.checkToken(c.Sent, c.At)
 	p.Unseen = c.unseen(t)
+	p.Learned = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince.Add(c.Learns))
 	if t.holds && c.belongs(t.domain) {
 		doubt = "a token of ours holds, though the domain does not want tokens tried"
 	}
@@ -115,7 +121,7 @@ func (r *Ring) Prove(c Case) Proof {
 	if why == "" {
 		why = doubt
 	}
-	if why == "" && (c.LearnsSince.IsZero() || c.Date.Before(c.LearnsSince.Add(c.Learns))) {
+	if why == "" && !p.Learned {
 		p.Excused = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince)
 		why = "the domain is still learning what it sends"
 	}

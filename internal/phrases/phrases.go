@@ -43,6 +43,7 @@ type file struct {
 	Message  map[string]list `toml:"message"`
 	Report   map[string]list `toml:"report"`
 	Classify map[string]list `toml:"classify"`
+	Flood    map[string]list `toml:"flood"`
 }
 
 // list is the phrases of one language that answer a question.
@@ -113,7 +114,7 @@ func take(d *tomlfile.Document, name string, all map[string][]Phrase) error {
 	if err := d.Decode(&f); err != nil {
 		return err
 	}
-	for section, lists := range map[string]map[string]list{"message": f.Message, "report": f.Report, "classify": f.Classify} {
+	for section, lists := range map[string]map[string]list{"message": f.Message, "report": f.Report, "classify": f.Classify, "flood": f.Flood} {
 		for of, l := range lists {
 			key := section + "." + of
 			add := func(kind string, texts []string, proven bool) {

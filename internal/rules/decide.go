@@ -40,6 +40,10 @@ func (p *Policy) decide(f *Facts) Decision {
 	if l, i, ok := p.raging(f); ok {
 		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
 		dec.Reason = f.stormReason(i)
+		if f.learns(i) {
+			dec = dec.instead(Deliver, "learning")
+			dec.Observed = true
+		}
 	} else if f.Loops > 0 {
 		dec.Action, dec.Rule = Absorb, Source{File: "max_loops"}
 		dec.Reason = fmt.Sprintf("loop, %d times through us", f.Loops)
@@ -72,7 +76,12 @@ func (f *Facts) stormReason(i int) string {
 	t := f.Tallies[i]
 	reason := fmt.Sprintf("%s storm, copy %d", t.Key.Kind, t.Storm.Copies+uint64(t.Limit.Copies))
 	if i < len(f.Evidence) && f.Evidence[i] != "" {
-		reason += ": same " + f.Evidence[i]
+		if !t.Key.Kind.Flood() {
+			reason += ": same"
+		} else {
+			reason += ":"
+		}
+		reason += " " + f.Evidence[i]
 	}
 	if signs := f.Signs.Names(); len(signs) > 0 {
 		reason += "; signs: " + strings.Join(signs, ", ")
@@ -107,20 +116,25 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 }
 
 // raging returns the place of the first storm, in the order of storm.Kinds, that holds this
-// sighting back.
+// sighting back. One that is only being learned comes last.
 func (p *Policy) raging(f *Facts) (limit, int, bool) {
-	for _, k := range storm.Kinds {
-		for i, t := range f.Tallies {
-			if t.Key.Kind != k || t.Storm == nil || t.Through {
-				continue
-			}
-			if l := p.limit(k, f.Verdict.Class); l.action.value != Deliver {
-				return l, i, true
+	for _, learning := range []bool{false, true} {
+		for _, k := range storm.Kinds {
+			for i, t := range f.Tallies {
+				if t.Key.Kind != k || t.Storm == nil || t.Through || f.learns(i) != learning {
+					continue
+				}
+				if l := p.limit(k, f.Verdict.Class); l.action.value != Deliver {
+					return l, i, true
+				}
 			}
 		}
 	}
 	return limit{}, 0, false
 }
+
+// learns reports whether nothing is held yet of the flood of a tally.
+func (f *Facts) learns(i int) bool { return i < len(f.Learning) && f.Learning[i] }
 
 // instead does something else than what the rule says, and says why.
 func (dec Decision) instead(a Action, why string) Decision {

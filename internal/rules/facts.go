@@ -23,6 +23,7 @@ type Facts struct {
 	Outbound  bool          // we send it to a mailbox that is not ours: it is counted, and goes
 	Tallies   []storm.Tally // of its keys, this sighting included
 	Evidence  []string      // by tally, what agrees where the kind leaves that open; may be shorter
+	Learning  []bool        // by tally, whether it is of a flood of which nothing is held yet; may be shorter
 	Signs     storm.Signs
 	Proof     origin.Proof // of a report: whether we sent what it is about; the zero Proof of other mail
 	Loops     int          // how often the message went through us before, if that is too often; else 0
@@ -126,7 +127,7 @@ func clientIn(client netip.Addr) func(string) bool {
 func copies(tallies []storm.Tally) int {
 	var most uint64 = 1
 	for _, t := range tallies {
-		if !t.Key.Kind.Rate() {
+		if t.Key.Kind.Copies() {
 			most = max(most, t.Seen)
 		}
 	}

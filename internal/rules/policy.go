@@ -35,12 +35,23 @@ type kindLimits struct {
 
 type limit struct {
 	storm.Limit
+	learn  time.Duration
 	action sourced[Action]
 	at     Source // of copies
 }
 
 // Limit is the limit of a kind of key for mail of a class.
-func (p *Policy) Limit(k storm.Kind, c classify.Class) storm.Limit { return p.limit(k, c).Limit }
+// What may repeat itself more often may report more errors under one subject, too.
+func (p *Policy) Limit(k storm.Kind, c classify.Class) storm.Limit {
+	l := p.limit(k, c).Limit
+	if k == storm.Program {
+		l.Copies = max(l.Copies, p.limit(storm.Repeat, c).Copies)
+	}
+	return l
+}
+
+// Learns is how long a flood of a kind is only observed, after the host began to count floods.
+func (p *Policy) Learns(k storm.Kind, c classify.Class) time.Duration { return p.limit(k, c).learn }
 
 // LimitSource is where the copies of that limit stand.
 func (p *Policy) LimitSource(k storm.Kind, c classify.Class) Source { return p.limit(k, c).at }
@@ -103,6 +114,7 @@ func (l layers) limits(key string, f fileLimit) (kindLimits, []*tomlfile.Error) 
 		lower := f.limitValues
 		v.Copies, v.Window = or(v.Copies, lower.Copies), or(v.Window, lower.Window)
 		v.Calm, v.Action = or(v.Calm, lower.Calm), or(v.Action, lower.Action)
+		v.Learn = or(v.Learn, lower.Learn)
 		cl := l.limit(v, tomlfile.Join(key, string(c)), key)
 		of.byClass[classify.Class(c)] = cl
 		wrong = append(wrong, l.checkLimit(cl, tomlfile.Join(key, string(c)), key)...)
@@ -122,6 +134,7 @@ func or[T comparable](v, other T) T {
 func (l layers) limit(v limitValues, keys ...string) limit {
 	return limit{
 		Limit:  storm.Limit{Copies: v.Copies, Window: v.Window, Calm: v.Calm, Keep: keep(v.Window, v.Calm)},
+		learn:  v.Learn,
 		action: sourced[Action]{v.Action, l.first("action", keys).source()},
 		at:     l.first("copies", keys).source(),
 	}

@@ -56,6 +56,7 @@ type limitValues struct {
 	Window time.Duration `toml:"window" doc:"Copies are forgotten at the pace of copies in this time."`
 	Calm   time.Duration `toml:"calm" doc:"A storm ends when nothing more has come for this time; longer than window."`
 	Action Action        `toml:"action" doc:"What happens to the rest of the storm; deliver: it is only shown."`
+	Learn  time.Duration `toml:"learn" doc:"A flood is only observed for so long after the host began to count floods."`
 }
 
 type fileRule struct {
@@ -126,6 +127,18 @@ dsn    = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 reply  = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 repeat = { copies = 300, window = "1h",  calm = "2h",  action = "deliver" }
 class  = { copies = 200, window = "1h",  calm = "2h",  action = "deliver" }
+loop      = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
+chain     = { copies = 20,  window = "24h", calm = "48h", action = "deliver" }
+nest      = { copies = 10,  window = "24h", calm = "48h", action = "deliver" }
+echo      = { copies = 60,  window = "1h",  calm = "2h",  action = "deliver" }
+about     = { copies = 50,  window = "24h", calm = "48h", action = "deliver" }
+delayed   = { copies = 20,  window = "1h",  calm = "2h",  action = "deliver" }
+dead      = { copies = 10,  window = "24h", calm = "48h", action = "deliver" }
+unproved  = { copies = 200, window = "1h",  calm = "2h",  action = "deliver" }
+bomb      = { copies = 40,  window = "1h",  calm = "2h",  action = "deliver", learn = "14d" }
+plea      = { copies = 10,  window = "1h",  calm = "6h",  action = "deliver", learn = "14d" }
+program   = { copies = 300, window = "1h",  calm = "2h",  action = "deliver" }
+unchanged = { copies = 3,   window = "24h", calm = "48h", action = "deliver" }
 
 [digest]
 to = "mailbox"

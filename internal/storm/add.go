@@ -28,7 +28,8 @@ const (
 // back at zero. The level is capped at Copies×Calm/Window, so that a storm ends Calm after
 // its last sighting. In a storm a sighting passes all the same if it says what was not given,
 // or comes from a network of which none was let through: see Given. Where it hangs on what is Known,
-// and that was not asked, it is not counted: the Answer is Asks.
+// and that was not asked, it is not counted: the Answer is Asks. Floods are of distinct messages, so
+// that it is left to their keys what is held, and of whom.
 func Add(t Tally, s Sighting, c Count) Tally {
 	if c.Revoke {
 		return t.revoke(s, c)
@@ -39,7 +40,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	t.Key, t.Limit = c.Key, c.Limit
 	t = t.settle(s.At)
 	before := t
-	if c.Limit.Copies > 0 && !c.Key.Kind.Rate() {
+	if c.Limit.Copies > 0 && (c.Key.Kind.Copies() || c.Key.Kind.Flood()) {
 		var retry bool
 		if t.Transfers, retry = retried(t.Transfers, s); retry {
 			t.Answer = Answer{Through: true, Again: true, Pass: Retry}
@@ -66,6 +67,10 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	if !t.Through || c.Keeps {
 		return t
 	}
+	if c.Key.Kind.Flood() {
+		t.Transfers = remember(t.Transfers, s, nil)
+		return t
+	}
 	if t.Given == nil {
 		t.Given, t.Gave = given(s), true
 	} else if given, grown := t.Given.with(s, t.Again); grown {
@@ -90,10 +95,12 @@ func (t Tally) Peek(s Sighting) Tally {
 
 // pass says why s is let through in a storm of t, or that it is not.
 func (t *Tally) pass(s Sighting, c Count) Pass {
-	if p := t.Given.pass(s, c); p != Held {
-		return p
+	if !t.Key.Kind.Flood() {
+		if p := t.Given.pass(s, c); p != Held {
+			return p
+		}
 	}
-	if t.Key.Kind.Rate() && s.At.Sub(t.Storm.Passed) >= standing {
+	if t.Key.Kind.Hourly() && s.At.Sub(t.Storm.Passed) >= standing {
 		return Hourly
 	}
 	return Held

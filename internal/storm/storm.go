@@ -12,16 +12,29 @@ import (
 // Kind is what a key is made of.
 type Kind uint8
 
-// Kinds of keys. Those of notes are in package notes. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
-// messages do not. Repeat and Class are rates: distinct messages share them.
+// Kinds of keys. Those of notes are in package notes. ID, Text, Near, DSN and Reply are identities: copies
+// share them and distinct messages do not. Repeat and Class are rates: distinct messages share them. All from
+// AnswerLoop to Unchanged are floods, which package flood tells: of distinct messages, too.
 const (
-	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
-	Text                   // From, Date, Subject, decoded content
-	DSN                    // original, failed recipients
-	Reply                  // responder, original, what it says of it
-	Repeat                 // text without Date
-	Class                  // mailbox and class
-	Near                   // nearly the same text, and a second witness
+	ID         Kind = 1 + iota // Message-ID, From, Date, List-Id
+	Text                       // From, Date, Subject, decoded content
+	DSN                        // original, failed recipients
+	Reply                      // responder, original, what it says of it
+	Repeat                     // text without Date
+	Class                      // mailbox and class
+	Near                       // nearly the same text, and a second witness
+	AnswerLoop                 // answers by machine to answers by machine, of one responder; or mail that came round
+	Chain                      // answers by machine that refer to an earlier one of the same responder
+	Nest                       // one prefix of a subject again and again
+	Echo                       // answers by machine of one responder that say the same
+	About                      // reports, receipts and absence notes on one mail
+	Delayed                    // warnings that mails with nearly one subject wait
+	Dead                       // reports that automatic mail did not reach one address
+	Unproved                   // reports on mail that nothing shows to be the mailbox's own
+	Bomb                       // sign-ups by senders that a mailbox did not know
+	Plea                       // short answers to all that ask to be left alone
+	Program                    // errors of one program, under one subject
+	Unchanged                  // one state of an appointment, or one attachment
 )
 
 // Banner is the kind of a block of text that a network added to copies of what a mailbox was given; what it gave is
@@ -38,8 +51,34 @@ const (
 // Release is the kind of a copy's release, which passes once. No rule is about it.
 const Release Kind = 64
 
-// Rate reports whether distinct messages share keys of this kind.
-func (k Kind) Rate() bool { return k == Repeat || k == Class }
+// Rate reports whether distinct messages share keys of this kind, and a storm of it ends when they come less often.
+func (k Kind) Rate() bool {
+	switch k {
+	case Repeat, Class, Echo, Delayed, Unproved, Bomb, Plea, Program:
+		return true
+	}
+	return false
+}
+
+// Copies reports whether keys of this kind are identities, which only copies share.
+func (k Kind) Copies() bool { return !k.Rate() && !k.Flood() }
+
+// Flood reports whether keys of this kind are of a flood of distinct messages. What it lets through gives
+// nothing: what is held of it says something new each time.
+func (k Kind) Flood() bool { return k >= AnswerLoop && k <= Unchanged }
+
+// Hourly reports whether a storm of this kind lets one sighting through in an hour. Of a bomb and of pleas
+// none is wanted.
+func (k Kind) Hourly() bool { return k.Rate() && k != Bomb && k != Plea }
+
+// Ordered reports whether a kind tells anything only where messages come in the order in which they were sent.
+func (k Kind) Ordered() bool {
+	switch k {
+	case AnswerLoop, Chain, Nest, Bomb:
+		return true
+	}
+	return false
+}
 
 // Key names what copies share at one owner. Owner is the mailbox; both are keyed hashes.
 type Key struct {
@@ -160,10 +199,15 @@ type Answer struct {
 	Pass    Pass // why it is let through in the midst of a storm
 }
 
-var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Near: "near", Release: "release"}
+var kindNames = [...]string{ID: "id", Text: "text", DSN: "dsn", Reply: "reply", Repeat: "repeat", Class: "class", Near: "near",
+	AnswerLoop: "loop", Chain: "chain", Nest: "nest", Echo: "echo", About: "about", Delayed: "delayed", Dead: "dead", Unproved: "unproved",
+	Bomb: "bomb", Plea: "plea", Program: "program", Unchanged: "unchanged", Release: "release"}
 
 // Kinds lists all kinds, in the order in which they decide.
-var Kinds = []Kind{ID, Text, Near, DSN, Reply, Repeat, Class}
+var Kinds = []Kind{
+	ID, Text, Near, DSN, Reply, Repeat, Class,
+	AnswerLoop, Chain, Nest, Echo, About, Delayed, Dead, Unproved, Bomb, Plea, Program, Unchanged,
+}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) && kindNames[k] != "" {

@@ -47,12 +47,15 @@ func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally
 	tallies := make([]storm.Tally, len(sg.Counts))
 	for i, c := range sg.Counts {
 		before := s.tallies[c.Key]
+		if c.Key.Kind.Ordered() {
+			continue // in a folder nobody knows in which order messages came
+		}
 		if c.Key.Kind.Rate() {
 			// A rate has a direction: what has no time, or comes out of order, is no part of it.
 			if s.undated || sg.At.Before(before.Last) {
 				continue
 			}
-		} else if !c.Revoke && slices.Contains(storm.Kinds, c.Key.Kind) {
+		} else if !c.Revoke && !c.Key.Kind.Flood() && slices.Contains(storm.Kinds, c.Key.Kind) {
 			s.keys = append(s.keys, c.Key)
 		}
 		t := storm.Add(before, sg, c)

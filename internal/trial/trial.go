@@ -28,10 +28,11 @@ func Engine(set *rules.Set, folder string) (*engine.Engine, error) {
 		return nil, err
 	}
 	ring := (&origin.Ring{}).With(scratchKey, time.Time{}, time.Time{})
-	return &engine.Engine{
+	e := &engine.Engine{
 		Store: store, Rules: func() *rules.Set { return set }, Hasher: fingerprint.New(scratchKey), Ring: func() *origin.Ring { return ring },
 		Site: engine.Site{SubmitDaemons: config.Default().Site.SubmitDaemons},
-	}, nil
+	}
+	return e, e.CountFloods(context.Background(), time.Unix(0, 0)) // what it would do once it has learned
 }
 
 // Played is how a test ends, as `rules test --json` prints it.
