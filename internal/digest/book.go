@@ -2,11 +2,13 @@ package digest
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/rules"
+	"breakwater/internal/storm"
 )
 
 // Bounds of a book. What is beyond them is counted and not named.
@@ -207,6 +209,20 @@ func (b *book) find(a *account, s sighting) (*Storm, *More) {
 	m.Storms = append(m.Storms, Storm{ID: s.storm.ID, Class: s.storm.Class, Subject: s.storm.Subject})
 	return &m.Storms[len(m.Storms)-1], nil
 }
+
+// kind is that of the limit by which the storm is held, "" where there is none.
+func (s *Storm) kind() string {
+	kind, _, _ := strings.Cut(s.ID, "-")
+	return kind
+}
+
+// bombed reports whether a mailbox is being bombed, and was not told of it.
+func (m Mailbox) bombed() bool {
+	return slices.ContainsFunc(m.Storms, func(s Storm) bool { return s.kind() == storm.Bomb.String() && s.Copies > 0 && s.Copies == s.Total })
+}
+
+// looping are the kinds of floods of which a postmaster is told, too: he can end them.
+var looping = []string{storm.AnswerLoop.String(), storm.Chain.String(), storm.Nest.String(), storm.Echo.String(), storm.Dead.String(), storm.Plea.String()}
 
 func (s *Storm) names() int { return len(s.Senders.Named) + len(s.Clients.Named) + len(s.Failures) }
 

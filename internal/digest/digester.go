@@ -258,6 +258,9 @@ func (d *Digester) enter(b *book, c archive.Copy, now, least time.Time) {
 			a := b.account(key, address.Base(r.Addr))
 			a.ByRule = a.ByRule || r.Tell != ""
 			b.add(a, s)
+			if b == d.book && isOwner(key) && slices.Contains(looping, s.storm.kind()) {
+				b.add(b.account(domainKey(key), ""), s)
+			}
 		}
 	}
 }
@@ -332,6 +335,9 @@ func (d *Digester) due(key string, a *account, now time.Time) bool {
 	at := a.Sent.Add(g.Interval)
 	if first := a.Since.Add(g.Wait); a.First != "" && first.After(at) {
 		at = first
+	}
+	if slices.ContainsFunc(a.Mailboxes, Mailbox.bombed) {
+		at = now // somebody may be paying with his card
 	}
 	return !now.Before(at)
 }

@@ -22,6 +22,7 @@ import (
 
 	"breakwater/internal/archive"
 	"breakwater/internal/rules"
+	"breakwater/internal/storm"
 )
 
 // office is a mail server that takes, refuses or fails as told, and keeps what it took.
@@ -776,5 +777,56 @@ func BenchmarkEnter(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		c.Recipients = []archive.Recipient{{Addr: fmt.Sprintf("u%d@a.example", i%150), Storm: fmt.Sprint("id-", i%150)}}
 		d.enter(k, c, time.Now(), time.Time{})
+	}
+}
+
+// TestFloods: a bomb is told of at once, with a warning; and a loop to the postmaster, too, who can end it.
+func TestFloods(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		d := b.digester()
+		stop := b.run(d)
+		defer stop()
+		synctest.Wait()
+		b.absorb("bomb-1", 5, "ann@example.org")
+		d.Wake()
+		time.Sleep(round)
+		b.expect("a bomb", "ann@example.org: 5 mails held back for ann@example.org")
+		b.absorb("bomb-1", 5, "ann@example.org")
+		b.absorb("loop-1", 3, "desk@example.org")
+		d.Wake()
+		time.Sleep(17 * time.Minute)
+		synctest.Wait()
+		got := b.office.take()
+		if slices.Sort(got); !slices.Equal(got, []string{"desk@example.org: 3 mails held back for desk@example.org", "postmaster@example.org: 3 mails held back for desk@example.org"}) {
+			t.Errorf("of a loop are told: %q", got)
+		}
+	})
+	told := Digest{Kind: First, To: "ann@example.org", Language: "en", Mailboxes: []Mailbox{{Addr: "ann@example.org", Storms: []Storm{{ID: "bomb-1-2", Class: "bulk", Copies: 2, Total: 2}}}}}
+	for language, want := range map[string][]string{"en": {"your bank", "sign-ups by unknown senders"}, "de": {"Ihre Bank", "Anmeldungen unbekannter Absender"}} {
+		told.Language = language
+		raw, err := composer.Compose(told)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, text, _ := parts(t, raw)
+		for _, w := range want {
+			if !strings.Contains(strings.Join(strings.Fields(text), " "), w) {
+				t.Errorf("%s does not say %q:\n%s", language, w, text)
+			}
+		}
+	}
+	for _, w := range languages {
+		for _, k := range storm.Kinds {
+			if (w.Flood[k.String()] != "") != k.Flood() {
+				t.Errorf("what is %s?", k)
+			}
+		}
+		for _, k := range looping {
+			if w.Advice[k] == "" {
+				t.Errorf("what ends %s?", k)
+			}
+		}
 	}
 }

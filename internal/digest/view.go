@@ -1,7 +1,9 @@
 package digest
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -109,6 +111,9 @@ func (v *viewer) view() view {
 		ask = "operator"
 	}
 	w.Paragraphs = []string{v.say("intro."+string(v.d.Kind), s), v.say(ask, s)}
+	if v.d.Kind != Expiry && slices.ContainsFunc(v.d.Mailboxes, Mailbox.bombed) {
+		w.Paragraphs = append([]string{v.say("alarm", s)}, w.Paragraphs...)
+	}
 	room, left := maxStormsShown, v.d.More
 	for _, m := range v.d.Mailboxes {
 		shown := m.Storms[:min(len(m.Storms), room)]
@@ -152,7 +157,8 @@ func (v *viewer) storm(mailbox string, s Storm) stormView {
 		}
 	}
 	add("held back", v.say(heldBack(s), s))
-	add("what", v.Class[s.Class])
+	add("what", cmp.Or(v.Flood[s.kind()], v.Class[s.Class]))
+	add("advice", v.Advice[s.kind()])
 	add("first", s.First.Format(v.Date))
 	add("last", s.Last.Format(v.Date))
 	add("senders", v.counts(s.Senders))

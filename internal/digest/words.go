@@ -27,6 +27,8 @@ type words struct {
 
 	Phrase map[string]string `toml:"phrase"`
 	Class  map[string]string `toml:"class"`
+	Flood  map[string]string `toml:"flood"`  // what a flood of distinct mails is, by its kind
+	Advice map[string]string `toml:"advice"` // and what ends it
 	Action map[string]string `toml:"action"` // RFC 3464 §2.3.3
 	Status map[string]string `toml:"status"` // RFC 3463 §3, without the class
 
