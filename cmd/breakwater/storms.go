@@ -134,7 +134,9 @@ func stormsLearningCommand(f *stormsFlags) *cobra.Command {
 		Long: `A domain whose file says all_mail_leaves_here = true learns for a while (learn in [origin])
 before reports on mail that was not seen leaving are taken for forged. Learning shows until
 when, and how many reports would have been absorbed already. It begins anew when a report with
-a good token shows that mail left by a way that breakwater does not see, such as another host.`,
+a good token shows that mail left by a way that breakwater does not see, such as another host.
+
+Floods whose [limit] says learn are only observed for so long after the host began to count floods.`,
 		Example: `  breakwater storms learning
   breakwater storms learning --json | jq '.[] | select(.spared > 0)'`,
 		Args: cobra.NoArgs,
@@ -158,7 +160,13 @@ a good token shows that mail left by a way that breakwater does not see, such as
 func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
 	for _, l := range all {
 		state := "learned since " + show.Clock(l.Since)
+		name := l.Domain
+		if l.Limit != "" {
+			name = "[limit." + l.Limit + "]"
+		}
 		switch {
+		case l.Limit != "" && !l.Since.IsZero():
+			state = "only observed until " + show.Clock(l.Until)
 		case l.Since.IsZero():
 			state = "not learning yet"
 		case at.Before(l.Until):
@@ -168,7 +176,7 @@ func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
 		if l.Spared > 0 {
 			spared = fmt.Sprintf(", would have absorbed %d", l.Spared)
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s%s\n", l.Domain, state, spared); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s%s\n", name, state, spared); err != nil {
 			return err
 		}
 	}

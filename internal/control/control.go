@@ -45,12 +45,14 @@ type Storm struct {
 	Seen    uint64    `json:"seen"` // copies and what came before the storm
 }
 
-// Learner is a domain that has all its mail leave here, and what is known of that.
+// Learner is a domain that has all its mail leave here, and what is known of that; or a flood that is only
+// observed, in all domains.
 type Learner struct {
-	Domain string    `json:"domain"`
-	Since  time.Time `json:"since"`  // when all its mail began to be seen; zero: not yet
-	Until  time.Time `json:"until"`  // up to here nothing is taken for forged
-	Spared uint64    `json:"spared"` // reports that would have been, had it not been learning
+	Domain string    `json:"domain"`          // "" of a flood
+	Limit  string    `json:"limit,omitempty"` // of a flood, its kind
+	Since  time.Time `json:"since"`           // when all its mail began to be seen; zero: not yet
+	Until  time.Time `json:"until"`           // up to here nothing is taken for forged
+	Spared uint64    `json:"spared"`          // reports that would have been, had it not been learning
 }
 
 // show puts an incident as it stands at a time in the form of the socket.

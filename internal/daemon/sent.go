@@ -182,7 +182,7 @@ func (d *Daemon) probe(ctx context.Context, addr string) error {
 	return submit.Probe(ctx, target, "", addr)
 }
 
-// learners are the domains of which all mail leaves here.
+// learners are the domains of which all mail leaves here, and the floods that are only observed.
 func (d *Daemon) learners(ctx context.Context) ([]control.Learner, error) {
 	all, err := d.engine.Learning(ctx, d.now())
 	if err != nil {
@@ -192,7 +192,11 @@ func (d *Daemon) learners(ctx context.Context) ([]control.Learner, error) {
 	for i, l := range all {
 		out[i] = control.Learner{Domain: l.Domain, Since: l.Since, Until: l.Until, Spared: l.Excused}
 	}
-	return out, nil
+	floods, err := d.engine.FloodsLearning(ctx, d.now())
+	for _, l := range floods {
+		out = append(out, control.Learner{Limit: l.Limit, Since: l.Since, Until: l.Until})
+	}
+	return out, err
 }
 
 // learningMetrics shows what domains have learned, by domain.
@@ -219,6 +223,9 @@ func (m learningMetrics) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	for _, l := range all {
+		if l.Limit != "" {
+			continue
+		}
 		until := 0.0
 		if !l.Until.IsZero() {
 			until = float64(l.Until.Unix())

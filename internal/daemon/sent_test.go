@@ -82,7 +82,16 @@ func TestLearning(t *testing.T) {
 		t.Fatal(err)
 	}
 	all, err := d.learners(ctx)
-	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(all[0].Since) != 7*24*time.Hour {
+	if err != nil || len(all) != 3 || all[0].Domain != "example.org" || all[0].Until.Sub(all[0].Since) != 7*24*time.Hour {
+		t.Errorf("%+v, %v", all, err)
+	}
+	if bomb, plea := all[1], all[2]; bomb.Limit != "bomb" || plea.Limit != "plea" || !bomb.Since.IsZero() || !bomb.Until.IsZero() { // until the first beat
+		t.Errorf("%+v", all)
+	}
+	if err := d.engine.Beat(ctx, time.Now(), true); err != nil {
+		t.Fatal(err)
+	}
+	if all, err = d.learners(ctx); err != nil || len(all) != 3 || all[1].Until.Sub(all[1].Since) != 14*24*time.Hour {
 		t.Errorf("%+v, %v", all, err)
 	}
 	_, page := get(t, d.pages(), "/metrics")
