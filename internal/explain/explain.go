@@ -50,6 +50,7 @@ type Counted struct {
 	Storm  bool    `json:"storm"`
 	Held   bool    `json:"held"` // this copy is held back, if the limit's action says so
 	Limit  string  `json:"limit"`
+	What   string  `json:"what,omitempty"` // of a flood, in words
 }
 
 // Tried is a rule that was evaluated.
@@ -72,8 +73,13 @@ func Of(m *message.Message, j rules.Judgement) Explanation {
 			p, f := j.Policies[i], j.Facts[i]
 			r.File, r.Exception, r.Outbound = p.Domain().File, p.Exception, f.Outbound
 			r.Origin, r.Proofs = string(f.Proof.Origin), f.Proof.Reasons
-			for _, t := range f.Tallies {
+			for i, t := range f.Tallies {
+				what := ""
+				if t.Key.Kind.Flood() && i < len(f.Evidence) {
+					what = f.Evidence[i]
+				}
 				r.Counted = append(r.Counted, Counted{
+					What: what,
 					Kind: t.Key.Kind.String(), Seen: t.Seen, Level: t.Level, Copies: t.Limit.Copies, Window: tomlfile.Duration(t.Limit.Window).String(),
 					Storm: t.Storm != nil, Held: !t.Through, Limit: p.LimitSource(t.Key.Kind, j.Verdict.Class).String(),
 				})
@@ -172,6 +178,9 @@ func (c Counted) String() string {
 	what := map[string]string{storm.Class.String(): "of this class"}[c.Kind]
 	if what == "" {
 		what = "of the same"
+	}
+	if c.What != "" {
+		what = "of " + c.What
 	}
 	return fmt.Sprintf("%s: number %d %s, %d in %s may arrive: %s", c.Kind, c.Seen, what, c.Copies, c.Window, state)
 }
