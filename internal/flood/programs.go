@@ -80,7 +80,8 @@ const attached = 1 << 10
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// files is a check sum of all attachments of f, "" if there are none. The sums protect from accidents: the key has
+// files is a check sum of all attachments of f, "" if there are none; pictures that stand in the text are none, such as a
+// logo. The sums protect from accidents: the key has
 // the sender and his network in it.
 func (f *Message) files() string {
 	if len(f.m.Body) > message.MaxParse {
@@ -88,7 +89,8 @@ func (f *Message) files() string {
 	}
 	var sums []string
 	for _, p := range f.m.Parts() {
-		if !p.IsText() && p.Type != "text/calendar" && len(p.Content) >= attached {
+		shown := p.Header.Has("Content-ID") || strings.HasPrefix(p.Type, "image/") && !strings.HasPrefix(strings.ToLower(p.Header.Get("Content-Disposition")), "attachment")
+		if !p.IsText() && !shown && p.Type != "text/calendar" && len(p.Content) >= attached {
 			sums = append(sums, strconv.FormatUint(uint64(crc32.Checksum(p.Content, castagnoli)), 36)+"-"+strconv.Itoa(len(p.Content)))
 		}
 	}
