@@ -125,7 +125,7 @@ func counted(p *rules.Policy, rcpt message.Recipient) string {
 }
 
 // proven are the prints of a report that a signature of ours proves.
-func proven(prints []fingerprint.Print) []fingerprint.Print {
+func proven(prints []storm.Print) []storm.Print {
 	prints = slices.Clone(prints)
 	for i, p := range prints {
 		if p.Kind == storm.DSN || p.Kind == storm.Reply {
@@ -136,7 +136,7 @@ func proven(prints []fingerprint.Print) []fingerprint.Print {
 }
 
 // of returns the tallies of a recipient, and what agrees in each.
-func (s *sighting) of(r recipient, tallies []storm.Tally, prints []fingerprint.Print) (of []storm.Tally, evidence []string) {
+func (s *sighting) of(r recipient, tallies []storm.Tally, prints []storm.Print) (of []storm.Tally, evidence []string) {
 	of, evidence = make([]storm.Tally, 0, len(r.keys)), make([]string, 0, len(r.keys))
 	for _, p := range r.keys {
 		if t := tallies[p.count]; t.Seen > 0 {

@@ -203,7 +203,7 @@ func TestTruncatedHasNoContentKeys(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	all := []Print{{Kind: storm.ID, Hash: [8]byte{1}}, {Kind: storm.Class, Hash: [8]byte{2}}}
+	all := []storm.Print{{Kind: storm.ID, Hash: [8]byte{1}}, {Kind: storm.Class, Hash: [8]byte{2}}}
 	plain, tagged := hasher.Keys(all, "ann@example.org"), hasher.Keys(all, "ann+x@example.org")
 	if plain[0].Owner == tagged[0].Owner || plain[1].Owner != tagged[1].Owner {
 		t.Error("sub-addresses are one mailbox for rates by class alone")
@@ -276,7 +276,7 @@ func TestHandedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(ofA.Prints, func(p Print) bool { return slices.Contains(ofB.Prints, p) }) {
+		if !slices.ContainsFunc(ofA.Prints, func(p storm.Print) bool { return slices.Contains(ofB.Prints, p) }) {
 			t.Errorf("%d keys noted: %v, %v", first, ofA.Prints, ofB.Prints)
 		}
 	}

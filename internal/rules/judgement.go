@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
 )
@@ -14,8 +13,8 @@ import (
 // it is, to the log, the archive and whoever counts, so that nobody looks for anything again.
 type Judgement struct {
 	Message   *message.Message
-	Verdict   classify.Verdict    // with the report that the message is
-	Prints    []fingerprint.Print // what its copies share
+	Verdict   classify.Verdict // with the report that the message is
+	Prints    []storm.Print    // what its copies share
 	Signs     storm.Signs
 	Policies  []*Policy  // of each recipient; none for mail of our own, which is not judged
 	Facts     []Facts    // of each recipient; none where counting failed

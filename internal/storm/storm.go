@@ -41,7 +41,21 @@ const Release Kind = 64
 // Rate reports whether distinct messages share keys of this kind.
 func (k Kind) Rate() bool { return k == Repeat || k == Class }
 
-// Key names what copies share at one owner. Owner is the mailbox; both are keyed hashes.
+// Print is one thing that all copies of a message share, whoever gets them.
+type Print struct {
+	Kind     Kind
+	Hash     [8]byte // keyed
+	Evidence string  // what agrees, where the kind leaves that open
+}
+
+// Proven is the print of a report that a signature of ours proves. Such reports are counted apart from what anybody can
+// write who was sent that mail.
+func (p Print) Proven() Print {
+	p.Hash[0] ^= 0xff
+	return p
+}
+
+// Key is a print at one mailbox. Owner is a keyed hash of the mailbox.
 type Key struct {
 	Owner [8]byte
 	Kind  Kind
