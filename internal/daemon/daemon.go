@@ -187,7 +187,7 @@ func (d *Daemon) active() float64 {
 	}
 	d.counted, d.storms = now, 0
 	for _, i := range all {
-		if i.Raging {
+		if i.Active {
 			d.storms++
 		}
 	}

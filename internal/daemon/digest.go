@@ -39,7 +39,7 @@ func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 		Composer:  digest.Composer{Host: host, From: from, Zone: time.Local, Sign: marks.Digest},
 		Rules:     func(domain string) rules.Digest { return d.rules.Load().For(domain).Digest() },
 		Retention: func(domain string) rules.Retention { return d.rules.Load().For(domain).Retention() },
-		Raging:    d.raging,
+		Active:    d.activeStorms,
 		Send:      func(ctx context.Context, to string, raw []byte) error { return sendDigest(ctx, target, to, raw) },
 		Log:       d.log,
 		Clock:     d.archive,
@@ -66,15 +66,15 @@ func sendDigest(ctx context.Context, target submit.Target, to string, raw []byte
 	return err
 }
 
-// raging returns the IDs of the storms that rage now.
-func (d *Daemon) raging(ctx context.Context) (map[string]bool, error) {
+// activeStorms returns the IDs of the storms that are active now.
+func (d *Daemon) activeStorms(ctx context.Context) (map[string]bool, error) {
 	now := d.now()
 	ids := map[string]bool{}
 	for t, err := range d.store.Tallies(ctx, time.Time{}) {
 		if err != nil {
 			return nil, err
 		}
-		if t.Storm != nil && t.Raging(now) {
+		if t.Storm != nil && t.Active(now) {
 			ids[t.Key.String()] = true
 		}
 	}

@@ -83,7 +83,7 @@ type bench struct {
 	tell    rules.Teller // what the rule says that absorbs
 
 	mu     sync.Mutex // of what a running Digester uses, too
-	raging map[string]bool
+	active map[string]bool
 	log    bytes.Buffer
 }
 
@@ -101,22 +101,22 @@ func (b *bench) said() string {
 	return b.log.String()
 }
 
-func (b *bench) ragingNow(context.Context) (map[string]bool, error) {
+func (b *bench) activeNow(context.Context) (map[string]bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return maps.Clone(b.raging), nil
+	return maps.Clone(b.active), nil
 }
 
 // calm ends all storms.
 func (b *bench) calm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.raging)
+	clear(b.active)
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), office: &office{}, raging: map[string]bool{}, digest: map[string]rules.Digest{}, keep: 30 * day}
+	b := &bench{t: t, dir: t.TempDir(), office: &office{}, active: map[string]bool{}, digest: map[string]rules.Digest{}, keep: 30 * day}
 	var err error
 	if b.archive, err = archive.Open(filepath.Join(b.dir, "archive"), archive.Options{MinFree: 1}); err != nil {
 		t.Fatal(err)
@@ -139,7 +139,7 @@ func (b *bench) digester() *Digester {
 			return g
 		},
 		Retention: func(string) rules.Retention { return rules.Retention{Keep: b.keep} },
-		Raging:    b.ragingNow,
+		Active:    b.activeNow,
 		Log:       slog.New(slog.NewTextHandler(b, nil)),
 	}
 }
@@ -158,7 +158,7 @@ func (b *bench) absorb(storm string, n int, mailboxes ...string) {
 			if storm != "" {
 				c.Recipients[0].Storm = storm + "-" + m
 				b.mu.Lock()
-				b.raging[c.Recipients[0].Storm] = true
+				b.active[c.Recipients[0].Storm] = true
 				b.mu.Unlock()
 			}
 			raw := fmt.Appendf(nil, "Subject: Offer\r\n\r\n%d\r\n", b.put)
@@ -671,7 +671,7 @@ func TestRagingUnknown(t *testing.T) {
 		defer b.close()
 		b.absorb("id-1", 2, "ann@a.example")
 		d := b.digester()
-		d.Raging = func(context.Context) (map[string]bool, error) { return nil, errors.New("store is closed") }
+		d.Active = func(context.Context) (map[string]bool, error) { return nil, errors.New("store is closed") }
 		defer b.run(d)()
 		time.Sleep(20 * time.Minute)
 		b.expect("first", "ann@a.example: 2 mails held back for ann@a.example")

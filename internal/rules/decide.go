@@ -37,7 +37,7 @@ func (p *Policy) decide(f *Facts) Decision {
 		action, reason = a, reason+", "+string(f.Proof.Origin)
 	}
 	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: reason, Rule: action.at, Origin: f.Proof.Origin, Proof: f.Proof.Why(), Unseen: f.Proof.Unseen}
-	if l, i, ok := p.raging(f); ok {
+	if l, i, ok := p.holding(f); ok {
 		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
 		dec.Reason = f.stormReason(i)
 	} else if f.Loops > 0 {
@@ -106,9 +106,9 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 	return nil, failed
 }
 
-// raging returns the place of the first storm, in the order of storm.Kinds, that holds this
-// sighting back.
-func (p *Policy) raging(f *Facts) (limit, int, bool) {
+// holding returns the place of the first tally, in the order of storm.Kinds, whose storm holds the message back, and
+// the limit that says so.
+func (p *Policy) holding(f *Facts) (limit, int, bool) {
 	for _, k := range storm.Kinds {
 		for i, t := range f.Tallies {
 			if t.Key.Kind != k || t.Storm == nil || t.Through {

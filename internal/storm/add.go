@@ -104,8 +104,8 @@ func (t Tally) Forgotten(at time.Time) bool {
 	return t.Limit.Keep > 0 && at.Sub(t.Last) > t.Limit.Keep
 }
 
-// Raging reports whether t is a storm at a time, if nothing more has come.
-func (t Tally) Raging(at time.Time) bool { return t.settle(at).Storm != nil }
+// Active reports whether the storm of t still goes on at a time, if nothing more has come.
+func (t Tally) Active(at time.Time) bool { return t.settle(at).Storm != nil }
 
 // Tight is l with one copy instead of several. It leaks and calms down at the same pace.
 func (l Limit) Tight() Limit {
