@@ -136,7 +136,7 @@ before reports on mail that was not seen leaving are taken for forged. Learning 
 when, and how many reports would have been absorbed already. It begins anew when a report with
 a good token shows that mail left by a way that breakwater does not see, such as another host.`,
 		Example: `  breakwater storms learning
-  breakwater storms learning --json | jq '.[] | select(.spared > 0)'`,
+  breakwater storms learning --json | jq '.[] | select(.excused > 0)'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := f.learners(cmd.Context())
@@ -164,11 +164,11 @@ func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
 		case at.Before(l.Until):
 			state = "learning until " + show.Clock(l.Until)
 		}
-		spared := ""
-		if l.Spared > 0 {
-			spared = fmt.Sprintf(", would have absorbed %d", l.Spared)
+		excused := ""
+		if l.Excused > 0 {
+			excused = fmt.Sprintf(", would have absorbed %d", l.Excused)
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s%s\n", l.Domain, state, spared); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s%s\n", l.Domain, state, excused); err != nil {
 			return err
 		}
 	}

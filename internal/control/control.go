@@ -49,10 +49,11 @@ type Storm struct {
 
 // Learner is a domain that has all its mail leave here, and what is known of that.
 type Learner struct {
-	Domain string    `json:"domain"`
-	Since  time.Time `json:"since"`  // when all its mail began to be seen; zero: not yet
-	Until  time.Time `json:"until"`  // up to here nothing is taken for forged
-	Spared uint64    `json:"spared"` // reports that would have been, had it not been learning
+	Domain  string    `json:"domain"`
+	Since   time.Time `json:"since"`   // when all its mail began to be seen; zero: not yet
+	Until   time.Time `json:"until"`   // up to here nothing is taken for forged
+	Excused uint64    `json:"excused"` // reports that would have been, had it not been learning
+	Spared  uint64    `json:"spared"`  // Excused, under the key of older versions
 }
 
 // show puts an incident as it stands at a time in the form of the socket.

@@ -86,7 +86,7 @@ func TestLearning(t *testing.T) {
 		t.Errorf("%+v, %v", all, err)
 	}
 	_, page := get(t, d.pages(), "/metrics")
-	for _, want := range []string{`breakwater_learning_until_seconds{domain="example.org"} 1`, `breakwater_spared_total{domain="example.org"} 0`} {
+	for _, want := range []string{`breakwater_learning_until_seconds{domain="example.org"} 1`, `breakwater_excused_reports_total{domain="example.org"} 0`, `breakwater_spared_total{domain="example.org"} 0`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is missing", want)
 		}
