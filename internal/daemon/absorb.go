@@ -33,7 +33,7 @@ func copies(j rules.Judgement) []archive.Entry {
 		e.Family = cmp.Or(e.Family, storm.IncidentOf(dec.Storm))
 		e.Recipients = append(e.Recipients, archive.Recipient{
 			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
-			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
+			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Notify: string(dec.Notify),
 			Domain: address.DomainOf(dec.Recipient.Addr),
 		})
 	}

@@ -121,7 +121,7 @@ func TestTell(t *testing.T) {
 	m := message.Parse(message.Envelope{ReversePath: "x@example.net", Recipients: []message.Recipient{{Addr: "ann@example.org"}}}, time.Now(), []byte("Received: x\r\nFrom: x@example.net\r\nSubject: Offer\r\n\r\nBuy.\r\n"))
 	j, err := d.engine.Judge(t.Context(), m)
 	ds := j.Decisions
-	if err != nil || ds[0].Action != rules.Absorb || ds[0].Tell != rules.TellNobody {
+	if err != nil || ds[0].Action != rules.Absorb || ds[0].Notify != rules.NotifyNobody {
 		t.Fatalf("%+v, %v", ds, err)
 	}
 	if err := d.absorb(t.Context(), j); err != nil {
@@ -129,7 +129,7 @@ func TestTell(t *testing.T) {
 	}
 	n := 0
 	for c, err := range d.archive.Since(t.Context(), "") {
-		if n++; err != nil || c.Recipients[0].Tell != "nobody" {
+		if n++; err != nil || c.Recipients[0].Notify != "nobody" {
 			t.Errorf("%+v, %v", c.Recipients, err)
 		}
 	}

@@ -94,15 +94,15 @@ func (b *book) account(key, addr string) *account {
 	return a
 }
 
-// tell is who is told by the account with a key, where a rule says so; "" else.
-func (a *account) tell(key string) rules.Teller {
+// notify is who gets the digests of the account with a key, where a rule says so; "" else.
+func (a *account) notify(key string) rules.Notify {
 	switch {
 	case !a.ByRule:
 		return ""
 	case isOwner(key):
-		return rules.TellMailbox
+		return rules.NotifyMailbox
 	}
-	return rules.TellPostmaster
+	return rules.NotifyPostmaster
 }
 
 // drop forgets an account.

@@ -254,9 +254,9 @@ func (d *Digester) enter(b *book, c archive.Copy, now, least time.Time) {
 			until = d.Clock.OnHostClock(latest(now.Add(keep-d.Clock.Age(c)), least))
 		}
 		s := ofCopy(c, r, until)
-		if key := d.route(b, s.mailbox, rules.Teller(r.Tell)); key != "" {
+		if key := d.route(b, s.mailbox, rules.Notify(r.Notify)); key != "" {
 			a := b.account(key, address.Base(r.Addr))
-			a.ByRule = a.ByRule || r.Tell != ""
+			a.ByRule = a.ByRule || r.Notify != ""
 			b.add(a, s)
 		}
 	}
@@ -270,20 +270,20 @@ func latest(a, b time.Time) time.Time {
 }
 
 // route is the key of the account for what concerns a mailbox, or one that was passed on
-// to a postmaster already; "" if nobody is to be told. tell is what a rule says; "" leaves it to
+// to a postmaster already; "" if nobody is to get one. notify is what a rule says; "" leaves it to
 // the domain.
-func (d *Digester) route(b *book, mailbox string, tell rules.Teller) string {
+func (d *Digester) route(b *book, mailbox string, notify rules.Notify) string {
 	domain := address.DomainOf(mailbox)
 	g := d.Rules(domain)
 	local := address.Local(mailbox)
 	isList := func(name string) bool { return strings.EqualFold(name, local) }
-	if tell == "" {
-		tell = g.To
+	if notify == "" {
+		notify = g.To
 	}
 	switch {
-	case tell == rules.TellNobody:
+	case notify == rules.NotifyNobody:
 		return ""
-	case !isOwner(mailbox), domain == "", tell == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == address.Mailbox(d.postmaster(domain)),
+	case !isOwner(mailbox), domain == "", notify == rules.NotifyPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == address.Mailbox(d.postmaster(domain)),
 		!d.state.Refused[mailbox].IsZero(), b.crowded(domain):
 		return "@" + domain
 	}
@@ -348,9 +348,9 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 	case !a.Told:
 		kind = First
 	}
-	if to := d.route(d.book, key, a.tell(key)); to != key {
+	if to := d.route(d.book, key, a.notify(key)); to != key {
 		d.pass(key, a, to)
-		d.tell(key, now, active)
+		d.told(key, now, active)
 		return true, nil
 	}
 	if isOwner(key) && !d.afford(key, now) {
@@ -358,7 +358,7 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 			return false, nil // an end can wait
 		}
 		d.pass(key, a, domainKey(key))
-		d.tell(key, now, active)
+		d.told(key, now, active)
 		return true, nil
 	}
 	l := d.letter(key, a, kind, now)
@@ -370,7 +370,7 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 	}
 	d.spend(key, now)
 	a.Told = true
-	d.tell(key, now, active)
+	d.told(key, now, active)
 	return true, nil
 }
 
@@ -381,7 +381,7 @@ func (d *Digester) pass(key string, a *account, to string) {
 	}
 }
 
-func (d *Digester) tell(key string, now time.Time, active map[string]bool) {
+func (d *Digester) told(key string, now time.Time, active map[string]bool) {
 	d.book.told(key, now, active)
 	d.changed = true
 }

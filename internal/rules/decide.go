@@ -48,7 +48,7 @@ func (p *Policy) decide(f *Facts) Decision {
 	}
 	rule, failed := p.match(f)
 	if rule != nil {
-		dec.Action, dec.Rule, dec.RuleName, dec.Text, dec.Tell = rule.Action, rule.At, rule.Name, rule.Text, rule.Digest
+		dec.Action, dec.Rule, dec.RuleName, dec.Text, dec.Notify = rule.Action, rule.At, rule.Name, rule.Text, rule.Digest
 		dec.Reason = "rule " + rule.Name
 	}
 	for _, why := range failed {

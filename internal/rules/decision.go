@@ -50,7 +50,7 @@ type Decision struct {
 	Class     classify.Class
 	Reason    string // why, in words: "dsn", "id storm", "mixed", …
 	Rule      Source
-	Tell      Teller        // who is told where it is absorbed, if the [[rule]] says so; "" else
+	Notify    Notify        // who gets the digest of it where it is absorbed, if the [[rule]] says so; "" leaves that to [digest]
 	RuleName  string        // of the [[rule]] that decided; "" where none did
 	Storm     string        // the ID of the storm that holds the message back; "" where none does
 	Text      string        // for reject and tempfail, what to tell the peer
