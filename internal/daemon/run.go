@@ -86,10 +86,10 @@ func Run(ctx context.Context, cfg config.Config, again func() (config.Config, er
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		d.milter.HandOver = next.add
 	}
-	if err := d.milter.Resume(from.handed); err != nil {
+	if err := d.milter.Resume(from.conns); err != nil {
 		log.Warn("connections of before the restart", "err", err)
 	}
-	if n := len(from.handed); n > 0 {
+	if n := len(from.conns); n > 0 {
 		log.Info("going on with connections of the daemon before", "connections", n)
 	}
 	notify(log, systemd.SdNotifyReady)

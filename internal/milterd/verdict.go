@@ -21,7 +21,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	s.conn.judging.Store(&begun)
 	j, err := s.judge(begun)
 	j, keepErr := s.absorb(j.Settle(s.server.OnError))
-	resp, lost := planFor(j.Decisions).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
+	resp, lost := planFor(j.Decisions).apply(m, s.foreign, s.params) // lost: the MTA is gone, and will ask again
 	o := Outcome{Judgement: j, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)}
 	if o.Err != nil && (s.server.Counted == nil || !s.server.Counted(o.Err)) {
 		s.server.failures.Add(1)
@@ -130,7 +130,7 @@ func (s *session) absorb(j rules.Judgement) (rules.Judgement, error) {
 
 // refuse asks whether a recipient is refused, and what the peer is told.
 func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
-	if s.server.Refuse == nil || s.env.ReversePath != "" || s.spool == nil || s.failed != nil || s.mute || s.env.Local {
+	if s.server.Refuse == nil || s.env.ReversePath != "" || s.spool == nil || s.failed != nil || s.refuseFailed || s.env.Local {
 		return "", false
 	}
 	begun, env := time.Now(), s.env
@@ -144,7 +144,7 @@ func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
 		return a, nil
 	})
 	if err != nil {
-		s.mute = true // or each of a thousand recipients takes that long
+		s.refuseFailed = true // or each of a thousand recipients takes that long
 		s.server.log().Error("refuse recipient", "qid", env.QueueID, "err", err)
 	}
 	if !a.refused {
