@@ -110,6 +110,6 @@
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
 //   - what a mail says that breakwater writes: digest/words, a file for each language
-//   - what runs by the hour and by the minute: daemon (house.go, sent.go)
+//   - what runs by the hour and by the minute: daemon (archive.go, sent.go)
 //   - where secret, keys, rules and phrases of a host are read: host
 package internal

@@ -201,7 +201,7 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 		return f.only(cmd, n)
 	}
 	if f.to == "" && !f.forget {
-		warn(cmd.ErrOrStderr(), way{"release.submit", c.Release.Submit})
+		warn(cmd.ErrOrStderr(), submission{"release.submit", c.Release.Submit})
 	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()

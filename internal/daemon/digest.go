@@ -16,7 +16,7 @@ import (
 	"breakwater/internal/submit"
 )
 
-// openDigester prepares the telling of what was absorbed. It is nil where nobody is told.
+// openDigester prepares digests. It returns nil where none are sent.
 func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 	if d.cfg.Digest.Submit == "" {
 		return nil, nil
@@ -47,7 +47,7 @@ func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 	}, nil
 }
 
-// sendDigest hands one to the mail server, with a null reverse-path: nobody is to answer it.
+// sendDigest submits one digest to the mail server, with a null reverse-path, so that nobody answers it.
 func sendDigest(ctx context.Context, target submit.Target, to string, raw []byte) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -81,8 +81,8 @@ func (d *Daemon) activeStorms(ctx context.Context) (map[string]bool, error) {
 	return ids, nil
 }
 
-// tell sends digests until ctx ends.
-func (d *Daemon) tell(ctx context.Context) {
+// sendDigests sends digests until ctx ends.
+func (d *Daemon) sendDigests(ctx context.Context) {
 	if d.digester == nil {
 		return
 	}

@@ -217,7 +217,7 @@ func TestTransfer(t *testing.T) {
 	parse := func(s string) *message.Message { return message.Parse(message.Envelope{}, at, []byte(s)) }
 	a := Transfer(parse(mail))
 	if b := Transfer(parse(mail + "more")); a != b {
-		t.Error("the same transfer, put off by a filter that changed the body, is another")
+		t.Error("the same transfer, deferred by a filter that changed the body, is another")
 	}
 	if b := Transfer(parse("Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + mail)); a == b {
 		t.Error("another hop is the same transfer")

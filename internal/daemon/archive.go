@@ -110,8 +110,8 @@ const (
 	alarmEvery  = time.Hour   // at most: an archive on the brink is full now and then
 )
 
-// keepHouse erases what has expired, makes room, and says when there is none, until ctx ends.
-func (d *Daemon) keepHouse(ctx context.Context) {
+// watchArchive erases what has expired, makes room, and says when there is none, until ctx ends.
+func (d *Daemon) watchArchive(ctx context.Context) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	next := d.now()
@@ -228,7 +228,7 @@ func (d *Daemon) sayShares(ctx context.Context, now *roomState) {
 	d.alarm(ctx, digest.Notice{News: digest.Shares, List: fresh})
 }
 
-// warnings are what /healthz says beside that all is well.
+// archiveWarnings are what /healthz says of the archive besides its status.
 func (d *Daemon) archiveWarnings() (all []string) {
 	if n := len(d.archive.FullShares()); n > 0 { // who, local users need not know
 		all = append(all, show.Number(n, "share")+" of the archive full; the log says whose")
