@@ -21,8 +21,8 @@ func (p *Policy) Decide(f Facts) Decision {
 	return dec
 }
 
-// Keeps reports whether p has a message not arrive, whatever was counted of it.
-func (p *Policy) Keeps(f Facts) bool {
+// Withholds reports whether p has a message not arrive, whatever was counted of it.
+func (p *Policy) Withholds(f Facts) bool {
 	f.Tallies, f.Evidence = nil, nil
 	return !p.Decide(f).Arrives()
 }

@@ -63,7 +63,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 		}
 		t.Storm, t.Through = t.Storm.add(s, t.Pass), t.Pass != Held
 	}
-	if !t.Through || c.Keeps {
+	if !t.Through || c.Withheld {
 		return t
 	}
 	if t.Given == nil {

@@ -72,13 +72,13 @@ type Limit struct {
 
 // Count is one key to be counted.
 type Count struct {
-	Key     Key
-	Limit   Limit
-	Link    [8]byte // kept from the first sighting on
-	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
-	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
-	Asked   bool    // what is Known was asked for
-	Mailbox string  // in clear, for the label; kept only while there is a storm
+	Key      Key
+	Limit    Limit
+	Link     [8]byte // kept from the first sighting on
+	Withheld bool    // the sighting is not delivered, whatever its count: it gives nothing
+	Revoke   bool    // the sighting, which was counted before, was not delivered: it has given nothing
+	Asked    bool    // what is Known was asked for
+	Mailbox  string  // in clear, for the label; kept only while there is a storm
 
 	Known []uint64 // blocks that say nothing new at the mailbox where the network of the sighting adds them
 }
