@@ -220,12 +220,12 @@ func TestSomeone(t *testing.T) {
 
 // TestAbsorbedWithTag: a copy that came to a tag is its mailbox's, in digests and for release --mailbox.
 func TestAbsorbedWithTag(t *testing.T) {
-	all := copies(rules.Judgement{Message: &message.Message{}, Decisions: []rules.Decision{
+	e := entry(rules.Judgement{Message: &message.Message{}, Decisions: []rules.Decision{
 		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=ann@example.org"}, To: "ann@example.org", Action: rules.Absorb},
 		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=bob@example.org"}, Action: rules.Absorb}, // not ours
 	}})
-	if len(all) != 1 || len(all[0].Recipients) != 2 || all[0].Recipients[0].Addr != "ann@example.org" || all[0].Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
-		t.Errorf("%+v", all)
+	if len(e.Recipients) != 2 || e.Recipients[0].Addr != "ann@example.org" || e.Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
+		t.Errorf("%+v", e)
 	}
 }
 

@@ -22,14 +22,14 @@ type plan struct {
 	label      string // value of an X-Breakwater field; "" for none
 	quarantine string // why; "" if it is not
 	text       string // of Reject and Tempfail
-	own        bool   // it is a digest of ours: its X-Breakwater fields stay
+	keepFields bool   // the X-Breakwater fields that it came with stay
 }
 
 // planFor turns settled decisions, one for each recipient, into a plan.
 func planFor(ds []rules.Decision) plan {
 	p := plan{verdict: rules.Deliver}
 	for _, d := range ds {
-		p.own = p.own || d.Own
+		p.keepFields = p.keepFields || d.KeepFields
 		if d.Stamp != nil {
 			p.from, p.fields = d.Stamp.ReversePath, d.Stamp.Fields
 		}
@@ -105,7 +105,7 @@ func (p plan) apply(m *milter.Modifier, foreign foreignFields, params []string) 
 	case rules.Tempfail:
 		return reply("451 4.7.1", p.text), nil
 	}
-	if p.own {
+	if p.keepFields {
 		foreign = foreignFields{}
 	}
 	if foreign.count > maxForeign {
