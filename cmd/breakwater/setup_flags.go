@@ -215,7 +215,7 @@ func (s *postfixSetup) run(w io.Writer) error {
 
 func printPlan(w io.Writer, changes []setup.Change, notes []string) {
 	if len(changes) == 0 {
-		fmt.Fprintln(w, "Postfix asks breakwater already; nothing is to be set.")
+		fmt.Fprintln(w, "Postfix already uses breakwater; nothing to change.")
 	}
 	for _, c := range changes {
 		fmt.Fprintf(w, "# %s\n", c.Why)

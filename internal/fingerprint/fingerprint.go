@@ -169,8 +169,8 @@ func (h *Hasher) Keys(prints []storm.Print, mailbox string) []storm.Key {
 	return keys
 }
 
-// Transfer is the peer's own stamp on m: the same when it tries again, another when it
-// sends another copy. It is the Received fields, of which every relay adds one (RFC 5321
+// Transfer returns a hash that tells a retry from another copy: it is the same when the peer tries again, and another when
+// it sends another copy. It is made from the Received fields, of which every relay adds one (RFC 5321
 // §4.4): all of them, since there are servers that write none but the second into theirs.
 // Of a client that is no relay it is the whole message.
 func Transfer(m *message.Message) uint64 {

@@ -240,7 +240,7 @@ func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
 	return known, true
 }
 
-// isRetry reports whether s may be a transfer once more. The stamps of another network can be made up.
+// isRetry reports whether s may be a transfer once more. Transfers from another network can be made up.
 func (s Sighting) isRetry(of Transfer) bool {
 	return of.ID == s.Transfer && of.Network == s.Network
 }
@@ -253,15 +253,15 @@ func remember(known []Transfer, s Sighting, firsts []uint64) []Transfer {
 	}
 	known = slices.Clip(known)
 	if len(known) >= maxTransfers {
-		at := spare(known, firsts)
+		at := firstToForget(known, firsts)
 		known = slices.Concat(known[:at], known[at+1:])
 	}
 	return append(known, Transfer{ID: s.Transfer, Network: s.Network, Last: s.At})
 }
 
-// spare is the place of the transfer that is forgotten first: the oldest one of the network that has the
-// most, one of those that are none of the firsts before these, so that nobody has another's forgotten.
-func spare(known []Transfer, firsts []uint64) int {
+// firstToForget returns the place of the transfer that is forgotten first: the oldest one of the network that has the most
+// of them. Networks that are not among the firsts come before those that are. So nobody has another's forgotten.
+func firstToForget(known []Transfer, firsts []uint64) int {
 	of := map[uint64]int{}
 	for _, t := range known {
 		of[t.Network]++

@@ -86,7 +86,7 @@ type Count struct {
 // Sighting is one message, seen.
 type Sighting struct {
 	At       time.Time
-	Transfer uint64     // the peer's own stamp: the same for a retry
+	Transfer uint64     // hash of the Received fields: the same for a retry
 	Client   netip.Addr // who sent it
 	Network  uint64     // the network or login that it comes from, as a keyed hash
 	Saying              // what it says
