@@ -6,8 +6,9 @@
 //  2. Nobody can use up somebody else's copies.
 //
 // They come before every limit: storm.Given keeps them, and TestStranger in engine plays an
-// adversary against them. Rules, forged reports, loops and floods of distinct mails are absorbed for other reasons. What a message says is told by fingerprint (says.go), where it comes
-// from by fingerprint.SourceOf. A new limit counts in a tally, and so cannot go round them.
+// adversary against them. Mail that a rule absorbs, forged reports, loops and floods of distinct mails are absorbed for
+// other reasons. fingerprint says what a message says (says.go), and fingerprint.SourceOf where it comes from. A new
+// limit counts in a tally, and so cannot go round them.
 //
 // # The flow
 //
@@ -19,7 +20,8 @@
 //	                                                   │
 //	    classify ─► sign ─► prove ─► print ─► compare ─► count ─► decide ─► combine
 //
-// The milter asks once, at the end of a message. Parse turns envelope and bytes into facts. Judge takes
+// The milter asks once, at the end of a message. Parse turns envelope and bytes into facts. Judge lets digests and released
+// copies pass as they are (engine/own.go), takes our tags off the recipients, and looks up the policy of each. Then it takes
 // eight steps, which are a list in engine/engine.go:
 //
 //   - classify says what the message is (classify, with report for what other mail systems report)
@@ -30,30 +32,41 @@
 //     floods of distinct messages it may be part (flood)
 //   - count counts that for each mailbox (store, by the arithmetic of storm), and has what was sent and what was
 //     said remembered (sent, texts)
-//   - decide does so for each recipient by the rules of its domain (rules)
-//   - combine makes the decisions fit one transaction (rules.Combine)
+//   - decide says for each recipient what happens to the message, by the rules of its domain (rules)
+//   - combine makes the decisions fit one transaction (rules.Combine), and takes back that the message was given to
+//     those who do not get it
 //
 // What comes out is a rules.Judgement: the decisions, and all that they were made by. It goes on as it is to the
 // archive, the log and the metrics. What is absorbed is in the archive, on disk, before the mail server gets its
 // answer. Whatever fails, Judgement.Settle says what happens instead: there on_error decides, and nowhere else.
 //
-// The store is the only I/O of Judge: prove looks, compare looks and notes the text, count writes. A dry run looks alone, and adds
-// for itself.
+// The way on: milterd/verdict.go (Body) settles the decisions, has daemon/absorb.go archive what is absorbed, and answers by
+// milterd/plan.go. Once the answer is out, daemon/decisions.go logs and counts. The digester reads the archive.
+//
+// The store is the only I/O of Judge. prove reads it, compare reads it and notes the text, count and combine write to it. A
+// dry run only reads, and adds for itself.
 //
 // # Words
 //
-//   - sighting: one message, seen, as it is counted
-//   - copy: a message that shares a key with one before it; a retry is the same transfer once more, and no copy
-//   - key: what copies share at one mailbox, as a keyed hash; a print is the same for all mailboxes
+// Code, commands, log, JSON, metrics and digests use these words alike:
+//
+//   - sighting: one message, as it is counted
+//   - print: what all copies of a message share, as a keyed hash; a key is a print at one mailbox
 //   - identity, rate: kinds of keys. Only copies share an identity; distinct messages share a rate
-//   - tally: how often a key was seen, and what was let through under it
-//   - storm: a tally over its limit, at one mailbox; an incident is all storms with one cause
-//   - given: what was let through to a mailbox under a key
-//   - held: not let through; absorbed: held, kept in the archive, and answered with 250
+//   - copy: a message that shares an identity with one before it; a retry is the same transfer once more, and no copy
+//   - tally: how often a key was seen, and what was given under it
+//   - given: let through to a mailbox under a key; held: not let through, in digests "held back"
+//   - storm: a tally over its limit, at one mailbox. It is active as long as copies keep coming, and then over
+//   - incident: all storms with one cause, over all mailboxes
+//   - absorb: keep a message in the archive instead of delivering it, and answer 250; release: deliver it after all
+//   - report: a bounce, auto-reply, challenge or receipt. By proofs it is genuine, unknown or forged; it is excused where its
+//     domain still learns what it sends
+//   - stamp: the header fields and the tagged reverse-path by which mail is known that we sent; a tag is in the reverse-path
+//   - index of sent mail: what left here, by Message-ID and by who wrote to whom, and when all of it was seen
+//   - digest: a mail that lists what was absorbed; notice: the digest that must go out before anything is erased, or a mail
+//     about one event, such as a full archive
 //   - note: what is remembered beside tallies; it is never a storm
 //   - text: what near-duplicates have in common, named by the first of them
-//   - stamp: the fields by which mail is known that we sent; a tag is what its reverse-path has
-//   - index of sent mail: what left here, by Message-ID and by who wrote to whom, and when all of it was seen
 //   - customer: who has the domains of one rule file
 //
 // # The layers
@@ -86,7 +99,7 @@
 //   - owned replaces files, and what root makes by it belongs to the daemon; format notes the version of a folder
 //   - seal signs and hashes lists of texts with a key
 //   - socket is HTTP on the daemon's socket, both ends
-//   - digest composes every mail that breakwater writes of its own accord
+//   - digest composes every mail that breakwater writes by itself
 //   - show prints tables, numbers and JSON
 //   - golden compares what tests find with files; -update writes these
 //
@@ -113,6 +126,6 @@
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
 //   - what a mail says that breakwater writes: digest/words, a file for each language
-//   - what runs by the hour and by the minute: daemon (house.go, sent.go)
+//   - what runs by the hour and by the minute: daemon (archive.go, sent.go)
 //   - where secret, keys, rules and phrases of a host are read: host
 package internal

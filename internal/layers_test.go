@@ -24,7 +24,7 @@ var layers = map[string]string{
 	"internal/fingerprint":       "address message report classify storm seal notes",
 	"internal/store":             "storm notes",
 	"internal/origin":            "address message report classify seal",
-	"internal/rules":             "address message classify storm origin tomlfile fingerprint",
+	"internal/rules":             "address message classify storm origin tomlfile",
 	"internal/scenario":          "message rules tomlfile",
 	"internal/mark":              "message seal",
 	"internal/flood":             "address phrases message report classify storm notes fingerprint origin",

@@ -36,8 +36,8 @@ be signed, and where nobody takes them.`,
 			if err != nil {
 				return exit{exitReport, err}
 			}
-			warn(cmd.ErrOrStderr(), ways(c)...)
-			warnAway(cmd.Context(), cmd.ErrOrStderr(), ways(c)...)
+			warn(cmd.ErrOrStderr(), submissions(c)...)
+			warnAway(cmd.Context(), cmd.ErrOrStderr(), submissions(c)...)
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "no errors")
 			return err
 		},

@@ -201,7 +201,7 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 		return f.only(cmd, n)
 	}
 	if f.to == "" && !f.forget {
-		warn(cmd.ErrOrStderr(), way{"release.submit", c.Release.Submit})
+		warn(cmd.ErrOrStderr(), submission{"release.submit", c.Release.Submit})
 	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()
@@ -299,7 +299,7 @@ func (j *releaseJob) forget(ctx context.Context, progress func(int)) (release.Re
 	}
 	a, err := archive.Open(j.config.Archive, archive.Options{MinFree: 1})
 	if err != nil {
-		return res, fmt.Errorf("nobody is shown it any more; its bytes go within the hour, when the daemon looks next: %w", daemonErr)
+		return res, fmt.Errorf("it is hidden at once; the daemon frees its space within an hour: %w", daemonErr)
 	}
 	_, err = a.Expire(ctx, a.Now())
 	return res, errors.Join(err, a.Close())

@@ -257,7 +257,7 @@ type shownRule struct {
 	When   string       `json:"when"`
 	Action rules.Action `json:"action"`
 	Text   string       `json:"text,omitempty"`
-	Digest rules.Teller `json:"digest,omitempty"`
+	Digest rules.Notify `json:"digest,omitempty"`
 	From   string       `json:"from"`
 }
 

@@ -37,24 +37,24 @@ nothing unless told to.`,
 	cmd.PersistentFlags().StringSliceVar(&prvs, "prvs", nil, "`domains` whose rule file says form = \"prvs\" under [batv]")
 	cmd.PersistentFlags().StringVar(&to, "submit", "", "where breakwater hands released mail and digests to the mail server, if not where breakwater.toml says: smtp://HOST:PORT")
 	cmd.PersistentFlags().StringVar(&file, "config", "", "configuration `file` (default "+config.DefaultFile+")")
-	handed := func() ([]string, error) {
+	releasePorts := func() ([]string, error) {
 		c, err := config.Load(file)
 		if err != nil {
 			return nil, exit{exitUsage, err}
 		}
 		if to == "" {
-			return addresses(ways(c)), nil
+			return addresses(submissions(c)), nil
 		}
 		if _, err := submit.Parse(to); err != nil {
 			return nil, exit{exitUsage, fmt.Errorf("--submit: %w", err)}
 		}
-		return addresses([]way{{"--submit", to}}), nil
+		return addresses([]submission{{"--submit", to}}), nil
 	}
-	cmd.AddCommand(setupPostfixCommand(&milter, &prvs, handed), setupSendmailCommand(&milter, &prvs, handed))
+	cmd.AddCommand(setupPostfixCommand(&milter, &prvs, releasePorts), setupSendmailCommand(&milter, &prvs, releasePorts))
 	return cmd
 }
 
-func setupSendmailCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
+func setupSendmailCommand(milter *string, prvs *[]string, releasePorts func() ([]string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:     "sendmail",
 		Short:   "Show what sendmail.mc needs",
@@ -65,17 +65,17 @@ func setupSendmailCommand(milter *string, prvs *[]string, handed func() ([]strin
 			if err := errors.Join(setup.CheckMilter(socket, false), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			ways, err := handed()
+			ports, err := releasePorts()
 			if err != nil {
 				return err
 			}
-			lines := setup.Sendmail(socket) + setup.SendmailWays(ways)
+			lines := setup.Sendmail(socket) + setup.SendmailReleasePorts(ports)
 			if len(*prvs) > 0 {
 				lines += setup.SendmailPrvs(*prvs)
 			}
 			fmt.Fprint(cmd.OutOrStdout(), lines)
 			fmt.Fprint(cmd.ErrOrStderr(), warning(socket))
-			if len(ways) > 0 {
+			if len(ports) > 0 {
 				fmt.Fprint(cmd.ErrOrStderr(), sendmailWay)
 			}
 			if socket == setup.SendmailSocket {
@@ -104,7 +104,7 @@ Sendmail asks nobody about bounces that it makes itself.`)
 	}
 }
 
-// sendmailWay is what an operator should know of setup.SendmailWays.
+// sendmailWay is what an operator should know of setup.SendmailReleasePorts.
 const sendmailWay = `
 By the daemon named breakwater, released mail and digests come back from this host: no milter filters
 or signs them. If sendmail.mc has no other DAEMON_OPTIONS line, Sendmail stops listening on port 25
@@ -122,11 +122,11 @@ func warning(socket string) string {
 // postfixSetup is `breakwater setup postfix`.
 type postfixSetup struct {
 	folder                     setup.Folder // Postfix's configuration
-	wishes                     setup.Wishes
+	options                    setup.Options
 	apply, undo, force, asJSON bool
 }
 
-func setupPostfixCommand(milter *string, prvs *[]string, handed func() ([]string, error)) *cobra.Command {
+func setupPostfixCommand(milter *string, prvs *[]string, releasePorts func() ([]string, error)) *cobra.Command {
 	s := &postfixSetup{}
 	cmd := &cobra.Command{
 		Use:   "postfix",
@@ -157,11 +157,11 @@ The exit status is 1 if something is left to be set.`,
 			if err := errors.Join(setup.CheckMilter(socket, true), setup.CheckDomains(*prvs)); err != nil {
 				return exit{exitUsage, err}
 			}
-			ways, err := handed()
+			ports, err := releasePorts()
 			if err != nil {
 				return err
 			}
-			s.wishes = setup.Wishes{Milter: socket, Prvs: *prvs, Table: filepath.Join(string(s.folder), "breakwater_prvs"), Ways: ways}
+			s.options = setup.Options{Milter: socket, Prvs: *prvs, Table: filepath.Join(string(s.folder), "breakwater_prvs"), ReleasePorts: ports}
 			return s.run(cmd.OutOrStdout())
 		},
 	}
@@ -179,16 +179,16 @@ func (s *postfixSetup) run(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := p.Taken(s.wishes.Milter); err != nil {
+	if err := p.Taken(s.options.Milter); err != nil {
 		return exit{exitUsage, err}
 	}
-	now, err := os.ReadFile(s.wishes.Table)
+	now, err := os.ReadFile(s.options.Table)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return exit{exitUsage, err}
 	}
-	s.wishes.Now = string(now)
-	changes, notes := p.Plan(s.wishes)
-	if w := strings.TrimPrefix(strings.TrimSpace(warning(s.wishes.Milter)), "# note: "); w != "" {
+	s.options.Now = string(now)
+	changes, notes := p.Plan(s.options)
+	if w := strings.TrimPrefix(strings.TrimSpace(warning(s.options.Milter)), "# note: "); w != "" {
 		notes = append(notes, w)
 	}
 	if s.asJSON {
@@ -215,7 +215,7 @@ func (s *postfixSetup) run(w io.Writer) error {
 
 func printPlan(w io.Writer, changes []setup.Change, notes []string) {
 	if len(changes) == 0 {
-		fmt.Fprintln(w, "Postfix asks breakwater already; nothing is to be set.")
+		fmt.Fprintln(w, "Postfix already uses breakwater; nothing to change.")
 	}
 	for _, c := range changes {
 		fmt.Fprintf(w, "# %s\n", c.Why)

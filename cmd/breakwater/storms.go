@@ -79,7 +79,7 @@ func stormsCommand() *cobra.Command {
 line, which is all storms with one cause, over all mailboxes. Below are the domains that have
 all their mail leave here, and how long they still learn what that is.`,
 		Example: `  breakwater storms
-  breakwater storms --since 24h --json | jq '.[] | select(.raging)'
+  breakwater storms --since 24h --json | jq '.[] | select(.active)'
   breakwater storms show id-5b3c88e01f`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,7 +138,7 @@ a good token shows that mail left by a way that breakwater does not see, such as
 
 Floods whose [limit] says learn are only observed for so long after the host began to count floods.`,
 		Example: `  breakwater storms learning
-  breakwater storms learning --json | jq '.[] | select(.spared > 0)'`,
+  breakwater storms learning --json | jq '.[] | select(.excused > 0)'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			all, err := f.learners(cmd.Context())
@@ -172,11 +172,11 @@ func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
 		case at.Before(l.Until):
 			state = "learning until " + show.Clock(l.Until)
 		}
-		spared := ""
-		if l.Spared > 0 {
-			spared = fmt.Sprintf(", would have absorbed %d", l.Spared)
+		excused := ""
+		if l.Excused > 0 {
+			excused = fmt.Sprintf(", would have absorbed %d", l.Excused)
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s%s\n", name, state, spared); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s%s\n", name, state, excused); err != nil {
 			return err
 		}
 	}
@@ -267,14 +267,14 @@ func printIncidents(w io.Writer, is []control.Incident) error {
 	}
 	t := show.NewTable(w, "ID", "STATE", "COPIES", "MAILBOXES", "SINCE", "LAST", "CLASS", "FROM", "SUBJECT")
 	for _, i := range is {
-		t.Row(i.ID, state(i.Raging), i.Copies, i.Mailboxes,
+		t.Row(i.ID, state(i.Active), i.Copies, i.Mailboxes,
 			show.Clock(i.Since), show.Clock(i.Last), i.Class, busiest(i), show.Clip(i.Subject, 40))
 	}
 	return t.Flush()
 }
 
 func printIncident(w io.Writer, i control.Incident) error {
-	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Raging))
+	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Active))
 	t := show.NewTable(w)
 	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", show.Clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
 	if len(i.Signs) > 0 {
@@ -291,15 +291,15 @@ func printIncident(w io.Writer, i control.Incident) error {
 	}
 	fmt.Fprintln(t, "\n  MAILBOX\tBY\tSTATE\tCOPIES\tSINCE\tLAST\tSTORM")
 	for _, s := range i.Storms {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", show.Clip(s.Mailbox, 50), s.Kind, state(s.Raging), s.Copies, show.Clock(s.Since), show.Clock(s.Last), s.ID)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", show.Clip(s.Mailbox, 50), s.Kind, state(s.Active), s.Copies, show.Clock(s.Since), show.Clock(s.Last), s.ID)
 	}
 	fmt.Fprintln(t)
 	return t.Flush()
 }
 
-func state(raging bool) string {
-	if raging {
-		return "raging"
+func state(active bool) string {
+	if active {
+		return "active"
 	}
 	return "over"
 }

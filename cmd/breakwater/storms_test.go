@@ -13,7 +13,7 @@ func TestPrintLearners(t *testing.T) {
 	at := time.Now()
 	var b bytes.Buffer
 	err := printLearners(&b, []control.Learner{
-		{Domain: "a.example"}, {Domain: "b.example", Since: at, Until: at.Add(time.Hour), Spared: 112}, {Domain: "c.example", Since: at, Until: at.Add(-time.Hour)},
+		{Domain: "a.example"}, {Domain: "b.example", Since: at, Until: at.Add(time.Hour), Excused: 112}, {Domain: "c.example", Since: at, Until: at.Add(-time.Hour)},
 		{Limit: "bomb", Since: at, Until: at.Add(time.Hour)}, {Limit: "plea"},
 	}, at)
 	for _, want := range []string{"a.example: not learning yet\n", "b.example: learning until ", ", would have absorbed 112\n", "c.example: learned since ", "[limit.bomb]: only observed until ", "[limit.plea]: not learning yet\n"} {

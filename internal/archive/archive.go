@@ -46,7 +46,7 @@ type Recipient struct {
 	Reason string
 	Rule   string
 	Storm  string
-	Tell   string // who is told of it, where the rule says so; "" else
+	Notify string // who gets the digest of it, where the rule says so; "" else
 	Domain string // whose retention it has; "" for that of the copy
 
 	Released bool // delivered after all; Put takes no notice of it

@@ -268,7 +268,7 @@ func FuzzCopy(f *testing.F) {
 	f.Add("ann@example.net", "\xff", "mx", int64(5), uint32(1))
 	f.Fuzz(func(t *testing.T, from, to, helo string, sec int64, nsec uint32) {
 		c := sample(0)
-		c.ReversePath, c.Helo, c.Recipients = from, helo, []Recipient{{Addr: to}, {Storm: from, Tell: helo}, {}}
+		c.ReversePath, c.Helo, c.Recipients = from, helo, []Recipient{{Addr: to}, {Storm: from, Notify: helo}, {}}
 		got, err := head{}.parseCopyAgain(c)
 		if err != nil || got.ReversePath != from || got.Helo != helo || !slices.Equal(got.Recipients, c.Recipients) {
 			t.Fatalf("%+v, %v", got, err)
@@ -290,11 +290,11 @@ func TestOldCopies(t *testing.T) {
 	telling := append(bytes.Clone(fixed), texts("ann@a.test", "", "", "", "id-1-2", "mailbox", "bob@a.test", "", "", "", "", "")...)
 	h := head{old: true, id: id(1772438460e9), recipients: 2}
 	for _, tt := range []struct {
-		b    []byte
-		tell string
+		b      []byte
+		notify string
 	}{{plain, ""}, {telling, "mailbox"}} {
 		c, err := h.parseCopy(tt.b)
-		want := []Recipient{{Addr: "ann@a.test", Storm: "id-1-2", Tell: tt.tell}, {Addr: "bob@a.test"}}
+		want := []Recipient{{Addr: "ann@a.test", Storm: "id-1-2", Notify: tt.notify}, {Addr: "bob@a.test"}}
 		if err != nil || !slices.Equal(c.Recipients, want) || c.Domain != "a.test" || c.QueueID != "Q1" || len(c.Failures) != 1 || !c.At.Equal(at) || !c.Kept.Equal(h.id.time()) {
 			t.Errorf("%+v, %v", c, err)
 		}

@@ -190,7 +190,7 @@ func appendCopy(b []byte, c Copy) []byte {
 		add(f.Recipient, f.Action, f.Status)
 	}
 	for _, r := range c.Recipients {
-		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm, r.Tell, r.Domain)
+		add(r.Addr, r.Class, r.Reason, r.Rule, r.Storm, r.Notify, r.Domain)
 	}
 	return b
 }
@@ -266,7 +266,7 @@ func (h head) parseCopy(b []byte) (Copy, error) {
 	for r := texts; len(r) > 0; r = r[recipient:] {
 		rcpt := Recipient{Addr: r[0], Class: r[1], Reason: r[2], Rule: r[3], Storm: r[4]}
 		if recipient > 5 {
-			rcpt.Tell = r[5]
+			rcpt.Notify = r[5]
 		}
 		if recipient > 6 {
 			rcpt.Domain = r[6]

@@ -18,7 +18,8 @@ type Incident struct {
 	Subject   string    `json:"subject"`
 	Since     time.Time `json:"since"`
 	Last      time.Time `json:"last"`
-	Raging    bool      `json:"raging"`
+	Active    bool      `json:"active"`
+	Raging    bool      `json:"raging"` // Active, under the key of older versions
 	Copies    uint64    `json:"copies"` // beyond those that any mailbox may get
 	Mailboxes int       `json:"mailboxes"`
 	Sources   []Source  `json:"sources"`
@@ -40,7 +41,8 @@ type Storm struct {
 	Mailbox string    `json:"mailbox"`
 	Since   time.Time `json:"since"`
 	Last    time.Time `json:"last"`
-	Raging  bool      `json:"raging"`
+	Active  bool      `json:"active"`
+	Raging  bool      `json:"raging"` // Active, under the key of older versions
 	Copies  uint64    `json:"copies"`
 	Seen    uint64    `json:"seen"` // copies and what came before the storm
 }
@@ -48,17 +50,18 @@ type Storm struct {
 // Learner is a domain that has all its mail leave here, and what is known of that; or a flood that is only
 // observed, in all domains.
 type Learner struct {
-	Domain string    `json:"domain"`          // "" of a flood
-	Limit  string    `json:"limit,omitempty"` // of a flood, its kind
-	Since  time.Time `json:"since"`           // when all its mail began to be seen; zero: not yet
-	Until  time.Time `json:"until"`           // up to here nothing is taken for forged
-	Spared uint64    `json:"spared"`          // reports that would have been, had it not been learning
+	Domain  string    `json:"domain"`          // "" of a flood
+	Limit   string    `json:"limit,omitempty"` // of a flood, its kind
+	Since   time.Time `json:"since"`           // when all its mail began to be seen; zero: not yet
+	Until   time.Time `json:"until"`           // up to here nothing is taken for forged
+	Excused uint64    `json:"excused"`         // reports that would have been, had it not been learning
+	Spared  uint64    `json:"spared"`          // Excused, under the key of older versions
 }
 
 // show puts an incident as it stands at a time in the form of the socket.
 func show(i storm.Incident, at time.Time) Incident {
 	out := Incident{
-		ID: i.ID, Class: i.Class, Subject: i.Subject, Since: i.Since, Last: i.Last, Raging: i.Raging,
+		ID: i.ID, Class: i.Class, Subject: i.Subject, Since: i.Since, Last: i.Last, Active: i.Active, Raging: i.Active,
 		Copies: i.Copies, Mailboxes: i.Mailboxes(), Sources: []Source{}, Others: i.Others, Signs: append([]string{}, i.Signs.Names()...),
 	}
 	for _, k := range i.Kinds {
@@ -72,9 +75,10 @@ func show(i storm.Incident, at time.Time) Incident {
 		out.Sources = append(out.Sources, Source{client, s.Copies})
 	}
 	for _, t := range i.Storms {
+		active := t.Active(at)
 		out.Storms = append(out.Storms, Storm{
 			ID: t.Key.String(), Kind: t.Key.Kind.String(), Mailbox: t.Storm.Mailbox,
-			Since: t.Storm.Since, Last: t.Last, Raging: t.Raging(at), Copies: t.Storm.Copies, Seen: t.Seen,
+			Since: t.Storm.Since, Last: t.Last, Active: active, Raging: active, Copies: t.Storm.Copies, Seen: t.Seen,
 		})
 	}
 	return out

@@ -61,7 +61,7 @@ func TestIncidents(t *testing.T) {
 		t.Fatal(is, err)
 	}
 	i := is[0]
-	if i.ID != "id-0700000000" || i.Copies != 34 || i.Mailboxes != 2 || !i.Raging || i.Subject != "Offer" || len(i.Storms) != 2 ||
+	if i.ID != "id-0700000000" || i.Copies != 34 || i.Mailboxes != 2 || !i.Active || !i.Raging || i.Subject != "Offer" || len(i.Storms) != 2 ||
 		len(i.Sources) != 1 || i.Sources[0] != (Source{"192.0.2.1", 34}) || i.Storms[0].Mailbox != "u@example.test" || i.Storms[0].Seen != 20 {
 		t.Errorf("%+v", i)
 	}

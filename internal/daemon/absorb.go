@@ -14,16 +14,16 @@ import (
 
 // absorb puts a message into the archive for those recipients who do not get it.
 func (d *Daemon) absorb(ctx context.Context, j rules.Judgement) error {
-	_, err := d.archive.PutAll(ctx, copies(j), j.Message.Raw)
+	_, err := d.archive.PutAll(ctx, []archive.Entry{entry(j)}, j.Message.Raw)
 	if err == nil && d.digester != nil {
 		d.digester.Wake()
 	}
 	return err
 }
 
-// copies makes an entry of the archive: the message is kept once, whatever the number of its
-// recipients' domains, each of which has its own retention. Copies of one incident are alike.
-func copies(j rules.Judgement) []archive.Entry {
+// entry returns what the archive keeps of a message. It keeps the message once, however many domains its recipients are in;
+// each domain has its own retention. Copies of one incident are one family.
+func entry(j rules.Judgement) archive.Entry {
 	m := j.Message
 	e := archive.Entry{Copy: archive.Copy{
 		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
@@ -33,11 +33,11 @@ func copies(j rules.Judgement) []archive.Entry {
 		e.Family = cmp.Or(e.Family, storm.IncidentOf(dec.Storm))
 		e.Recipients = append(e.Recipients, archive.Recipient{
 			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
-			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
+			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Notify: string(dec.Notify),
 			Domain: address.DomainOf(dec.Recipient.Addr),
 		})
 	}
-	return []archive.Entry{e}
+	return e
 }
 
 // What the archive notes of a message beside its bytes, for lists and digests.
@@ -47,7 +47,7 @@ const (
 	maxAddress  = 320
 )
 
-// failures are the recipients of whom a delivery report speaks.
+// failures returns the recipients that a delivery report names.
 func failures(v classify.Verdict) []archive.Failure {
 	if v.Class != classify.DSN || v.Report == nil {
 		return nil
@@ -59,5 +59,5 @@ func failures(v classify.Verdict) []archive.Failure {
 	return fs
 }
 
-// cut is at most n bytes of valid UTF-8.
+// cut returns at most the first n bytes of s, as valid UTF-8.
 func cut(s string, n int) string { return strings.ToValidUTF8(s[:min(len(s), n)], "") }

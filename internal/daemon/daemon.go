@@ -1,5 +1,5 @@
-// Package daemon is what runs: it opens store, archive, rules, keys and digests, serves mail servers, keeps house, and
-// answers the other commands and whoever reads its metrics. Flags, printing and exit statuses are cmd/breakwater's.
+// Package daemon is what runs: it opens store, archive, rules, keys and digests, serves mail servers, expires absorbed mail,
+// and answers the other commands and whoever reads its metrics. Flags, printing and exit statuses are cmd/breakwater's.
 package daemon
 
 import (
@@ -52,7 +52,7 @@ type Daemon struct {
 	leap       atomic.Pointer[leap]
 	overdue    atomic.Int64                  // domains with mail that should be gone and nobody was told of
 	digester   *digest.Digester              // nil where nobody is told
-	readConfig func() (config.Config, error) // reads cfg anew; nil: it comes from no file
+	readConfig func() (config.Config, error) // reads cfg again; nil: it comes from no file
 
 	ring     atomic.Pointer[origin.Ring]
 	missed   atomic.Uint64         // how often mail may have left that the index does not know
@@ -187,7 +187,7 @@ func (d *Daemon) active() float64 {
 	}
 	d.counted, d.storms = now, 0
 	for _, i := range all {
-		if i.Raging {
+		if i.Active {
 			d.storms++
 		}
 	}

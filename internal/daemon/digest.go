@@ -16,7 +16,7 @@ import (
 	"breakwater/internal/submit"
 )
 
-// openDigester prepares the telling of what was absorbed. It is nil where nobody is told.
+// openDigester prepares digests. It returns nil where none are sent.
 func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 	if d.cfg.Digest.Submit == "" {
 		return nil, nil
@@ -39,7 +39,7 @@ func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 		Composer:  digest.Composer{Host: host, From: from, Zone: time.Local, Sign: marks.Digest},
 		Rules:     func(domain string) rules.Digest { return d.rules.Load().For(domain).Digest() },
 		Retention: func(domain string) rules.Retention { return d.rules.Load().For(domain).Retention() },
-		Raging:    d.raging,
+		Active:    d.activeStorms,
 		Send:      func(ctx context.Context, to string, raw []byte) error { return sendDigest(ctx, target, to, raw) },
 		Log:       d.log,
 		Clock:     d.archive,
@@ -47,7 +47,7 @@ func (d *Daemon) openDigester(marks *mark.Signer) (*digest.Digester, error) {
 	}, nil
 }
 
-// sendDigest hands one to the mail server, with a null reverse-path: nobody is to answer it.
+// sendDigest submits one digest to the mail server, with a null reverse-path, so that nobody answers it.
 func sendDigest(ctx context.Context, target submit.Target, to string, raw []byte) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -66,23 +66,23 @@ func sendDigest(ctx context.Context, target submit.Target, to string, raw []byte
 	return err
 }
 
-// raging returns the IDs of the storms that rage now.
-func (d *Daemon) raging(ctx context.Context) (map[string]bool, error) {
+// activeStorms returns the IDs of the storms that are active now.
+func (d *Daemon) activeStorms(ctx context.Context) (map[string]bool, error) {
 	now := d.now()
 	ids := map[string]bool{}
 	for t, err := range d.store.Tallies(ctx, time.Time{}) {
 		if err != nil {
 			return nil, err
 		}
-		if t.Storm != nil && t.Raging(now) {
+		if t.Storm != nil && t.Active(now) {
 			ids[t.Key.String()] = true
 		}
 	}
 	return ids, nil
 }
 
-// tell sends digests until ctx ends.
-func (d *Daemon) tell(ctx context.Context) {
+// sendDigests sends digests until ctx ends.
+func (d *Daemon) sendDigests(ctx context.Context) {
 	if d.digester == nil {
 		return
 	}

@@ -27,7 +27,7 @@ const (
 // given is what systemd hands over at the start.
 type given struct {
 	listeners []net.Listener
-	handed    []milterd.Handed
+	conns     []milterd.OpenConn
 }
 
 // takeGiven takes what systemd hands over. It is stored no longer then: a connection that is closed must
@@ -62,7 +62,7 @@ func takeGiven(log *slog.Logger) (g given, err error) {
 			conn.Close()
 			continue
 		}
-		g.handed = append(g.handed, milterd.Handed{Conn: conn, State: b})
+		g.conns = append(g.conns, milterd.OpenConn{Conn: conn, State: b})
 	}
 	for id, state := range states {
 		notify(log, "FDSTOREREMOVE=1\nFDNAME="+storedState+id)
@@ -81,11 +81,11 @@ func readFrom(f *os.File) ([]byte, error) {
 // handover collects connections for the next daemon.
 type handover struct {
 	mu  sync.Mutex
-	all []milterd.Handed
+	all []milterd.OpenConn
 }
 
 // add is milterd.Server's HandOver.
-func (h *handover) add(c milterd.Handed) error {
+func (h *handover) add(c milterd.OpenConn) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.all = append(h.all, c)
@@ -120,7 +120,7 @@ func (h *handover) store() (stored int, err error) {
 	return stored, errors.Join(append(wrong, barrier(to))...)
 }
 
-func storeOne(to int, id string, c milterd.Handed) error {
+func storeOne(to int, id string, c milterd.OpenConn) error {
 	defer c.Conn.Close()
 	fd, err := unix.MemfdCreate("breakwater-"+storedState+id, unix.MFD_CLOEXEC)
 	if err != nil {

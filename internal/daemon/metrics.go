@@ -34,7 +34,7 @@ func newMetrics() *metrics {
 			Name: "breakwater_observed_total", Help: "What would have been decided where mode = \"observe\" delivers instead.",
 		}, []string{"class", "action"}),
 		refusals: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "breakwater_refused_recipients_total", Help: "Recipients refused as soon as they were named.",
+			Name: "breakwater_refused_recipients_total", Help: "Recipients refused at RCPT.",
 		}),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "breakwater_errors_total", Help: "Messages that were handled by on_error.",

@@ -78,18 +78,18 @@ func Run(ctx context.Context, cfg config.Config, again func() (config.Config, er
 		}
 	}()
 	busy.Go(func() { d.watchdog(side) })
-	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.keepHouse(side) }) })
+	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.watchArchive(side) }) })
 	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
 	busy.Go(func() { d.guarded("tags of mail that leaves", func() { d.watchTags(side) }) })
-	busy.Go(func() { d.guarded("digests", func() { d.tell(side) }) })
+	busy.Go(func() { d.guarded("digests", func() { d.sendDigests(side) }) })
 	var next handover
 	if os.Getenv("NOTIFY_SOCKET") != "" {
 		d.milter.HandOver = next.add
 	}
-	if err := d.milter.Resume(from.handed); err != nil {
+	if err := d.milter.Resume(from.conns); err != nil {
 		log.Warn("connections of before the restart", "err", err)
 	}
-	if n := len(from.handed); n > 0 {
+	if n := len(from.conns); n > 0 {
 		log.Info("going on with connections of the daemon before", "connections", n)
 	}
 	notify(log, systemd.SdNotifyReady)

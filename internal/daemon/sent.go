@@ -190,7 +190,7 @@ func (d *Daemon) learners(ctx context.Context) ([]control.Learner, error) {
 	}
 	out := make([]control.Learner, len(all))
 	for i, l := range all {
-		out[i] = control.Learner{Domain: l.Domain, Since: l.Since, Until: l.Until, Spared: l.Excused}
+		out[i] = control.Learner{Domain: l.Domain, Since: l.Since, Until: l.Until, Excused: l.Excused, Spared: l.Excused}
 	}
 	floods, err := d.engine.FloodsLearning(ctx, d.now())
 	for _, l := range floods {
@@ -203,13 +203,15 @@ func (d *Daemon) learners(ctx context.Context) ([]control.Learner, error) {
 type learningMetrics struct{ d *Daemon }
 
 var (
-	learningUntil  = prometheus.NewDesc("breakwater_learning_until_seconds", "Time until which a domain learns what it sends; 0: it has not begun.", []string{"domain"}, nil)
-	learningSpared = prometheus.NewDesc("breakwater_spared_total", "Reports that would have been forged, had their domain not been learning.", []string{"domain"}, nil)
+	learningUntil   = prometheus.NewDesc("breakwater_learning_until_seconds", "Time until which a domain learns what it sends; 0: it has not begun.", []string{"domain"}, nil)
+	learningExcused = prometheus.NewDesc("breakwater_excused_reports_total", "Reports that would have been forged, had their domain not been learning.", []string{"domain"}, nil)
+	learningSpared  = prometheus.NewDesc("breakwater_spared_total", "breakwater_excused_reports_total, under the name of older versions.", []string{"domain"}, nil)
 )
 
 // Describe is prometheus.Collector's.
 func (learningMetrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- learningUntil
+	ch <- learningExcused
 	ch <- learningSpared
 }
 
@@ -231,6 +233,8 @@ func (m learningMetrics) Collect(ch chan<- prometheus.Metric) {
 			until = float64(l.Until.Unix())
 		}
 		ch <- prometheus.MustNewConstMetric(learningUntil, prometheus.GaugeValue, until, l.Domain)
-		ch <- prometheus.MustNewConstMetric(learningSpared, prometheus.CounterValue, float64(l.Spared), l.Domain)
+		for _, name := range []*prometheus.Desc{learningExcused, learningSpared} {
+			ch <- prometheus.MustNewConstMetric(name, prometheus.CounterValue, float64(l.Excused), l.Domain)
+		}
 	}
 }

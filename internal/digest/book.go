@@ -95,15 +95,15 @@ func (b *book) account(key, addr string) *account {
 	return a
 }
 
-// tell is who is told by the account with a key, where a rule says so; "" else.
-func (a *account) tell(key string) rules.Teller {
+// notify is who gets the digests of the account with a key, where a rule says so; "" else.
+func (a *account) notify(key string) rules.Notify {
 	switch {
 	case !a.ByRule:
 		return ""
 	case isOwner(key):
-		return rules.TellMailbox
+		return rules.NotifyMailbox
 	}
-	return rules.TellPostmaster
+	return rules.NotifyPostmaster
 }
 
 // drop forgets an account.
@@ -313,8 +313,8 @@ func (a *account) ids() map[string]bool {
 	return ids
 }
 
-// raging reports whether any storm in a is still raging.
-func (a *account) raging(ids map[string]bool) bool {
+// isActive reports whether any storm in a is active.
+func (a *account) isActive(ids map[string]bool) bool {
 	for _, m := range a.Mailboxes {
 		for _, s := range m.Storms {
 			if ids[s.ID] {
@@ -325,9 +325,9 @@ func (a *account) raging(ids map[string]bool) bool {
 	return false
 }
 
-// told notes that all in an account is told of. Storms that are still raging stay, so that
+// told notes that all in an account is told of. Storms that are still active stay, so that
 // their end can be told.
-func (b *book) told(key string, now time.Time, raging map[string]bool) {
+func (b *book) told(key string, now time.Time, active map[string]bool) {
 	a := b.Accounts[key]
 	a.First, a.Since, a.Sent = "", time.Time{}, now
 	var left []Mailbox
@@ -335,7 +335,7 @@ func (b *book) told(key string, now time.Time, raging map[string]bool) {
 		n := Mailbox{Addr: m.Addr, More: More{Total: m.More.Total}}
 		for _, s := range m.Storms {
 			b.names -= s.names()
-			if !raging[s.ID] {
+			if !active[s.ID] {
 				b.storms--
 				continue
 			}

@@ -30,8 +30,8 @@ type Digester struct {
 
 	Rules     func(domain string) rules.Digest
 	Retention func(domain string) rules.Retention
-	// Raging returns the IDs of the storms that are raging now.
-	Raging func(context.Context) (map[string]bool, error)
+	// Active returns the IDs of the storms that are active now.
+	Active func(context.Context) (map[string]bool, error)
 	// Send hands a mail to the mail server with a null reverse-path. Its error wraps
 	// ErrRefused if the server will never take it for this recipient.
 	Send func(ctx context.Context, to string, raw []byte) error
@@ -254,9 +254,9 @@ func (d *Digester) enter(b *book, c archive.Copy, now, least time.Time) {
 			until = d.Clock.OnHostClock(latest(now.Add(keep-d.Clock.Age(c)), least))
 		}
 		s := ofCopy(c, r, until)
-		if key := d.route(b, s.mailbox, rules.Teller(r.Tell)); key != "" {
+		if key := d.route(b, s.mailbox, rules.Notify(r.Notify)); key != "" {
 			a := b.account(key, address.Base(r.Addr))
-			a.ByRule = a.ByRule || r.Tell != ""
+			a.ByRule = a.ByRule || r.Notify != ""
 			b.add(a, s)
 			if b == d.book && isOwner(key) && slices.Contains(looping, s.storm.kind()) {
 				b.add(b.account(domainKey(key), ""), s)
@@ -273,20 +273,20 @@ func latest(a, b time.Time) time.Time {
 }
 
 // route is the key of the account for what concerns a mailbox, or one that was passed on
-// to a postmaster already; "" if nobody is to be told. tell is what a rule says; "" leaves it to
+// to a postmaster already; "" if nobody is to get one. notify is what a rule says; "" leaves it to
 // the domain.
-func (d *Digester) route(b *book, mailbox string, tell rules.Teller) string {
+func (d *Digester) route(b *book, mailbox string, notify rules.Notify) string {
 	domain := address.DomainOf(mailbox)
 	g := d.Rules(domain)
 	local := address.Local(mailbox)
 	isList := func(name string) bool { return strings.EqualFold(name, local) }
-	if tell == "" {
-		tell = g.To
+	if notify == "" {
+		notify = g.To
 	}
 	switch {
-	case tell == rules.TellNobody:
+	case notify == rules.NotifyNobody:
 		return ""
-	case !isOwner(mailbox), domain == "", tell == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == address.Mailbox(d.postmaster(domain)),
+	case !isOwner(mailbox), domain == "", notify == rules.NotifyPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == address.Mailbox(d.postmaster(domain)),
 		!d.state.Refused[mailbox].IsZero(), b.crowded(domain):
 		return "@" + domain
 	}
@@ -344,19 +344,19 @@ func (d *Digester) due(key string, a *account, now time.Time) bool {
 
 // write tells one account what there is to tell. It reports whether the book has changed.
 func (d *Digester) write(ctx context.Context, key string, a *account, now time.Time) (bool, error) {
-	raging := d.raging(ctx, a, now)
+	active := d.activeStorms(ctx, a, now)
 	kind := Later
-	switch over := a.hasStorms() && !a.raging(raging); {
+	switch over := a.hasStorms() && !a.isActive(active); {
 	case over:
 		kind = Final
 	case a.First == "":
-		return false, nil // it rages, and there is nothing new
+		return false, nil // it is active, and there is nothing new
 	case !a.Told:
 		kind = First
 	}
-	if to := d.route(d.book, key, a.tell(key)); to != key {
+	if to := d.route(d.book, key, a.notify(key)); to != key {
 		d.pass(key, a, to)
-		d.tell(key, now, raging)
+		d.told(key, now, active)
 		return true, nil
 	}
 	if isOwner(key) && !d.afford(key, now) {
@@ -364,7 +364,7 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 			return false, nil // an end can wait
 		}
 		d.pass(key, a, domainKey(key))
-		d.tell(key, now, raging)
+		d.told(key, now, active)
 		return true, nil
 	}
 	l := d.letter(key, a, kind, now)
@@ -376,7 +376,7 @@ func (d *Digester) write(ctx context.Context, key string, a *account, now time.T
 	}
 	d.spend(key, now)
 	a.Told = true
-	d.tell(key, now, raging)
+	d.told(key, now, active)
 	return true, nil
 }
 
@@ -387,18 +387,18 @@ func (d *Digester) pass(key string, a *account, to string) {
 	}
 }
 
-func (d *Digester) tell(key string, now time.Time, raging map[string]bool) {
-	d.book.told(key, now, raging)
+func (d *Digester) told(key string, now time.Time, active map[string]bool) {
+	d.book.told(key, now, active)
 	d.changed = true
 }
 
-// raging is which storms are raging, asked now and then. While nobody can say, those of
+// activeStorms are the IDs of the storms that are active, asked now and then. While nobody can say, those of
 // the account are.
-func (d *Digester) raging(ctx context.Context, a *account, now time.Time) map[string]bool {
+func (d *Digester) activeStorms(ctx context.Context, a *account, now time.Time) map[string]bool {
 	if !a.hasStorms() || d.storms != nil && now.Sub(d.asked) < askPause {
 		return d.storms
 	}
-	ids, err := d.Raging(ctx)
+	ids, err := d.Active(ctx)
 	if err != nil {
 		d.Log.Warn("nobody knows which storms are over; digests go on as if none were", "err", err)
 		return a.ids()

@@ -81,10 +81,10 @@ type bench struct {
 	digest  map[string]rules.Digest // by domain, over the usual ones
 	keep    time.Duration
 	put     int
-	tell    rules.Teller // what the rule says that absorbs
+	notify  rules.Notify // what the rule says that absorbs
 
 	mu     sync.Mutex // of what a running Digester uses, too
-	raging map[string]bool
+	active map[string]bool
 	log    bytes.Buffer
 }
 
@@ -102,22 +102,22 @@ func (b *bench) said() string {
 	return b.log.String()
 }
 
-func (b *bench) ragingNow(context.Context) (map[string]bool, error) {
+func (b *bench) activeNow(context.Context) (map[string]bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return maps.Clone(b.raging), nil
+	return maps.Clone(b.active), nil
 }
 
 // calm ends all storms.
 func (b *bench) calm() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	clear(b.raging)
+	clear(b.active)
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), office: &office{}, raging: map[string]bool{}, digest: map[string]rules.Digest{}, keep: 30 * day}
+	b := &bench{t: t, dir: t.TempDir(), office: &office{}, active: map[string]bool{}, digest: map[string]rules.Digest{}, keep: 30 * day}
 	var err error
 	if b.archive, err = archive.Open(filepath.Join(b.dir, "archive"), archive.Options{MinFree: 1}); err != nil {
 		t.Fatal(err)
@@ -133,14 +133,14 @@ func (b *bench) digester() *Digester {
 	return &Digester{
 		Archive: r, Dir: filepath.Join(b.dir, "digest"), Composer: *composer, Send: b.office.send,
 		Rules: func(domain string) rules.Digest {
-			g := rules.Digest{To: rules.TellMailbox, Language: "en", Wait: 15 * time.Minute, Interval: 6 * time.Hour}
+			g := rules.Digest{To: rules.NotifyMailbox, Language: "en", Wait: 15 * time.Minute, Interval: 6 * time.Hour}
 			if own, ok := b.digest[domain]; ok {
 				g.To, g.Postmaster, g.Lists = own.To, own.Postmaster, own.Lists
 			}
 			return g
 		},
 		Retention: func(string) rules.Retention { return rules.Retention{Keep: b.keep} },
-		Raging:    b.ragingNow,
+		Active:    b.activeNow,
 		Log:       slog.New(slog.NewTextHandler(b, nil)),
 	}
 }
@@ -154,12 +154,12 @@ func (b *bench) absorb(storm string, n int, mailboxes ...string) {
 			_, domain, _ := strings.Cut(m, "@")
 			c := archive.Copy{
 				At: time.Now(), Client: netip.MustParseAddr("192.0.2.1"), From: "shop@example.net", Subject: "Offer", Domain: domain,
-				Recipients: []archive.Recipient{{Addr: m, Class: "personal", Storm: storm, Tell: string(b.tell)}},
+				Recipients: []archive.Recipient{{Addr: m, Class: "personal", Storm: storm, Notify: string(b.notify)}},
 			}
 			if storm != "" {
 				c.Recipients[0].Storm = storm + "-" + m
 				b.mu.Lock()
-				b.raging[c.Recipients[0].Storm] = true
+				b.active[c.Recipients[0].Storm] = true
 				b.mu.Unlock()
 			}
 			raw := fmt.Appendf(nil, "Subject: Offer\r\n\r\n%d\r\n", b.put)
@@ -256,28 +256,28 @@ func TestWho(t *testing.T) {
 		name      string
 		mailboxes []string
 		rules     map[string]rules.Digest
-		tell      rules.Teller
+		notify    rules.Notify
 		want      []string
 		owners    int // of those who are told, beside want
 	}{
 		{name: "mailbox", mailboxes: []string{"ann@a.example"}, owners: 1},
-		{name: "postmaster", mailboxes: []string{"ann@a.example", "bob@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.TellPostmaster}},
+		{name: "postmaster", mailboxes: []string{"ann@a.example", "bob@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyPostmaster}},
 			want: []string{"postmaster@a.example: 2 mails held back for mailboxes at a.example"}},
 		{name: "another postmaster", mailboxes: []string{"ann@a.example", "bob@a.example"},
-			rules: map[string]rules.Digest{"a.example": {To: rules.TellPostmaster, Postmaster: "admin@b.example"}},
+			rules: map[string]rules.Digest{"a.example": {To: rules.NotifyPostmaster, Postmaster: "admin@b.example"}},
 			want:  []string{"admin@b.example: 2 mails held back for mailboxes at a.example"}},
-		{name: "nobody", mailboxes: []string{"ann@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.TellNobody}}},
-		{name: "list", mailboxes: []string{"Staff@a.example", "ann@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.TellMailbox, Lists: []string{"staff"}}},
+		{name: "nobody", mailboxes: []string{"ann@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyNobody}}},
+		{name: "list", mailboxes: []string{"Staff@a.example", "ann@a.example"}, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyMailbox, Lists: []string{"staff"}}},
 			want: []string{"postmaster@a.example: 1 mail held back for staff@a.example"}, owners: 1},
 		{name: "the postmaster himself", mailboxes: []string{"Postmaster@a.example", "ann@a.example"}, owners: 1,
 			want: []string{"postmaster@a.example: 1 mail held back for postmaster@a.example"}},
-		{name: "nobody, by a rule", mailboxes: []string{"ann@a.example"}, tell: rules.TellNobody},
-		{name: "postmaster, by a rule", mailboxes: []string{"ann@a.example", "bob@a.example"}, tell: rules.TellPostmaster,
+		{name: "nobody, by a rule", mailboxes: []string{"ann@a.example"}, notify: rules.NotifyNobody},
+		{name: "postmaster, by a rule", mailboxes: []string{"ann@a.example", "bob@a.example"}, notify: rules.NotifyPostmaster,
 			want: []string{"postmaster@a.example: 2 mails held back for mailboxes at a.example"}},
-		{name: "postmaster by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellPostmaster, rules: map[string]rules.Digest{"a.example": {To: rules.TellNobody}},
+		{name: "postmaster by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, notify: rules.NotifyPostmaster, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyNobody}},
 			want: []string{"postmaster@a.example: 1 mail held back for ann@a.example"}},
-		{name: "mailbox by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.TellNobody}}, owners: 1},
-		{name: "mailbox by a rule, where the postmaster is told", mailboxes: []string{"ann@a.example"}, tell: rules.TellMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.TellPostmaster}}, owners: 1},
+		{name: "mailbox by a rule, where nobody is told", mailboxes: []string{"ann@a.example"}, notify: rules.NotifyMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyNobody}}, owners: 1},
+		{name: "mailbox by a rule, where the postmaster is told", mailboxes: []string{"ann@a.example"}, notify: rules.NotifyMailbox, rules: map[string]rules.Digest{"a.example": {To: rules.NotifyPostmaster}}, owners: 1},
 		{name: "no domain", mailboxes: []string{"postmaster"}, want: []string{"postmaster@mx.example.org: 1 mail held back for postmaster"}},
 		{name: "too many in an hour", mailboxes: many, owners: 50, want: []string{"postmaster@many.example: 10 mails held back for mailboxes at many.example"}},
 		{name: "catch-all", mailboxes: crowd, want: []string{"postmaster@crowd.example: 220 mails held back for mailboxes at crowd.example"}},
@@ -286,7 +286,7 @@ func TestWho(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
 				defer b.close()
-				b.digest, b.tell = tt.rules, tt.tell
+				b.digest, b.notify = tt.rules, tt.notify
 				b.absorb("", 1, tt.mailboxes...)
 				defer b.run(b.digester())()
 				time.Sleep(18 * time.Minute)
@@ -320,7 +320,7 @@ func TestRefused(t *testing.T) {
 			}
 			return nil
 		})
-		b.digest["b.example"] = rules.Digest{To: rules.TellPostmaster}
+		b.digest["b.example"] = rules.Digest{To: rules.NotifyPostmaster}
 		b.absorb("id-1", 3, "ann@a.example")
 		b.absorb("id-1", 1, "bob@b.example")
 		d := b.digester()
@@ -393,7 +393,7 @@ func TestExpiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t)
 		defer b.close()
-		b.digest["none.example"] = rules.Digest{To: rules.TellNobody}
+		b.digest["none.example"] = rules.Digest{To: rules.NotifyNobody}
 		b.absorb("id-1", 3, "ann@a.example", "bob@a.example", "eve@none.example")
 		b.calm()
 		time.Sleep(time.Hour)
@@ -672,7 +672,7 @@ func TestRagingUnknown(t *testing.T) {
 		defer b.close()
 		b.absorb("id-1", 2, "ann@a.example")
 		d := b.digester()
-		d.Raging = func(context.Context) (map[string]bool, error) { return nil, errors.New("store is closed") }
+		d.Active = func(context.Context) (map[string]bool, error) { return nil, errors.New("store is closed") }
 		defer b.run(d)()
 		time.Sleep(20 * time.Minute)
 		b.expect("first", "ann@a.example: 2 mails held back for ann@a.example")
@@ -768,7 +768,7 @@ func TestFolderMode(t *testing.T) {
 func BenchmarkEnter(b *testing.B) {
 	d := &Digester{
 		Composer:  *composer,
-		Rules:     func(string) rules.Digest { return rules.Digest{To: rules.TellPostmaster} },
+		Rules:     func(string) rules.Digest { return rules.Digest{To: rules.NotifyPostmaster} },
 		Retention: func(string) rules.Retention { return rules.Retention{Keep: 30 * day} },
 	}
 	k := newBook()

@@ -50,7 +50,7 @@ func (d *Digester) notice(ctx context.Context, now time.Time) bool {
 	}
 	for _, key := range slices.Sorted(maps.Keys(b.Accounts)) {
 		a := b.Accounts[key]
-		if isOwner(key) && (d.route(b, key, a.tell(key)) != key || !d.afford(key, now)) {
+		if isOwner(key) && (d.route(b, key, a.notify(key)) != key || !d.afford(key, now)) {
 			b.move(a, domainKey(key))
 			b.drop(key)
 			continue

@@ -29,7 +29,7 @@ type keeper struct {
 }
 
 func newKeeper(t *testing.T) *keeper {
-	k := &keeper{bench: &bench{t: t, dir: t.TempDir(), office: &office{}, raging: map[string]bool{}, digest: map[string]rules.Digest{}}}
+	k := &keeper{bench: &bench{t: t, dir: t.TempDir(), office: &office{}, active: map[string]bool{}, digest: map[string]rules.Digest{}}}
 	k.keep.Store(int64(30 * day))
 	k.start()
 	return k

@@ -91,7 +91,7 @@ func (x *judging) see() {
 		if r.proof.Signed() {
 			prints = proven(prints)
 		}
-		keeps := policy.Keeps(x.j.Facts[i])
+		withheld := policy.Withholds(x.j.Facts[i])
 		mailbox := counted(policy, rcpt)
 		r.keys = make([]place, 0, len(prints))
 		for n, key := range x.Hasher.Keys(prints, mailbox) {
@@ -102,7 +102,7 @@ func (x *judging) see() {
 			if !ok {
 				at = len(s.Counts)
 				known[key] = at
-				c := storm.Count{Key: key, Limit: policy.Limit(key.Kind, v.Class), Mailbox: mailbox, Keeps: true}
+				c := storm.Count{Key: key, Limit: policy.Limit(key.Kind, v.Class), Mailbox: mailbox, Withheld: true}
 				if key.Kind != storm.Class {
 					c.Link = link // what began with one message is one incident
 				}
@@ -111,7 +111,7 @@ func (x *judging) see() {
 				}
 				s.Counts, s.repeats = append(s.Counts, c), append(s.repeats, key.Kind == storm.Repeat)
 			}
-			s.Counts[at].Keeps = s.Counts[at].Keeps && keeps
+			s.Counts[at].Withheld = s.Counts[at].Withheld && withheld
 			r.keys = append(r.keys, place{count: at, evidence: prints[n].Evidence})
 		}
 		if r.flood == nil {
@@ -145,7 +145,7 @@ func counted(p *rules.Policy, rcpt message.Recipient) string {
 }
 
 // proven are the prints of a report that a signature of ours proves.
-func proven(prints []fingerprint.Print) []fingerprint.Print {
+func proven(prints []storm.Print) []storm.Print {
 	prints = slices.Clone(prints)
 	for i, p := range prints {
 		if p.Kind == storm.DSN || p.Kind == storm.Reply {

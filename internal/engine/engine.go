@@ -29,17 +29,17 @@ type Engine struct {
 	Rules  func() *rules.Set // those in force now
 	Hasher *fingerprint.Hasher
 	Site   Site
-	Marks  *mark.Signer        // by which our own mail is known; nil: there is none
+	Marks  *mark.Signer        // by which digests and released copies are known; nil: there are none
 	Ring   func() *origin.Ring // keys by which mail is known that we sent; nil: nothing is proved
-	Sent   *sent.Index         // of the mail that we sent; nil: one in Store
+	Sent   *sent.Index         // the index of sent mail; nil: one in Store
 	DryRun bool                // look, but do not count
 
-	// TakesTag tells whether the MTA takes mail to addresses of a domain with tags of a form. Without it
-	// nothing leaves with a tag. nil: no.
+	// TakesTag reports whether the MTA takes mail to addresses of a domain with tags of a form. Where it does not,
+	// mail leaves without tags. nil: it does not.
 	TakesTag func(domain string, form origin.Form) bool
 }
 
-// index is that of the mail that we sent.
+// index returns the index of sent mail.
 func (e *Engine) index() *sent.Index {
 	if e.Sent != nil {
 		return e.Sent
@@ -62,8 +62,8 @@ var steps = [...]struct {
 	{"combine", (*judging).combine},   // into what can be done to one message
 }
 
-// Judge decides about m for each of its recipients. Where that fails the decisions have no Action: see
-// rules.Judgement.Settle.
+// Judge decides about m for each of its recipients. If a step fails, the decisions have no Action, and
+// rules.Judgement.Settle decides instead. Digests and released copies pass unjudged.
 func (e *Engine) Judge(ctx context.Context, m *message.Message) (rules.Judgement, error) {
 	if ds, ok, err := e.own(ctx, m); ok {
 		return rules.Judgement{Message: m, Decisions: ds}, err
@@ -77,7 +77,7 @@ func (e *Engine) Judge(ctx context.Context, m *message.Message) (rules.Judgement
 	return x.j, nil
 }
 
-// judging is a message that is being judged, and what the steps so far have found.
+// judging is a message under judgement, with what the steps so far have found.
 type judging struct {
 	*Engine
 	set        *rules.Set
@@ -145,7 +145,7 @@ func (e *Engine) begin(m *message.Message) *judging {
 	return x
 }
 
-// undecided is what was found of a message that could not be judged.
+// undecided returns what the steps found before one failed, with decisions without an Action.
 func (x *judging) undecided() rules.Judgement {
 	x.j.Facts, x.j.Decisions = nil, make([]rules.Decision, len(x.recipients))
 	for i, r := range x.recipients {
@@ -171,7 +171,7 @@ func (x *judging) decide(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// combine makes the decisions fit, and takes back that the message was given to those who do not get it.
+// combine makes the decisions fit one transaction, and takes back that the message was given to those who do not get it.
 func (x *judging) combine(ctx context.Context) error {
 	x.j.Decisions = rules.Combine(x.m, x.j.Decisions)
 	return x.revoke(ctx)

@@ -12,8 +12,8 @@ import (
 	"breakwater/internal/storm"
 )
 
-// own decides about mail of our own, which is not judged: digests, and copies that an
-// operator releases. ok is false for all other mail.
+// own lets digests and released copies pass, which are not judged. ok is false for all other mail. A release passes
+// once.
 func (e *Engine) own(ctx context.Context, m *message.Message) (ds []rules.Decision, ok bool, err error) {
 	if e.Marks == nil {
 		return nil, false, nil
@@ -58,11 +58,11 @@ func (e *Engine) released(ctx context.Context, m *message.Message, id string) (b
 	return true, nil
 }
 
-// passed lets m pass for all its recipients.
-func passed(m *message.Message, reason string, own bool) []rules.Decision {
+// passed delivers m to all its recipients. keepFields keeps its X-Breakwater fields.
+func passed(m *message.Message, reason string, keepFields bool) []rules.Decision {
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, r := range m.Recipients {
-		ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver, Class: rules.OwnClass, Reason: reason, Rule: rules.Source{File: "mark"}, Own: own}
+		ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver, Class: rules.OwnClass, Reason: reason, Rule: rules.Source{File: "mark"}, KeepFields: keepFields}
 	}
 	return ds
 }

@@ -69,7 +69,7 @@ func TestDigest(t *testing.T) {
 		for range 10 {
 			j, err := e.Judge(context.Background(), digest(client))
 			ds := j.Decisions
-			if err != nil || ds[0].Action != "deliver" || !ds[0].Own || ds[0].Reason != "digest of ours" {
+			if err != nil || ds[0].Action != "deliver" || !ds[0].KeepFields || ds[0].Reason != "digest of ours" {
 				t.Fatalf("from %q: %+v, %v", client, ds, err)
 			}
 		}
@@ -77,7 +77,7 @@ func TestDigest(t *testing.T) {
 	foreign := digest("192.0.2.9")
 	j, err := e.Judge(context.Background(), foreign)
 	ds := j.Decisions
-	if err != nil || ds[0].Own || ds[0].Class == "own" {
+	if err != nil || ds[0].KeepFields || ds[0].Class == "own" {
 		t.Errorf("from elsewhere: %+v, %v", ds, err)
 	}
 	for tally, err := range e.Store.Tallies(context.Background(), time.Time{}) {

@@ -40,27 +40,20 @@ func New(secret []byte) *Hasher {
 	return h
 }
 
-// Print is one thing that all copies of a message share, whoever gets them.
-type Print struct {
-	Kind     storm.Kind
-	Hash     [8]byte
-	Evidence string // what agrees, where the kind leaves that open
-}
-
 // Prints are the fingerprints of a message.
 type Prints struct {
-	Shared   []Print      // by copies, at most one of each kind but DSN and Near
-	Says     storm.Saying // what the message says
-	Near     *Near        // tells what is nearly the same; nil if the text is too short to tell
-	Numbered *Numbered    // tells of a version without IDs; nil if there are none
+	Shared   []storm.Print // by copies, at most one of each kind but DSN and Near
+	Says     storm.Saying  // what the message says
+	Near     *Near         // tells what is nearly the same; nil if the text is too short to tell
+	Numbered *Numbered     // tells of a version without IDs; nil if there are none
 }
 
 // Prints returns the fingerprints of m, which comes from a network. Shared prints of the kind Near
 // depend on what was seen before, and are left to the Near.
 func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) Prints {
-	p := Prints{Shared: make([]Print, 0, 9)}
+	p := Prints{Shared: make([]storm.Print, 0, 9)}
 	add := func(k storm.Kind, fields ...string) {
-		p.Shared = append(p.Shared, Print{Kind: k, Hash: h.hash(k, fields)})
+		p.Shared = append(p.Shared, storm.Print{Kind: k, Hash: h.hash(k, fields)})
 	}
 	trace, list, to := Trace(m), m.Header.Get("List-Id"), addressees(m)
 	date := date(m, trace)
@@ -112,15 +105,8 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) 
 		// There is too little text to compare. But it was handed in once, and all else agrees.
 		const evidence = "first hop, sender, subject and Date"
 		fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
-		p.Shared = append(p.Shared, Print{storm.Near, h.hash(storm.Near, fields), evidence})
+		p.Shared = append(p.Shared, storm.Print{Kind: storm.Near, Hash: h.hash(storm.Near, fields), Evidence: evidence})
 	}
-	return p
-}
-
-// Proven is a print of reports that are proved to be about mail of ours. They are counted apart from
-// what anybody can write who was sent that mail.
-func (p Print) Proven() Print {
-	p.Hash[0] ^= 0xff
 	return p
 }
 
@@ -166,12 +152,12 @@ func (h *Hasher) content(m *message.Message, words bool) content {
 
 // Key is the key of one thing at a mailbox that is told by a text.
 func (h *Hasher) Key(mailbox string, k storm.Kind, text string) storm.Key {
-	return h.Keys([]Print{{Kind: k, Hash: h.hash(k, []string{text})}}, mailbox)[0]
+	return h.Keys([]storm.Print{{Kind: k, Hash: h.hash(k, []string{text})}}, mailbox)[0]
 }
 
 // Keys returns the keys of prints at one mailbox, in their order. Rates by class are kept
 // for the mailbox without its sub-address.
-func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {
+func (h *Hasher) Keys(prints []storm.Print, mailbox string) []storm.Key {
 	owner := h.owner(mailbox)
 	keys := make([]storm.Key, len(prints))
 	for i, p := range prints {
@@ -183,8 +169,8 @@ func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {
 	return keys
 }
 
-// Transfer is the peer's own stamp on m: the same when it tries again, another when it
-// sends another copy. It is the Received fields, of which every relay adds one (RFC 5321
+// Transfer returns a hash that tells a retry from another copy: it is the same when the peer tries again, and another when
+// it sends another copy. It is made from the Received fields, of which every relay adds one (RFC 5321
 // §4.4): all of them, since there are servers that write none but the second into theirs.
 // Of a client that is no relay it is the whole message.
 func Transfer(m *message.Message) uint64 {

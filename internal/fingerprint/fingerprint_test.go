@@ -203,7 +203,7 @@ func TestTruncatedHasNoContentKeys(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
-	all := []Print{{Kind: storm.ID, Hash: [8]byte{1}}, {Kind: storm.Class, Hash: [8]byte{2}}}
+	all := []storm.Print{{Kind: storm.ID, Hash: [8]byte{1}}, {Kind: storm.Class, Hash: [8]byte{2}}}
 	plain, tagged := hasher.Keys(all, "ann@example.org"), hasher.Keys(all, "ann+x@example.org")
 	if plain[0].Owner == tagged[0].Owner || plain[1].Owner != tagged[1].Owner {
 		t.Error("sub-addresses are one mailbox for rates by class alone")
@@ -217,7 +217,7 @@ func TestTransfer(t *testing.T) {
 	parse := func(s string) *message.Message { return message.Parse(message.Envelope{}, at, []byte(s)) }
 	a := Transfer(parse(mail))
 	if b := Transfer(parse(mail + "more")); a != b {
-		t.Error("the same transfer, put off by a filter that changed the body, is another")
+		t.Error("the same transfer, deferred by a filter that changed the body, is another")
 	}
 	if b := Transfer(parse("Received: from b by c id 2; Mon, 2 Mar 2026 09:00:00 +0000\n" + mail)); a == b {
 		t.Error("another hop is the same transfer")
@@ -276,7 +276,7 @@ func TestHandedAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(ofA.Prints, func(p Print) bool { return slices.Contains(ofB.Prints, p) }) {
+		if !slices.ContainsFunc(ofA.Prints, func(p storm.Print) bool { return slices.Contains(ofB.Prints, p) }) {
 			t.Errorf("%d keys noted: %v, %v", first, ofA.Prints, ofB.Prints)
 		}
 	}

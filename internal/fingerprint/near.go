@@ -80,8 +80,8 @@ type Memory interface {
 
 // Copies is what near-duplicates of a message share.
 type Copies struct {
-	Text   [8]byte // the first text that was nearly the same, or that of the message
-	Prints []Print // of those that are copies of it
+	Text   [8]byte       // the first text that was nearly the same, or that of the message
+	Prints []storm.Print // of those that are copies of it
 }
 
 // near returns what tells near-duplicates of m; nil if its text is too short to tell.
@@ -315,12 +315,12 @@ func (n *Near) handedIn() string {
 
 // prints returns what near-duplicates of m share that are copies of it. signs are those of m;
 // stormy says that a storm of its text is under way from the server that sent it.
-func (n *Near) prints(signs storm.Signs, stormy bool) []Print {
-	prints := make([]Print, 0, 2)
+func (n *Near) prints(signs storm.Signs, stormy bool) []storm.Print {
+	prints := make([]storm.Print, 0, 2)
 	list := n.m.Header.Get("List-Id")
 	add := func(evidence string, fields ...string) {
 		fields = append(fields, evidence, list)
-		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
+		prints = append(prints, storm.Print{Kind: storm.Near, Hash: n.hasher.hash(storm.Near, fields), Evidence: evidence})
 	}
 	if n.trace != "" {
 		add("text and first hop", slices.Concat(n.to, []string{n.handedIn(), n.rest, n.trace})...)

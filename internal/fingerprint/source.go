@@ -17,7 +17,7 @@ type Source struct {
 	Local string     // the sender of what was made on the mail server's own host, "" else
 }
 
-// SourceOf is where m comes from. Behind a relay of ours it is the first host that is none, by
+// SourceOf returns where m comes from. Behind a relay of ours it is the first host that is none, by
 // the Received fields that our hosts wrote; so it is for what a program of this host hands on, and
 // for mail in a mailbox, whose newest fields are those of its own servers. Older fields are the
 // senders' own. hosts are our names in them, in lower case.
@@ -54,25 +54,25 @@ func SourceOf(m *message.Message, relay func(netip.Addr) bool, hosts []string) S
 	return Source{Addr: at}
 }
 
-// Widths of what belongs to one sender: whoever has an address has those beside it.
-const (
-	network4 = 24
-	network6 = 48
-)
+// NetworkOf returns the network that counts as one sender: whoever has an address has those beside it, in IPv4 a /24, in
+// IPv6 a /48. addr is valid.
+func NetworkOf(addr netip.Addr) netip.Prefix {
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	p, _ := addr.Prefix(bits)
+	return p
+}
 
-// Network is the print of the network or login that mail comes from.
+// Network returns the print of the network or login that mail comes from.
 func (h *Hasher) Network(s Source) uint64 {
 	text := s.Local
 	switch {
 	case s.Login != "":
 		text = "login " + strings.ToLower(s.Login)
 	case s.Addr.IsValid():
-		bits := network6
-		if s.Addr.Is4() {
-			bits = network4
-		}
-		p, _ := s.Addr.Prefix(bits)
-		text = p.String()
+		text = NetworkOf(s.Addr).String()
 	}
 	sum := h.hash(storm.Network, []string{text})
 	return binary.BigEndian.Uint64(sum[:])

@@ -91,7 +91,7 @@ func TestOriginAnswers(t *testing.T) {
 	class("rita's refusal", h.expect("a refusal of what was forged just now", origin.Forged, "saw all mail of that time", forged("rita@off.example")), "mdn")
 	h.expect("an answer to what was forged just now", origin.Unknown, "", forged("dora@off.example"))
 
-	// What our own mail server bounces is neither refused nor put off, whatever the rules say.
+	// What our own mail server bounces is neither refused nor deferred, whatever the rules say.
 	h.reload(tagless + "[dsn]\ngenuine = \"reject\"\n")
 	before := h.count(origin.Genuine)
 	send("y@closed.example")()

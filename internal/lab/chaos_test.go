@@ -116,7 +116,7 @@ type attempt struct {
 }
 
 // playSlowly sends all evenly over a time, with new connections now and then: what the mail server once lost the
-// milter in is not filtered any more. Who has no answer, or is put off, tries again.
+// milter in is not filtered any more. Who has no answer, or is deferred, tries again.
 func playSlowly(t testing.TB, addr string, all []*sent, tries []attempt, length time.Duration) {
 	t.Helper()
 	const connections, each = 20, 5

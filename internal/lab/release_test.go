@@ -10,7 +10,7 @@ import (
 )
 
 // TestRelease plays a storm and then releases all that was absorbed, through the same mail
-// server and the milter, while the storm still counts as raging. The first release is
+// server and the milter, while the storm is still active. The first release is
 // killed half-way; run again, it goes on behind the last copy.
 func TestRelease(t *testing.T) {
 	for _, srv := range servers {

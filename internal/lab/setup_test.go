@@ -86,7 +86,7 @@ func TestSetupPostfix(t *testing.T) {
 		t.Errorf("%d messages passed breakwater, want the second alone", n)
 	}
 	for _, args := range [][]string{nil, {"--prvs", "example.test"}} {
-		if out := setup(0, args...); !strings.Contains(out, "nothing is to be set") {
+		if out := setup(0, args...); !strings.Contains(out, "nothing to change") {
 			t.Error(out)
 		}
 	}
@@ -146,7 +146,7 @@ func TestSetupNamesOthers(t *testing.T) {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
-	if out := d.run("setup", "postfix", "--config-dir", s.Dir+"/etc", "--milter", d.listen, "--submit", "lmtp:///none"); !strings.Contains(out, "nothing is to be set") {
+	if out := d.run("setup", "postfix", "--config-dir", s.Dir+"/etc", "--milter", d.listen, "--submit", "lmtp:///none"); !strings.Contains(out, "nothing to change") {
 		t.Error(out)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"breakwater/internal/rules"
 )
 
-// TestStampLocal has mail that does not come by SMTP rejected and put off by the judge, and the
+// TestStampLocal has mail that does not come by SMTP rejected and deferred by the judge, and the
 // judge fail: it is absorbed or delivered, and the mail server keeps none of it for later.
 func TestStampLocal(t *testing.T) {
 	var mu sync.Mutex
@@ -27,7 +27,7 @@ func TestStampLocal(t *testing.T) {
 				switch {
 				case m.Subject == "broken":
 					ds[i].Action = "" // undecided
-				case m.Subject == "put off":
+				case m.Subject == "deferred":
 					ds[i].Action = rules.Tempfail
 				case m.Subject == "rejected" || m.ReversePath == "":
 					ds[i].Action = rules.Reject
@@ -58,13 +58,13 @@ func TestStampLocal(t *testing.T) {
 			mu.Unlock()
 			arrive := 2
 			if srv.name == "postfix" {
-				for _, subject := range []string{"fine", "rejected", "put off", "broken"} {
+				for _, subject := range []string{"fine", "rejected", "deferred", "broken"} {
 					s.Run(t, "Subject: "+subject+"\n\nbody\n", "sendmail", "-f", "u1@example.test", "-i", "u1@example.test")
 				}
 				s.Run(t, "Subject: fine\n\nbody\n", "sendmail", "-f", "u1@example.test", "-i", "refused@example.test") // makes a bounce
 			} else {
 				const sendmail = "/usr/libexec/sendmail/sendmail -C "
-				for _, subject := range []string{"fine", "rejected", "put off", "broken"} {
+				for _, subject := range []string{"fine", "rejected", "deferred", "broken"} {
 					// By -bs it asks; it does not like to be told all at once.
 					lines := "'EHLO x' 'MAIL FROM:<u1@example.test>' 'RCPT TO:<u1@example.test>' DATA 'Subject: " + subject + "' '' body . QUIT"
 					s.Run(t, "", "bash", "-c", "for l in "+lines+`; do sleep .1; printf '%s\r\n' "$l"; done | `+sendmail+s.Dir+"/sendmail.cf -bs")
@@ -77,7 +77,7 @@ func TestStampLocal(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 			}
 			delivered(t, s, sink, arrive)
-			want := map[string]int{"rejected": 1, "put off": 1}
+			want := map[string]int{"rejected": 1, "deferred": 1}
 			if srv.name == "postfix" {
 				want[bounce] = 1
 			}

@@ -276,7 +276,7 @@ func TestStorm(t *testing.T) {
 				check(t, all, places(t, all, sink.Deliveries(), srv.as), places(t, all, d.absorbed(), same))
 				t.Logf("%d messages in %v", len(all), took.Round(time.Millisecond))
 				is := d.incidents()
-				if len(is) == 0 || !is[0].Raging || is[0].Copies == 0 {
+				if len(is) == 0 || !is[0].Active || is[0].Copies == 0 {
 					t.Errorf("no incident: %+v", is)
 				}
 			})

@@ -78,7 +78,7 @@ type content struct {
 	name      string // of the file that it is
 	implied   bool   // a header, preamble or epilogue, which is no part unless there is something in it
 	lines     lines
-	base64    quanta
+	base64    base64Decoder
 	unquoted  []byte
 
 	// of its header
@@ -162,7 +162,7 @@ func (c *content) line(l []byte, begins bool) {
 		c.base64.decode(l, c.decoded)
 	case "quoted-printable":
 		if bytes.IndexByte(l, '=') >= 0 {
-			c.unquoted = unquote(c.unquoted[:0], l)
+			c.unquoted = appendUnquoted(c.unquoted[:0], l)
 			l = c.unquoted
 		}
 		c.normal(l)

@@ -146,7 +146,7 @@ func leaves(p *enmime.Part, to []Part) []Part {
 func leaf(h Header, raw []byte) Part {
 	p := Part{ContentType: ParseContentType(h.Get("Content-Type")), Header: h, Content: raw}
 	p.Filename = DecodeWords(filename(p.ContentType, h))
-	content := undo(transferEncoding(h), raw)
+	content := decodeTransfer(transferEncoding(h), raw)
 	if strings.HasPrefix(p.Type, "message/") {
 		// RFC 2046 §5.2.1 allows no base64 here; some say so and send plain text.
 		if inner, _, _ := ParseHeader(content); len(inner) == 0 {

@@ -21,8 +21,8 @@ import (
 // Lengths of packets in bytes. An MTA sends at most 64 KiB of body at once, but a header
 // field as one packet, however long it is.
 const (
-	maxPacket = 16 << 20 // that we read
-	maxHanded = 1 << 20  // that go-milter takes
+	maxPacket   = 16 << 20 // that we read
+	maxGoMilter = 1 << 20  // that go-milter takes
 )
 
 // listener hands connections to go-milter, wrapped.
@@ -46,11 +46,11 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		c := &conn{Conn: nc, server: l.server}
 		if r, ok := nc.(*resumed); ok {
-			c.Conn, c.handed = r.Conn, &r.state
+			c.Conn, c.inherited = r.Conn, &r.state
 		}
 		c.r = bufio.NewReaderSize(acknowledging(c.Conn), 16<<10)
 		if !l.server.admit(c) {
-			if l.server.stopping.Load() && c.handed == nil {
+			if l.server.stopping.Load() && c.inherited == nil {
 				c.session = &session{server: l.server, conn: c}
 				_ = c.orHandOver(errStopping)
 			}
@@ -66,15 +66,15 @@ func (l *listener) Accept() (net.Conn, error) {
 // those that it will not answer by itself.
 type conn struct {
 	net.Conn
-	server  *Server
-	session *session
-	r       *bufio.Reader
-	packet  []byte // read, checked, and not yet handed on
-	ended   bool   // the last packet was an end of message
-	macros  bool   // the last packet was macros, which are part of the next one
-	buf     []byte
-	handed  *state // what another process knew of the connection; nil if it is new
-	once    sync.Once
+	server    *Server
+	session   *session
+	r         *bufio.Reader
+	packet    []byte // read, checked, and not yet handed on
+	ended     bool   // the last packet was an end of message
+	macros    bool   // the last packet was macros, which are part of the next one
+	buf       []byte
+	inherited *state // what another process knew of the connection; nil if it is new
+	once      sync.Once
 
 	judging atomic.Pointer[time.Time] // when the end of the message in hand came; nil once it is answered
 
@@ -141,7 +141,7 @@ func (c *conn) next() error {
 	if packet, err = c.check(packet); err != nil {
 		return err
 	}
-	if len(packet) > 4+maxHanded {
+	if len(packet) > 4+maxGoMilter {
 		c.session.take(code, packet[5:])
 		packet = nil
 	}
@@ -163,7 +163,7 @@ func (c *conn) whole() ([]byte, error) {
 	if head, err = c.r.Peek(5); err != nil {
 		return nil, err
 	}
-	if code := milter.Code(head[4]); n > maxHanded && code != milter.CodeHeader && code != milter.CodeBody {
+	if code := milter.Code(head[4]); n > maxGoMilter && code != milter.CodeHeader && code != milter.CodeBody {
 		return nil, fmt.Errorf("a milter packet %q of %d bytes", byte(code), n)
 	}
 	packet := c.room(4 + n)

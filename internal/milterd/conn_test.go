@@ -106,7 +106,7 @@ func TestOutOfOrder(t *testing.T) {
 func TestPacketsThatEndTheSession(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"length 0": {0, 0, 0, 0}, "length 4 GB": {255, 255, 255, 255, 'L'}, "unknown command": packet('?', ""), "quit": packet('Q', ""), "HTTP": []byte("GET / HTTP/1.1\r\n\r\n"),
-		"long recipient": packet('R', strings.Repeat("x", maxHanded)), "long field": {1, 0, 0, 1, 'L'},
+		"long recipient": packet('R', strings.Repeat("x", maxGoMilter)), "long field": {1, 0, 0, 1, 'L'},
 		"offer of too little": packet('O', "\x00\x00\x00\x02\x00\x00\x00\x3f\x00\x00\x00\x7f"), "offer cut": packet('O', offer[:11]),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -184,7 +184,9 @@ func (p piles) Headers(h textproto.MIMEHeader, _ *milter.Modifier) (milter.Respo
 
 func (piles) Header(string, string, *milter.Modifier) (milter.Response, error) { return nil, nil }
 
-func (piles) Body(*milter.Modifier) (milter.Response, error) { return keep{milter.RespAccept}, nil }
+func (piles) Body(*milter.Modifier) (milter.Response, error) {
+	return sameSession{milter.RespAccept}, nil
+}
 
 // TestHeadersDoNotPileUp sends messages without ABORT between them, each with a field of its
 // own: go-milter must not keep those of messages past.

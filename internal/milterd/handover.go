@@ -12,8 +12,8 @@ import (
 	"breakwater/internal/message"
 )
 
-// Handed is a connection of an MTA for another process to go on with.
-type Handed struct {
+// OpenConn is the connection of an MTA with which another process goes on.
+type OpenConn struct {
 	Conn  *os.File // the socket
 	State []byte   // what is known of it: see state
 }
@@ -22,21 +22,21 @@ type Handed struct {
 const stateVersion = 1
 
 // state is what is known of a connection between two packets, with the message in hand. It is a gob: texts
-// of MTAs may have any bytes.
+// of MTAs may have any bytes. The names of its fields are part of that format.
 type state struct {
 	Version           int
 	Actions, Protocol uint32 // as negotiated
 
 	Connection message.Envelope
-	Keeps      bool
+	Keeps      bool // session.keepsParams
 	Params     []string
 
 	Busy      bool
 	Envelope  message.Envelope
-	Marks     []string
+	Marks     []string // session.foreign
 	MarkCount int
 	Failed    string
-	Mute      bool
+	Mute      bool // session.refuseFailed
 	Begun     bool // there is a message, as far as it has come
 	Message   []byte
 	Truncated bool
@@ -66,27 +66,27 @@ func (c *conn) orHandOver(err error) error {
 }
 
 func (c *conn) handOver() error {
-	handed := Handed{}
+	open := OpenConn{}
 	var err error
-	if handed.State, err = c.session.state(); err != nil {
+	if open.State, err = c.session.state(); err != nil {
 		return err
 	}
 	nc, ok := c.Conn.(interface{ File() (*os.File, error) })
 	if !ok {
 		return fmt.Errorf("a %T has no file", c.Conn)
 	}
-	if handed.Conn, err = nc.File(); err != nil {
+	if open.Conn, err = nc.File(); err != nil {
 		return err
 	}
-	return c.server.HandOver(handed)
+	return c.server.HandOver(open)
 }
 
 // state is what is known of the connection.
 func (s *session) state() ([]byte, error) {
 	st := state{
 		Version: stateVersion, Actions: uint32(actions), Protocol: uint32(protocol),
-		Connection: s.connection, Keeps: s.keeps, Params: s.params,
-		Busy: s.conn.busy, Envelope: s.env, Marks: s.marks.names, MarkCount: s.marks.count, Mute: s.mute,
+		Connection: s.connection, Keeps: s.keepsParams, Params: s.params,
+		Busy: s.conn.busy, Envelope: s.env, Marks: s.foreign.names, MarkCount: s.foreign.count, Mute: s.refuseFailed,
 	}
 	if s.failed != nil {
 		st.Failed = s.failed.Error()
@@ -107,8 +107,8 @@ func (s *session) state() ([]byte, error) {
 
 // restore goes on with what another process knew.
 func (s *session) restore(st *state) {
-	s.connection, s.keeps, s.params = st.Connection, st.Keeps, st.Params
-	s.env, s.marks, s.mute = st.Envelope, marks{st.Marks, st.MarkCount}, st.Mute
+	s.connection, s.keepsParams, s.params = st.Connection, st.Keeps, st.Params
+	s.env, s.foreign, s.refuseFailed = st.Envelope, foreignFields{st.Marks, st.MarkCount}, st.Mute
 	s.conn.busy = st.Busy
 	if st.Failed != "" {
 		s.failed = errors.New(st.Failed)
@@ -128,7 +128,7 @@ type resumed struct {
 
 // Resume goes on with connections that another process has handed over, and returns. What cannot be gone on
 // with is closed; the errors say why.
-func (s *Server) Resume(all []Handed) error {
+func (s *Server) Resume(all []OpenConn) error {
 	s.mu.Lock()
 	if s.conns == nil {
 		s.conns = map[*conn]bool{}

@@ -16,19 +16,19 @@ import (
 )
 
 // handing is a server that hands its connections over when it is stopped.
-func handing(t *testing.T) (s *Server, addr string, stop func() []Handed) {
+func handing(t *testing.T) (s *Server, addr string, stop func() []OpenConn) {
 	t.Helper()
-	taken := make(chan Handed, 100)
-	s = &Server{HandOver: func(h Handed) error { taken <- h; return nil }}
+	taken := make(chan OpenConn, 100)
+	s = &Server{HandOver: func(h OpenConn) error { taken <- h; return nil }}
 	addr, _ = start(t, s)
-	return s, addr, func() []Handed {
+	return s, addr, func() []OpenConn {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Fatal("shutdown:", err)
 		}
-		var all []Handed
+		var all []OpenConn
 		for len(taken) > 0 {
 			all = append(all, <-taken)
 		}
@@ -98,9 +98,9 @@ func TestHandOver(t *testing.T) {
 // TestHandOverInHand: a message that is being judged is answered first, and its connection is then handed over.
 func TestHandOverInHand(t *testing.T) {
 	inJudge, goOn := make(chan struct{}), make(chan struct{})
-	taken := make(chan Handed, 10)
+	taken := make(chan OpenConn, 10)
 	s := &Server{
-		HandOver: func(h Handed) error { taken <- h; return nil },
+		HandOver: func(h OpenConn) error { taken <- h; return nil },
 		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			close(inJudge)
 			<-goOn
@@ -126,7 +126,7 @@ func TestHandOverInHand(t *testing.T) {
 	}
 	next := &Server{}
 	_, got := start(t, next)
-	if err := next.Resume([]Handed{<-taken}); err != nil {
+	if err := next.Resume([]OpenConn{<-taken}); err != nil {
 		t.Fatal(err)
 	}
 	send(t, c, mail("next", "u1@example.test"))
@@ -155,7 +155,7 @@ func TestResumeForeign(t *testing.T) {
 	start(t, next)
 	good := handed[0].State
 	handed[0].State = []byte("nonsense")
-	if err := next.Resume(append(handed, Handed{file, good})); err == nil || strings.Count(err.Error(), "goes on unfiltered") != 2 {
+	if err := next.Resume(append(handed, OpenConn{file, good})); err == nil || strings.Count(err.Error(), "goes on unfiltered") != 2 {
 		t.Error(err)
 	}
 	c.gone()
@@ -211,8 +211,8 @@ func TestHandOverNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var handed []Handed
-	s := &Server{HandOver: func(h Handed) error { handed = append(handed, h); return nil }}
+	var handed []OpenConn
+	s := &Server{HandOver: func(h OpenConn) error { handed = append(handed, h); return nil }}
 	s.stop()
 	if _, err := (&listener{Listener: &handedOver{nc}, server: s}).Accept(); err == nil || len(handed) != 1 {
 		t.Fatal(err, len(handed))

@@ -22,14 +22,14 @@ type plan struct {
 	label      string // value of an X-Breakwater field; "" for none
 	quarantine string // why; "" if it is not
 	text       string // of Reject and Tempfail
-	own        bool   // its marks stay, and are ours
+	keepFields bool   // the X-Breakwater fields that it came with stay
 }
 
 // planFor turns settled decisions, one for each recipient, into a plan.
 func planFor(ds []rules.Decision) plan {
 	p := plan{verdict: rules.Deliver}
 	for _, d := range ds {
-		p.own = p.own || d.Own
+		p.keepFields = p.keepFields || d.KeepFields
 		if d.Stamp != nil {
 			p.from, p.fields = d.Stamp.ReversePath, d.Stamp.Fields
 		}
@@ -95,23 +95,22 @@ func ascii(s string, n int) string {
 	return s[:min(len(s), n)]
 }
 
-// apply tells the MTA. k are fields of ours that came from outside, params those of MAIL
-// that it forgets.
-func (p plan) apply(m *milter.Modifier, k marks, params []string) (milter.Response, error) {
+// apply tells the MTA. It removes the foreign fields. params are those of MAIL that the MTA forgets.
+func (p plan) apply(m *milter.Modifier, foreign foreignFields, params []string) (milter.Response, error) {
 	switch p.verdict {
 	case rules.Absorb:
-		return keep{milter.RespDiscard}, nil
+		return sameSession{milter.RespDiscard}, nil
 	case rules.Reject:
 		return reply("550 5.7.1", p.text), nil
 	case rules.Tempfail:
 		return reply("451 4.7.1", p.text), nil
 	}
-	if p.own {
-		k = marks{}
+	if p.keepFields {
+		foreign = foreignFields{}
 	}
-	if k.count > maxMarks {
-		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: untrusted(k.count)})
-	} else if err := unmark(m, k.names); err != nil {
+	if foreign.count > maxForeign {
+		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: untrusted(foreign.count)})
+	} else if err := removeFields(m, foreign.names); err != nil {
 		return nil, err
 	}
 	for _, r := range p.remove {
@@ -152,19 +151,19 @@ func (p plan) apply(m *milter.Modifier, k marks, params []string) (milter.Respon
 			return nil, err
 		}
 	}
-	return keep{milter.RespAccept}, nil
+	return sameSession{milter.RespAccept}, nil
 }
 
 // reply is a response of our own words. MTAs take a single % for a macro: Postfix eats it,
 // and Sendmail drops the whole reply.
 func reply(code, text string) milter.Response {
 	text = strings.ReplaceAll(ascii(text, 400), "%", "%%")
-	return keep{milter.NewResponseStr('y', code+" "+or(text, "refused"))}
+	return sameSession{milter.NewResponseStr('y', code+" "+or(text, "refused"))}
 }
 
-// unmark removes fields of ours that came from outside, the last of each name first, since
+// removeFields removes header fields by their names, the last of each name first, since
 // each removal moves the rest up.
-func unmark(m *milter.Modifier, names []string) error {
+func removeFields(m *milter.Modifier, names []string) error {
 	left := map[string]int{}
 	for _, name := range names {
 		left[strings.ToLower(name)]++

@@ -124,17 +124,17 @@ func TestLabel(t *testing.T) {
 	}
 }
 
-// TestManyMarks: fields that only we may write are removed, up to as many as an MTA can bear. With more
+// TestManyForeignFields: fields that only we may write are removed, up to as many as an MTA can bear. With more
 // of them the mail is delivered with all, and with a field that says what they are.
-func TestManyMarks(t *testing.T) {
-	for _, n := range []int{0, 1, maxMarks, maxMarks + 1, 100_000} {
+func TestManyForeignFields(t *testing.T) {
+	for _, n := range []int{0, 1, maxForeign, maxForeign + 1, 100_000} {
 		addr, _ := start(t, &Server{MaxMessage: 8 << 20})
 		m := mail("Q", "u1@example.test")
 		forged := strings.Repeat("X-Breakwater: a\r\nx-breakwater-Token: b\r\n", n/2) + strings.Repeat("X-Breakwater: c\r\n", n%2)
 		m.Raw = append([]byte(forged), m.Raw...)
 		res := send(t, dial(t, addr, client.Options{}), m)
 		removed, marked := n, 0
-		if n > maxMarks {
+		if n > maxForeign {
 			removed, marked = 0, 1
 		}
 		if res.Verdict != client.Accept || len(res.Changed) != removed || len(res.Inserted) != marked {

@@ -51,7 +51,7 @@ type Server struct {
 	// HandOver takes the connections that there are at Shutdown, each as soon as no answer is due, for another
 	// process to go on with by Resume. It owns the file. An error, or nil for HandOver, ends the connection:
 	// the MTA then does without us to the end of its SMTP session.
-	HandOver func(Handed) error
+	HandOver func(OpenConn) error
 
 	OnError rules.Action // Deliver, the default, or Tempfail
 	Log     *slog.Logger

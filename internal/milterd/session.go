@@ -14,28 +14,28 @@ import (
 	"breakwater/internal/message"
 )
 
-// keep is an answer after which go-milter keeps the session, as it does not after its own
-// RespAccept, RespReject and others.
-type keep struct{ answer milter.Response }
+// sameSession is an answer after which go-milter keeps the session. It ends the session after its own RespAccept,
+// RespReject and others.
+type sameSession struct{ answer milter.Response }
 
-func (k keep) Response() *milter.Message { return k.answer.Response() }
-func (keep) Continue() bool              { return true }
+func (k sameSession) Response() *milter.Message { return k.answer.Response() }
+func (sameSession) Continue() bool              { return true }
 
 // session is what one MTA tells us over one connection: go-milter's backend.
 type session struct {
 	server *Server
 	conn   *conn
 
-	connection message.Envelope // what is known of all its messages
-	keeps      bool             // the MTA keeps the parameters of MAIL when the reverse-path is changed
-	params     []string         // of the last MAIL, such as RET=HDRS
+	connection  message.Envelope // what is known of all its messages
+	keepsParams bool             // the MTA keeps the parameters of MAIL when the reverse-path is changed
+	params      []string         // of the last MAIL, such as RET=HDRS
 
 	// of the message in hand
-	env    message.Envelope
-	marks  marks
-	spool  *spool
-	failed error // our own failure, so far
-	mute   bool  // Refuse has failed, and is not asked again
+	env          message.Envelope
+	foreign      foreignFields
+	spool        *spool
+	failed       error // our own failure, so far
+	refuseFailed bool  // Refuse has failed, and is not asked again
 
 	outcome *Outcome // that Done is told once the answer is written
 }
@@ -43,15 +43,15 @@ type session struct {
 func newSession(s *Server, c *conn) *session {
 	n := &session{server: s, conn: c}
 	c.session = n
-	if c.handed != nil {
-		n.restore(c.handed)
+	if c.inherited != nil {
+		n.restore(c.inherited)
 	}
 	return n
 }
 
 // reset forgets the message in hand.
 func (s *session) reset() {
-	s.env, s.marks, s.mute = message.Envelope{}, marks{}, false
+	s.env, s.foreign, s.refuseFailed = message.Envelope{}, foreignFields{}, false
 	if s.spool != nil {
 		s.spool.release()
 		s.spool = nil
@@ -84,8 +84,8 @@ func (s *session) Connect(host, _ string, port uint16, addr net.IP, m *milter.Mo
 	if !ok {
 		client, _ = netip.ParseAddr(strings.TrimPrefix(m.Macros["{client_addr}"], "IPv6:"))
 	}
-	client = client.Unmap().WithZone("")                   // no network contains an address with a zone
-	s.keeps = strings.HasPrefix(m.Macros["v"], "Postfix ") // and warns of each that it is told again
+	client = client.Unmap().WithZone("")                         // no network contains an address with a zone
+	s.keepsParams = strings.HasPrefix(m.Macros["v"], "Postfix ") // and warns of each that it is told again
 	s.connection = message.Envelope{Client: client, DaemonName: m.Macros["{daemon_name}"], Host: m.Macros["j"], Local: local(host, port, client)}
 	return nil, nil
 }
@@ -108,7 +108,7 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 	s.reset()
 	s.conn.setBusy(true)
 	id := envelopeID(s.params)
-	if s.keeps {
+	if s.keepsParams {
 		s.params = nil
 	}
 	s.env = s.connection
@@ -165,18 +165,18 @@ func isOurs(name string) bool {
 	return len(name) >= len(ours) && strings.EqualFold(name[:len(ours)], ours)
 }
 
-// marks are the names of a message's fields that only we may write, as often as they came.
-type marks struct {
-	names []string // the first maxMarks
+// foreignFields are the names of the fields that only we may write, but that came with the message.
+type foreignFields struct {
+	names []string // the first maxForeign
 	count int
 }
 
-// maxMarks bounds the fields of one message that are removed. An MTA looks for each of them from the
+// maxForeign bounds the fields of one message that are removed. An MTA looks for each of them from the
 // beginning of the message, and Postfix's cleanup ends with a panic at some 10,000 (3.7).
-const maxMarks = 100
+const maxForeign = 100
 
-func (k *marks) add(name string) {
-	if k.count++; k.count <= maxMarks {
+func (k *foreignFields) add(name string) {
+	if k.count++; k.count <= maxForeign {
 		k.names = append(k.names, name)
 	}
 }
@@ -184,7 +184,7 @@ func (k *marks) add(name string) {
 // Header collects a field as it came: with its leading white space, in its folds.
 func (s *session) Header(name, value string, _ *milter.Modifier) (milter.Response, error) {
 	if isOurs(name) {
-		s.marks.add(name)
+		s.foreign.add(name)
 	}
 	if strings.Contains(value, "\n") {
 		value = strings.ReplaceAll(strings.ReplaceAll(value, "\r\n", "\n"), "\n", "\r\n")

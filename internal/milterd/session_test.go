@@ -152,7 +152,7 @@ func TestNullReversePath(t *testing.T) {
 	}
 }
 
-func TestForeignMarks(t *testing.T) {
+func TestForeignFields(t *testing.T) {
 	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) { return all(m, rules.Tag), nil }})
 	m := mail("Q", "u1@example.test")
 	m.Raw = []byte("X-Breakwater: a\r\nSubject: x\r\nx-breakwater: b\r\nX-Breakwater-Token: c\r\n\r\nbody")
@@ -315,7 +315,7 @@ func TestFieldsByteForByte(t *testing.T) {
 func TestLongFields(t *testing.T) {
 	addr, got := start(t, &Server{SpoolMemory: 1 << 20, JudgeTimeout: time.Minute})
 	c := dial(t, addr, client.Options{})
-	for i, size := range []int{maxHanded - 20, maxHanded, maxHanded + 1, 5 << 20, 100, maxPacket - 50} {
+	for i, size := range []int{maxGoMilter - 20, maxGoMilter, maxGoMilter + 1, 5 << 20, 100, maxPacket - 50} {
 		m := mail(fmt.Sprint(i), "u1@example.test")
 		m.Raw = []byte("X-Long: " + strings.Repeat("x", size) + "\r\nSubject: " + m.QueueID + "\r\n\r\nbody\r\n")
 		if res := send(t, c, m); res.Verdict != client.Accept || got.raws[i] != string(m.Raw) || got.outcome(i).Err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/emersion/go-milter"
@@ -14,15 +13,15 @@ import (
 	"breakwater/internal/rules"
 )
 
-// Body is the end of the message: it is judged, and the MTA gets the one answer.
+// Body is called at the end of the message. It judges and absorbs it, and gives the MTA its one answer.
 func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
 	begun := time.Now()
 	s.conn.judging.Store(&begun)
 	j, err := s.judge(begun)
-	j, keepErr := s.absorb(j.Settle(s.server.OnError))
-	resp, lost := planFor(j.Decisions).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
-	o := Outcome{Judgement: j, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)}
+	j, absorbErr := s.absorb(j.Settle(s.server.OnError))
+	resp, lost := planFor(j.Decisions).apply(m, s.foreign, s.params) // lost: the MTA is gone, and will ask again
+	o := Outcome{Judgement: j, Err: errors.Join(err, absorbErr, lost), Took: time.Since(begun)}
 	if o.Err != nil && (s.server.Counted == nil || !s.server.Counted(o.Err)) {
 		s.server.failures.Add(1)
 	}
@@ -98,19 +97,14 @@ func (s *Server) turn(n int) (end func()) {
 	}
 }
 
-// absorb has the message kept for those who do not get it, before the MTA has its answer.
-// Where that fails, OnError decides instead; what is not whole is delivered.
+// absorb puts the message into the archive for those for whom it is absorbed, before the MTA gets its answer. Where that
+// fails, OnError decides instead.
 func (s *session) absorb(j rules.Judgement) (rules.Judgement, error) {
 	if len(j.Absorbed()) == 0 {
 		return j, nil
 	}
-	instead, err := s.server.OnError, error(nil)
-	switch {
-	case j.Message.Truncated:
-		instead, err = rules.Deliver, errors.New("the message is too long")
-	case s.server.Absorb == nil:
-		err = errors.New("there is no archive")
-	default:
+	err := errors.New("there is no archive")
+	if s.server.Absorb != nil {
 		_, err = within(s, or(s.server.AbsorbTimeout, 30*time.Second), func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, s.server.Absorb(ctx, j)
 		})
@@ -118,19 +112,12 @@ func (s *session) absorb(j rules.Judgement) (rules.Judgement, error) {
 	if err == nil {
 		return j, nil
 	}
-	undone := j
-	undone.Decisions = slices.Clone(j.Decisions)
-	for i := range undone.Decisions {
-		if d := &undone.Decisions[i]; d.Action == rules.Absorb {
-			d.Action = ""
-		}
-	}
-	return undone.Settle(instead), fmt.Errorf("absorb: %w", err)
+	return j.WithoutAbsorb().Settle(s.server.OnError), fmt.Errorf("absorb: %w", err)
 }
 
-// refuse asks whether a recipient is refused, and what the peer is told.
+// refuse asks whether a recipient is refused at RCPT, and what the peer is told.
 func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
-	if s.server.Refuse == nil || s.env.ReversePath != "" || s.spool == nil || s.failed != nil || s.mute || s.env.Local {
+	if s.server.Refuse == nil || s.env.ReversePath != "" || s.spool == nil || s.failed != nil || s.refuseFailed || s.env.Local {
 		return "", false
 	}
 	begun, env := time.Now(), s.env
@@ -144,7 +131,7 @@ func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
 		return a, nil
 	})
 	if err != nil {
-		s.mute = true // or each of a thousand recipients takes that long
+		s.refuseFailed = true // or each of a thousand recipients takes that long
 		s.server.log().Error("refuse recipient", "qid", env.QueueID, "err", err)
 	}
 	if !a.refused {

@@ -314,7 +314,7 @@ func TestTooLong(t *testing.T) {
 	m := mail("Q", "u1@example.test", "u2@example.test")
 	m.Raw = append(m.Raw, bytes.Repeat([]byte("x"), 200)...)
 	res := send(t, dial(t, addr, client.Options{}), m)
-	if res.Verdict != client.Accept || len(res.Deleted) > 0 || !got.messages[0].Truncated || got.raws[0] != string(m.Raw[:100]) || got.outcome(0).Err == nil {
+	if res.Verdict != client.Accept || len(res.Deleted) > 0 || !got.messages[0].Truncated || got.raws[0] != string(m.Raw[:100]) || got.outcome(0).Decisions[1].Wanted != rules.Absorb || !strings.HasSuffix(got.outcome(0).Decisions[1].Reason, "truncated") {
 		t.Errorf("%+v, %+v", res, got.outcome(0))
 	}
 }

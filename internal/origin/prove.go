@@ -39,7 +39,7 @@ type Case struct {
 	Claim
 	At        time.Time // when it came
 	Asked     time.Time // when the index was asked: long after, for old mail
-	Recipient string    // as it was named in RCPT
+	Recipient string    // as it came at RCPT
 	Tries     []Method  // that its domain wants tried
 	Hosts     []string
 

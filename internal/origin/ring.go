@@ -101,7 +101,7 @@ func parseKey(line string) (k Key, err error) {
 		return k, fmt.Errorf("%q is no number from 1 on", f[0])
 	}
 	if k.From, err = time.Parse(time.RFC3339, f[1]); err != nil {
-		return k, fmt.Errorf("%q is no time such as 2026-01-31T08:00:00Z", f[1])
+		return k, fmt.Errorf("%q is not a valid time, such as 2026-01-31T08:00:00Z", f[1])
 	}
 	if k.Secret, err = hex.DecodeString(f[2]); err != nil || len(k.Secret) != keyLength {
 		return k, fmt.Errorf("the key is not %d hexadecimal digits", 2*keyLength)

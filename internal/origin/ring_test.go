@@ -31,7 +31,7 @@ func TestRingFile(t *testing.T) {
 		{"# only a comment\n", "no key"},
 		{"1 2026-03-02T08:00:00Z", "line 1: 2 words"},
 		{"# c\n0 2026-03-02T08:00:00Z " + line[23:], "line 2: \"0\" is no number"},
-		{"1 yesterday " + line[23:], "line 1: \"yesterday\" is no time"},
+		{"1 yesterday " + line[23:], "line 1: \"yesterday\" is not a valid time"},
 		{line[:len(line)-2], "not 64 hexadecimal"},
 		{line + "\n2" + line[1:], "line 2: the number 2 or the key is there twice"},
 		{strings.Repeat("x", 1<<20), "token too long"},

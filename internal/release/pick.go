@@ -22,7 +22,7 @@ func Moment(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
+	return time.Time{}, fmt.Errorf("%q is not a valid time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
 }
 
 // OfMailbox picks what was meant for a mailbox, or for a sub-address of it.

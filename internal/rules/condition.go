@@ -385,7 +385,7 @@ type Rule struct {
 	When   string
 	Action Action
 	Text   string // for reject and tempfail, what to tell the peer
-	Digest Teller // who is told of what it absorbs; "" leaves that to [digest]
+	Digest Notify // who is told of what it absorbs; "" leaves that to [digest]
 	At     Source
 
 	when condition

@@ -21,8 +21,8 @@ func (p *Policy) Decide(f Facts) Decision {
 	return dec
 }
 
-// Keeps reports whether p has a message not arrive, whatever was counted of it.
-func (p *Policy) Keeps(f Facts) bool {
+// Withholds reports whether p has a message not arrive, whatever was counted of it.
+func (p *Policy) Withholds(f Facts) bool {
 	f.Tallies, f.Evidence = nil, nil
 	return !p.Decide(f).Arrives()
 }
@@ -37,7 +37,7 @@ func (p *Policy) decide(f *Facts) Decision {
 		action, reason = a, reason+", "+string(f.Proof.Origin)
 	}
 	dec := Decision{Recipient: f.Recipient, Action: action.value, Class: class, Reason: reason, Rule: action.at, Origin: f.Proof.Origin, Proof: f.Proof.Why(), Unseen: f.Proof.Unseen}
-	if l, i, ok := p.raging(f); ok {
+	if l, i, ok := p.holding(f); ok {
 		dec.Action, dec.Rule, dec.Storm = l.action.value, l.action.at, f.Tallies[i].Key.String()
 		dec.Reason = f.stormReason(i)
 		if f.learns(i) {
@@ -52,7 +52,7 @@ func (p *Policy) decide(f *Facts) Decision {
 	}
 	rule, failed := p.match(f)
 	if rule != nil {
-		dec.Action, dec.Rule, dec.RuleName, dec.Text, dec.Tell = rule.Action, rule.At, rule.Name, rule.Text, rule.Digest
+		dec.Action, dec.Rule, dec.RuleName, dec.Text, dec.Notify = rule.Action, rule.At, rule.Name, rule.Text, rule.Digest
 		dec.Reason = "rule " + rule.Name
 	}
 	for _, why := range failed {
@@ -115,9 +115,9 @@ func (p *Policy) match(f *Facts) (rule *Rule, failed []string) {
 	return nil, failed
 }
 
-// raging returns the place of the first storm, in the order of storm.Kinds, that holds this
-// sighting back. One that is only being learned comes last.
-func (p *Policy) raging(f *Facts) (limit, int, bool) {
+// holding returns the place of the first tally, in the order of storm.Kinds, whose storm holds the message back, and
+// the limit that says so. One that is only being learned comes last.
+func (p *Policy) holding(f *Facts) (limit, int, bool) {
 	for _, learning := range []bool{false, true} {
 		for _, k := range storm.Kinds {
 			for i, t := range f.Tallies {

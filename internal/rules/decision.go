@@ -43,21 +43,21 @@ func (s Source) String() string {
 
 // Decision is what happens to a message for one recipient, and why.
 type Decision struct {
-	Recipient message.Recipient
-	Action    Action
-	Wanted    Action // what the rule says, where it is not what is done
-	Observed  bool   // Wanted is not done because of mode observe
-	Class     classify.Class
-	Reason    string // why, in words: "dsn", "id storm", "mixed", …
-	Rule      Source
-	Tell      Teller        // who is told where it is absorbed, if the [[rule]] says so; "" else
-	RuleName  string        // of the [[rule]] that decided; "" where none did
-	Storm     string        // the ID of the storm that holds the message back; "" where none does
-	Text      string        // for reject and tempfail, what to tell the peer
-	Own       bool          // it is mail of our own, whose marks stay
-	Origin    origin.Origin // of a report; "" of other mail
-	Proof     string        // why it is of that origin, in words
-	Unseen    bool          // a token proves the message that it is about, and the index does not know it: the domain learns anew
+	Recipient  message.Recipient
+	Action     Action
+	Wanted     Action // what the rule says, where it is not what is done
+	Observed   bool   // Wanted is not done because of mode observe
+	Class      classify.Class
+	Reason     string // why, in words: "dsn", "id storm", "mixed", …
+	Rule       Source
+	Notify     Notify        // who gets the digest of it where it is absorbed, if the [[rule]] says so; "" leaves that to [digest]
+	RuleName   string        // of the [[rule]] that decided; "" where none did
+	Storm      string        // the ID of the storm that holds the message back; "" where none does
+	Text       string        // for reject and tempfail, what to tell the peer
+	KeepFields bool          // it is a digest of ours: its X-Breakwater fields stay
+	Origin     origin.Origin // of a report; "" of other mail
+	Proof      string        // why it is of that origin, in words
+	Unseen     bool          // a token proves the message that it is about, and the index does not know it: the domain learns anew
 
 	To    string        // where it is delivered instead of Recipient.Addr, which has our tag; "" for there
 	Stamp *origin.Stamp // of mail that we send, the same for all its recipients; nil for other mail
@@ -66,7 +66,7 @@ type Decision struct {
 // Arrives reports whether the recipient gets the message now.
 func (d Decision) Arrives() bool { return d.Action == Deliver || d.Action == Tag }
 
-// OwnClass is the class of mail of our own, which is not judged.
+// OwnClass is the class of digests and released copies, which are not judged.
 const OwnClass classify.Class = "own"
 
 // Cause is why, without what differs from message to message: "rule NAME", "id storm", or

@@ -135,7 +135,7 @@ func copies(tallies []storm.Tally) int {
 }
 
 func heldBy(p *Policy, f *Facts) string {
-	if _, i, ok := p.raging(f); ok {
+	if _, i, ok := p.holding(f); ok {
 		return f.Tallies[i].Key.Kind.String()
 	}
 	return ""

@@ -5,24 +5,23 @@ import (
 	"slices"
 
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
 )
 
-// Judgement is what was decided about a message, and all that it was decided by. It is handed on as
-// it is, to the log, the archive and whoever counts, so that nobody looks for anything again.
+// Judgement is what was decided about a message, and all that it was decided by. Log, archive and metrics get it as it
+// is, so that nobody parses or looks anything up again.
 type Judgement struct {
 	Message   *message.Message
-	Verdict   classify.Verdict    // with the report that the message is
-	Prints    []fingerprint.Print // what its copies share
+	Verdict   classify.Verdict // with the report that the message is
+	Prints    []storm.Print    // what its copies share
 	Signs     storm.Signs
 	Policies  []*Policy  // of each recipient; none for mail of our own, which is not judged
 	Facts     []Facts    // of each recipient; none where counting failed
 	Decisions []Decision // of each recipient, in the order of the envelope
 }
 
-// Undecided is the judgement about a message of which nothing is known but its envelope.
+// Undecided returns the judgement about a message of which only the envelope is known: no decision has an Action.
 func Undecided(m *message.Message) Judgement {
 	j := Judgement{Message: m, Decisions: make([]Decision, len(m.Recipients))}
 	for i, r := range m.Recipients {
@@ -31,7 +30,7 @@ func Undecided(m *message.Message) Judgement {
 	return j
 }
 
-// Absorbed are the decisions for those who do not get the message, but can ask for it.
+// Absorbed returns the decisions whose Action is Absorb.
 func (j Judgement) Absorbed() []Decision {
 	var ds []Decision
 	for _, d := range j.Decisions {
@@ -42,9 +41,20 @@ func (j Judgement) Absorbed() []Decision {
 	return ds
 }
 
-// Settle is j with a decision for everybody that can be carried out, whatever failed. Where none was made,
-// or its Action was taken back since it failed, it is onError: Deliver or Tempfail, "" for Deliver. Local
-// mail is delivered, since nobody would send it again. It does not change j.
+// WithoutAbsorb returns j without the decisions to absorb, which could not be carried out. Settle decides instead.
+func (j Judgement) WithoutAbsorb() Judgement {
+	j.Decisions = slices.Clone(j.Decisions)
+	for i := range j.Decisions {
+		if d := &j.Decisions[i]; d.Action == Absorb {
+			d.Action = ""
+		}
+	}
+	return j
+}
+
+// Settle returns j with a decision for each recipient that can be carried out, whatever failed. A decision without an
+// Action becomes onError: Deliver or Tempfail, "" for Deliver. Local mail is delivered, since nobody would send it again.
+// Settle does not change j.
 func (j Judgement) Settle(onError Action) Judgement {
 	if onError != Tempfail || j.Message.Local {
 		onError = Deliver
@@ -58,6 +68,7 @@ func (j Judgement) Settle(onError Action) Judgement {
 			}
 		}
 	}
+	deliverTruncated(j.Message, j.Decisions)
 	fit(j.Decisions, Deliver)
 	return j
 }
@@ -66,21 +77,26 @@ func (j Judgement) Settle(onError Action) Judgement {
 // peer send a bounce. What does not fit is absorbed. It changes ds and returns it.
 func Combine(m *message.Message, ds []Decision) []Decision {
 	for i := range ds {
-		ds[i] = calm(m, ds[i])
+		ds[i] = withoutBackscatter(m, ds[i])
 	}
 	fit(ds, Absorb)
-	for i, d := range ds {
-		if d.Action == Absorb && m.Truncated { // what is absorbed must be whole
-			ds[i] = d.instead(Deliver, "truncated")
-		}
-	}
+	deliverTruncated(m, ds)
 	return ds
 }
 
-// calm keeps a peer from sending bounces or more copies because of our answer: a refusal is
-// for bounces, which are never answered, and for clients that are no relays and will not
-// bounce; a 4xx would feed a storm.
-func calm(m *message.Message, d Decision) Decision {
+// deliverTruncated delivers a message that was to be absorbed, but is too long to be read whole: the archive takes whole
+// messages only.
+func deliverTruncated(m *message.Message, ds []Decision) {
+	for i, d := range ds {
+		if d.Action == Absorb && m.Truncated {
+			ds[i] = d.instead(Deliver, "truncated")
+		}
+	}
+}
+
+// withoutBackscatter absorbs a message instead, where our answer would make a peer send bounces or more copies. Only bounces,
+// which are never answered, and clients that are no relays may be refused. A 4xx would feed a storm.
+func withoutBackscatter(m *message.Message, d Decision) Decision {
 	if m.Local && (d.Action == Reject || d.Action == Tempfail) {
 		// Nobody is there to be told: it would be a bounce to ourselves, or none at all.
 		return d.instead(Absorb, string(d.Action)+" of local mail")
@@ -92,9 +108,9 @@ func calm(m *message.Message, d Decision) Decision {
 	return d
 }
 
-// fit changes decisions that an MTA can only carry out for a message as a whole, where they are not for all
-// of its recipients: to Absorb; or to Deliver where nothing more can be absorbed. One recipient whose
-// mail is deferred defers it for all then, since a message that is tried again is lost to nobody.
+// fit changes decisions that an MTA can only carry out for a message as a whole, where its recipients differ: to Absorb;
+// or to Deliver where nothing more can be absorbed. Then one recipient whose mail is deferred defers it for all, since a
+// message that is tried again is lost to nobody. No other place decides what becomes of mixed decisions.
 func fit(ds []Decision, instead Action) {
 	if !slices.ContainsFunc(ds, func(d Decision) bool { return d.Action != ds[0].Action }) {
 		return

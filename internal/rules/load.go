@@ -161,7 +161,7 @@ func (l *loader) understand(doc *tomlfile.Document, below layers) *loaded {
 	}
 	wrong = append(wrong, f.policies()...)
 	wrong = append(wrong, f.counted()...)
-	wrong = append(wrong, f.keep()...)
+	wrong = append(wrong, f.digestAndRetention()...)
 	wrong = append(wrong, f.origin()...)
 	wrong = append(wrong, f.sweep()...)
 	wrong = append(wrong, f.compile(l.conditions)...)

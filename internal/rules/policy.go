@@ -149,7 +149,7 @@ func (l layers) first(name string, keys []string) place {
 	return place{}
 }
 
-// checkLimit tells when a storm could end while it rages: its level could not rise over copies.
+// checkLimit tells when a storm could end while copies still come: its level could not rise over copies.
 func (l layers) checkLimit(v limit, keys ...string) []*tomlfile.Error {
 	if v.Window <= 0 || v.Calm <= 0 || v.Calm > v.Window {
 		return nil

@@ -64,7 +64,7 @@ type fileRule struct {
 	When   string `toml:"when" need:"true" doc:"The condition, over the facts that the README lists."`
 	Action Action `toml:"action" need:"true" doc:"What happens to mail that matches."`
 	Text   string `toml:"text" doc:"For reject and tempfail, what the sending server is told."`
-	Digest Teller `toml:"digest" doc:"Who is told of what the rule absorbs, instead of [digest] to."`
+	Digest Notify `toml:"digest" doc:"Who is told of what the rule absorbs, instead of [digest] to."`
 }
 
 // className is a class in a rule file.

@@ -25,13 +25,13 @@ var Parameters = []string{
 	"queue_directory", "receive_override_options", "content_filter", "smtpd_proxy_filter",
 }
 
-// Wishes are what an operator wants.
-type Wishes struct {
-	Milter string   // our socket, such as PostfixSocket
-	Prvs   []string // domains whose mail leaves with tags in the prvs form
-	Table  string   // the file for them
-	Now    string   // what stands in it now
-	Ways   []string // addresses of this host where mail is handed back, such as Way
+// Options are what an operator wants set.
+type Options struct {
+	Milter       string   // our socket, such as PostfixSocket
+	Prvs         []string // domains whose mail leaves with tags in the prvs form
+	Table        string   // the file for them
+	Now          string   // what is in it now
+	ReleasePorts []string // addresses of this host where mail is handed back, such as ReleasePort
 }
 
 // Sockets of breakwater as mail servers name them, where nothing else is said.
@@ -158,7 +158,7 @@ func values(parameters string) map[string]string {
 
 // Plan says what to set so that p asks the milter about all mail once, and what an operator
 // should know besides.
-func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
+func (p Postfix) Plan(w Options) (changes []Change, notes []string) {
 	milter := w.Milter
 	// Accept if the milter is away: mail flows on. Protocol 6 whatever main.cf says, or it
 	// would never be asked. Both are said for this milter alone, others keep what they have.
@@ -167,7 +167,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 		changes = append(changes, p.also("smtpd_milters", ours, "ask breakwater about all mail that comes by SMTP; without it, mail flows on"))
 		notes = append(notes, p.sharesPort(milter)...)
 	} else if !strings.Contains(p.find(asked, milter), "default_action") && p.Full["milter_default_action"] != "accept" {
-		notes = append(notes, fmt.Sprintf("smtpd_milters has %s without default_action=accept: while breakwater is away, mail is put off. If it is breakwater, write\n  %s\n"+
+		notes = append(notes, fmt.Sprintf("smtpd_milters has %s without default_action=accept: while breakwater is down, mail is deferred. If it is breakwater, write\n  %s\n"+
 			"and if it is another filter (OpenDKIM often has this port), give breakwater another, by listen in breakwater.toml and --milter", milter, ours))
 	}
 	back := "" // what is asked about mail that comes back
@@ -181,7 +181,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 		}
 		own, overridden := s.Overrides["smtpd_milters"]
 		switch {
-		case hostOf(s) != "" && slices.Contains(w.Ways, net.JoinHostPort(hostOf(s), portOf(s))): // see way
+		case hostOf(s) != "" && slices.Contains(w.ReleasePorts, net.JoinHostPort(hostOf(s), portOf(s))): // see releasePort
 		case submission(s):
 			if s.Overrides["milter_macro_daemon_name"] != "ORIGINATING" {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
@@ -205,8 +205,8 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 	if back != "" && slices.ContainsFunc(changes, func(c Change) bool { return c.New == back }) {
 		changes = append(changes, Change{Name: besides, New: strings.Join(others, ", "), Why: "what mail that comes back from a content filter is still asked about"})
 	}
-	for _, way := range w.Ways {
-		more, also := p.way(way)
+	for _, port := range w.ReleasePorts {
+		more, also := p.releasePort(port)
 		changes, notes = append(changes, more...), append(notes, also...)
 	}
 	if len(w.Prvs) > 0 {
@@ -324,7 +324,7 @@ func join(list, value string) string {
 }
 
 // elsewhere are the notes about mail that does not come by SMTP, and about what only rule files tell.
-func (p Postfix) elsewhere(w Wishes, ours string) (notes []string) {
+func (p Postfix) elsewhere(w Options, ours string) (notes []string) {
 	if !p.has(p.Full["non_smtpd_milters"], w.Milter) && !refers(p.Main["non_smtpd_milters"], "smtpd_milters") {
 		c := p.also("non_smtpd_milters", ours, "")
 		notes = append(notes, "mail that programs of this host send by sendmail(1), such as cron and PHP, is not asked about. "+

@@ -47,7 +47,7 @@ func SendmailPrvs(domains []string) string {
 }
 
 // prvs says what to set so that p takes mail to addresses with tags in the prvs form.
-func (p Postfix) prvs(w Wishes) (changes []Change, notes []string) {
+func (p Postfix) prvs(w Options) (changes []Change, notes []string) {
 	table, lines := "pcre:"+w.Table, PostfixPrvs(w.Prvs)
 	if w.Now != lines {
 		changes = append(changes, Change{File: w.Table, New: lines,

@@ -25,9 +25,9 @@ func Sendmail(milter string) string {
 		"define(`confMILTER_MACROS_ENVRCPT', `{rcpt_mailer}, {rcpt_host}, {rcpt_addr}')dnl\n"
 }
 
-// SendmailWays returns the lines of sendmail.mc by which Sendmail takes mail at addresses of this host, such as Way, that
+// SendmailReleasePorts returns the lines of sendmail.mc by which Sendmail takes mail at addresses of this host, such as ReleasePort, that
 // no milter looks at.
-func SendmailWays(addrs []string) string {
+func SendmailReleasePorts(addrs []string) string {
 	var b strings.Builder
 	for i, addr := range addrs {
 		host, port, _ := net.SplitHostPort(addr)

@@ -28,7 +28,7 @@ func parse(parameters, services, overrides string) Postfix {
 func TestPlan(t *testing.T) {
 	const ours = "{ inet:127.0.0.1:8891, default_action=accept, protocol=6, connect_timeout=10s, command_timeout=30s, content_timeout=120s }"
 	p := parse("smtpd_milters = inet:localhost:11332\n", services, overrides)
-	changes, notes := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	changes, notes := p.Plan(Options{Milter: "inet:127.0.0.1:8891"})
 	var got []string
 	for _, c := range changes {
 		got = append(got, c.Line())
@@ -66,7 +66,7 @@ func TestReinjection(t *testing.T) {
 		{"inet:127.0.0.1:8891", "127.0.0.1:smtp inet n - y - - smtpd", "", ""},
 		{"inet:127.0.0.1:8891", "[::1]:25 inet n - y - - smtpd", "", ""},
 	} {
-		changes, _ := parse("smtpd_milters = "+tt.main, tt.service, tt.overrides).Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+		changes, _ := parse("smtpd_milters = "+tt.main, tt.service, tt.overrides).Plan(Options{Milter: "inet:127.0.0.1:8891"})
 		var got []string
 		for _, c := range changes {
 			got = append(got, c.Line())
@@ -80,15 +80,15 @@ func TestReinjection(t *testing.T) {
 // TestAddressTaken: what has our address need not be breakwater, and may put mail off when it is away.
 func TestAddressTaken(t *testing.T) {
 	for _, tt := range []struct{ main, note string }{
-		{"smtpd_milters = inet:127.0.0.1:8891", "mail is put off"},
-		{"smtpd_milters = { inet:127.0.0.1:8891, command_timeout=5s }\nmilter_default_action = tempfail", "mail is put off"},
+		{"smtpd_milters = inet:127.0.0.1:8891", "mail is deferred"},
+		{"smtpd_milters = { inet:127.0.0.1:8891, command_timeout=5s }\nmilter_default_action = tempfail", "mail is deferred"},
 		{"smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept", ""},
 		{"smtpd_milters = { inet:127.0.0.1:8891, default_action=accept }", ""},
 		{"smtpd_milters = inet:localhost:8891", "has the port of breakwater"},
 		{"smtpd_milters = { inet:[::1]:8891, default_action=accept }", "has the port of breakwater"},
 		{"smtpd_milters = inet:192.0.2.1:8891", ""},
 	} {
-		_, notes := parse(tt.main+"\nnon_smtpd_milters = inet:127.0.0.1:8891\nrecipient_delimiter = +\ninternal_mail_filter_classes = bounce", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+		_, notes := parse(tt.main+"\nnon_smtpd_milters = inet:127.0.0.1:8891\nrecipient_delimiter = +\ninternal_mail_filter_classes = bounce", "", "").Plan(Options{Milter: "inet:127.0.0.1:8891"})
 		if len(notes) > 1 || (tt.note == "") != (len(notes) == 0) || !strings.Contains(strings.Join(notes, "\n"), tt.note) {
 			t.Errorf("%s: %q", tt.main, notes)
 		}
@@ -100,18 +100,18 @@ func TestReferences(t *testing.T) {
 	const rest = "\nrecipient_delimiter = +\ninternal_mail_filter_classes = bounce"
 	p := ParsePostfix("smtpd_milters = $rspamd, ${storms}\nnon_smtpd_milters = ${smtpd_milters}"+rest,
 		"smtpd_milters = inet:localhost:11332, { inet:127.0.0.1:8891, default_action=accept }\nnon_smtpd_milters = inet:localhost:11332, { inet:127.0.0.1:8891, default_action=accept }"+rest, "", "")
-	if changes, notes := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes)+len(notes) > 0 {
+	if changes, notes := p.Plan(Options{Milter: "inet:127.0.0.1:8891"}); len(changes)+len(notes) > 0 {
 		t.Errorf("%+v, %q", changes, notes)
 	}
 	p.Full["smtpd_milters"] = "inet:localhost:11332"
-	if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes) != 1 || !strings.HasPrefix(changes[0].New, "$rspamd, ${storms}, { inet:127.0.0.1:8891,") {
+	if changes, _ := p.Plan(Options{Milter: "inet:127.0.0.1:8891"}); len(changes) != 1 || !strings.HasPrefix(changes[0].New, "$rspamd, ${storms}, { inet:127.0.0.1:8891,") {
 		t.Errorf("%+v", changes)
 	}
 }
 
 // TestPostscreen hands connections to a service that is none of inet.
 func TestPostscreen(t *testing.T) {
-	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd", "smtpd/pass/smtpd_milters = unix:/opendkim").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - 1 postscreen\nsmtpd pass - - y - - smtpd", "smtpd/pass/smtpd_milters = unix:/opendkim").Plan(Options{Milter: "inet:127.0.0.1:8891"})
 	if !strings.Contains(strings.Join(notes, "\n"), "service smtpd has smtpd_milters of its own") {
 		t.Errorf("%q", notes)
 	}
@@ -119,7 +119,7 @@ func TestPostscreen(t *testing.T) {
 
 // TestAsksNobody: where the world's mail comes in and no milter is asked, breakwater does not see it.
 func TestAsksNobody(t *testing.T) {
-	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - - smtpd", "smtp/inet/smtpd_milters =").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891", "smtp inet n - y - - smtpd", "smtp/inet/smtpd_milters =").Plan(Options{Milter: "inet:127.0.0.1:8891"})
 	if !strings.Contains(strings.Join(notes, "\n"), "service smtp has smtpd_milters of its own") {
 		t.Errorf("%q", notes)
 	}
@@ -150,7 +150,7 @@ func TestPaths(t *testing.T) {
 		"unix:/opendkim/milter.sock":                                        false, "unix:/var/spool/postfix/breakwater/milter.sock": false, "inet:breakwater/milter.sock": false,
 	} {
 		p := parse("smtpd_milters = "+milters+"\nqueue_directory = /srv/queue\n", "smtp inet n - y - - smtpd\n", "")
-		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		changes, notes := p.Plan(Options{Milter: PostfixSocket})
 		if (len(changes) == 0) != done || strings.Contains(strings.Join(notes, "\n"), "chroot") {
 			t.Errorf("%s: %+v, %q", milters, changes, notes)
 		}
@@ -161,7 +161,7 @@ func TestPaths(t *testing.T) {
 func TestSameForAll(t *testing.T) {
 	for _, value := range []string{"$smtpd_milters", "${smtpd_milters}", "inet:other:1 $smtpd_milters"} {
 		p := ParsePostfix("smtpd_milters =\nnon_smtpd_milters = "+value, "smtpd_milters =\nnon_smtpd_milters =", "", "")
-		changes, notes := p.Plan(Wishes{Milter: PostfixSocket})
+		changes, notes := p.Plan(Options{Milter: PostfixSocket})
 		if len(changes) != 1 || strings.Contains(strings.Join(notes, "\n"), "sendmail(1)") {
 			t.Errorf("%s: %+v, %q", value, changes, notes)
 		}
@@ -181,14 +181,14 @@ func TestPlanIsDone(t *testing.T) {
 		{"", false},
 	} {
 		p := parse("smtpd_milters = "+tt.milters+"\n", services, "submission/inet/milter_macro_daemon_name = ORIGINATING\n")
-		if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); (len(changes) == 0) != tt.done {
+		if changes, _ := p.Plan(Options{Milter: "inet:127.0.0.1:8891"}); (len(changes) == 0) != tt.done {
 			t.Errorf("%q: %+v", tt.milters, changes)
 		}
 	}
 }
 
 func TestChroot(t *testing.T) {
-	_, notes := parse("", services, "").Plan(Wishes{Milter: "unix:/breakwater/milter.sock"})
+	_, notes := parse("", services, "").Plan(Options{Milter: "unix:/breakwater/milter.sock"})
 	if !strings.Contains(strings.Join(notes, "\n"), "/var/spool/postfix/breakwater/milter.sock") {
 		t.Errorf("%q", notes)
 	}
@@ -205,9 +205,9 @@ func TestSendmail(t *testing.T) {
 }
 
 func TestPlanPrvs(t *testing.T) {
-	wishes := Wishes{Milter: "inet:127.0.0.1:8891", Prvs: []string{"example.org"}, Table: "/etc/postfix/breakwater_prvs"}
+	options := Options{Milter: "inet:127.0.0.1:8891", Prvs: []string{"example.org"}, Table: "/etc/postfix/breakwater_prvs"}
 	const cleanup = "cleanup unix n - y - 0 cleanup\n"
-	file := "cat >/etc/postfix/breakwater_prvs <<'END'\n" + PostfixPrvs(wishes.Prvs) + "END"
+	file := "cat >/etc/postfix/breakwater_prvs <<'END'\n" + PostfixPrvs(options.Prvs) + "END"
 	for _, tt := range []struct {
 		name, main, overrides string
 		now                   string
@@ -216,16 +216,16 @@ func TestPlanPrvs(t *testing.T) {
 	}{
 		{name: "nothing yet", want: []string{file, "postconf -e 'smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs'", "postconf -e 'recipient_delimiter = +'",
 			"postconf -P 'cleanup/unix/recipient_canonical_maps=pcre:/etc/postfix/breakwater_prvs'"}},
-		{name: "the operator's own", main: "smtpd_command_filter = pcre:/x\nrecipient_delimiter = -\nrecipient_canonical_maps = hash:/y, hash:/w\n", note: "put these lines into it, too\n" + PostfixPrvs(wishes.Prvs),
+		{name: "the operator's own", main: "smtpd_command_filter = pcre:/x\nrecipient_delimiter = -\nrecipient_canonical_maps = hash:/y, hash:/w\n", note: "put these lines into it, too\n" + PostfixPrvs(options.Prvs),
 			want: []string{file, "postconf -e 'recipient_delimiter = -+'", "postconf -P 'cleanup/unix/recipient_canonical_maps=hash:/y,hash:/w,pcre:/etc/postfix/breakwater_prvs'"}},
-		{name: "an override", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(wishes.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = hash:/z\n",
+		{name: "an override", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(options.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = hash:/z\n",
 			want: []string{"postconf -P 'cleanup/unix/recipient_canonical_maps=hash:/z,pcre:/etc/postfix/breakwater_prvs'"}},
-		{name: "done", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(wishes.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = pcre:/etc/postfix/breakwater_prvs\n"},
-		{name: "blanks", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +\nrecipient_canonical_maps = inline:{ a@example.org=b@example.org }\n", now: PostfixPrvs(wishes.Prvs),
+		{name: "done", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +-\n", now: PostfixPrvs(options.Prvs), overrides: "cleanup/unix/recipient_canonical_maps = pcre:/etc/postfix/breakwater_prvs\n"},
+		{name: "blanks", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +\nrecipient_canonical_maps = inline:{ a@example.org=b@example.org }\n", now: PostfixPrvs(options.Prvs),
 			note: "-o { recipient_canonical_maps = inline:{ a@example.org=b@example.org }, pcre:/etc/postfix/breakwater_prvs }"},
 		{name: "other domains", main: "smtpd_command_filter = pcre:/etc/postfix/breakwater_prvs\nrecipient_delimiter = +\n", now: "old", overrides: "cleanup/unix/recipient_canonical_maps = pcre:/etc/postfix/breakwater_prvs\n", want: []string{file}},
 	} {
-		w := wishes
+		w := options
 		w.Now = tt.now
 		changes, notes := parse("smtpd_milters = inet:127.0.0.1:8891\n"+tt.main, cleanup, tt.overrides).Plan(w)
 		var got []string
@@ -240,14 +240,14 @@ func TestPlanPrvs(t *testing.T) {
 
 // TestNotes: the lines for mail that does not come by SMTP keep what is there.
 func TestNotes(t *testing.T) {
-	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:other:1\ninternal_mail_filter_classes = notify\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"})
+	_, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:other:1\ninternal_mail_filter_classes = notify\n", "", "").Plan(Options{Milter: "inet:127.0.0.1:8891"})
 	all := strings.Join(notes, "\n")
 	for _, want := range []string{"postconf -e 'non_smtpd_milters = inet:other:1, { inet:127.0.0.1:8891, default_action=accept", "postconf -e 'internal_mail_filter_classes = notify, bounce'"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is not in:\n%s", want, all)
 		}
 	}
-	if _, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:127.0.0.1:8891\ninternal_mail_filter_classes = bounce\nrecipient_delimiter = +\n", "", "").Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(notes) != 0 {
+	if _, notes := parse("smtpd_milters = inet:127.0.0.1:8891\nmilter_default_action = accept\nnon_smtpd_milters = inet:127.0.0.1:8891\ninternal_mail_filter_classes = bounce\nrecipient_delimiter = +\n", "", "").Plan(Options{Milter: "inet:127.0.0.1:8891"}); len(notes) != 0 {
 		t.Errorf("%q", notes)
 	}
 }
@@ -266,7 +266,7 @@ func TestCheckDomains(t *testing.T) {
 // TestUndo: what others have set since stays.
 func TestUndo(t *testing.T) {
 	p := parse("smtpd_milters = inet:localhost:11332\nrecipient_delimiter =\n", services, overrides)
-	done, _ := p.Plan(Wishes{Milter: PostfixSocket, Prvs: []string{"example.org"}, Table: "/t"})
+	done, _ := p.Plan(Options{Milter: PostfixSocket, Prvs: []string{"example.org"}, Table: "/t"})
 	ours := strings.TrimPrefix(done[0].New, "inet:localhost:11332, ")
 	for _, tt := range []struct{ main, overrides, want string }{
 		{"smtpd_milters = " + done[0].New + "\nrecipient_delimiter = +", "submission/inet/milter_macro_daemon_name = ORIGINATING\n127.0.0.1:10025/inet/smtpd_milters = $milters_besides_breakwater\n",
@@ -306,10 +306,10 @@ func TestTaken(t *testing.T) {
 		if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 			t.Errorf("%+v: %v", tt.who, err)
 		}
-		if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8891"}); len(changes) != tt.todo {
+		if changes, _ := p.Plan(Options{Milter: "inet:127.0.0.1:8891"}); len(changes) != tt.todo {
 			t.Errorf("%+v: %+v", tt.who, changes)
 		}
-		if changes, _ := p.Plan(Wishes{Milter: "inet:127.0.0.1:8896"}); len(changes) != 1 {
+		if changes, _ := p.Plan(Options{Milter: "inet:127.0.0.1:8896"}); len(changes) != 1 {
 			t.Errorf("%+v, at another port: %+v", tt.who, changes)
 		}
 	}
@@ -317,8 +317,8 @@ func TestTaken(t *testing.T) {
 
 // TestUndoExpanded: what is set as $name is known again, though its value is told.
 func TestUndoExpanded(t *testing.T) {
-	done := []Change{{Service: "10025/inet", Name: "smtpd_milters", New: "$" + besides}, {Service: Way + "/inet", New: Way + " inet n - n - - smtpd"}}
-	p := ParsePostfix("", "", "10025 inet n - n - - smtpd -o smtpd_milters=$milters_besides_breakwater\n"+Way+" inet n - n - - smtpd", "10025/inet/smtpd_milters = inet:other:1\n")
+	done := []Change{{Service: "10025/inet", Name: "smtpd_milters", New: "$" + besides}, {Service: ReleasePort + "/inet", New: ReleasePort + " inet n - n - - smtpd"}}
+	p := ParsePostfix("", "", "10025 inet n - n - - smtpd -o smtpd_milters=$milters_besides_breakwater\n"+ReleasePort+" inet n - n - - smtpd", "10025/inet/smtpd_milters = inet:other:1\n")
 	var got []string
 	for _, c := range p.Undo(done) {
 		got = append(got, c.Line())

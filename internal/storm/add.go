@@ -64,7 +64,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 		}
 		t.Storm, t.Through = t.Storm.add(s, t.Pass), t.Pass != Held
 	}
-	if !t.Through || c.Keeps {
+	if !t.Through || c.Withheld {
 		return t
 	}
 	if c.Key.Kind.Flood() {
@@ -111,8 +111,8 @@ func (t Tally) Forgotten(at time.Time) bool {
 	return t.Limit.Keep > 0 && at.Sub(t.Last) > t.Limit.Keep
 }
 
-// Raging reports whether t is a storm at a time, if nothing more has come.
-func (t Tally) Raging(at time.Time) bool { return t.settle(at).Storm != nil }
+// Active reports whether the storm of t still goes on at a time, if nothing more has come.
+func (t Tally) Active(at time.Time) bool { return t.settle(at).Storm != nil }
 
 // Tight is l with one copy instead of several. It leaks and calms down at the same pace.
 func (l Limit) Tight() Limit {
@@ -247,7 +247,7 @@ func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
 	return known, true
 }
 
-// isRetry reports whether s may be a transfer once more. The stamps of another network can be made up.
+// isRetry reports whether s may be a transfer once more. Transfers from another network can be made up.
 func (s Sighting) isRetry(of Transfer) bool {
 	return of.ID == s.Transfer && of.Network == s.Network
 }
@@ -260,15 +260,15 @@ func remember(known []Transfer, s Sighting, firsts []uint64) []Transfer {
 	}
 	known = slices.Clip(known)
 	if len(known) >= maxTransfers {
-		at := spare(known, firsts)
+		at := firstToForget(known, firsts)
 		known = slices.Concat(known[:at], known[at+1:])
 	}
 	return append(known, Transfer{ID: s.Transfer, Network: s.Network, Last: s.At})
 }
 
-// spare is the place of the transfer that is forgotten first: the oldest one of the network that has the
-// most, one of those that are none of the firsts before these, so that nobody has another's forgotten.
-func spare(known []Transfer, firsts []uint64) int {
+// firstToForget returns the place of the transfer that is forgotten first: the oldest one of the network that has the most
+// of them. Networks that are not among the firsts come before those that are. So nobody has another's forgotten.
+func firstToForget(known []Transfer, firsts []uint64) int {
 	of := map[uint64]int{}
 	for _, t := range known {
 		of[t.Network]++

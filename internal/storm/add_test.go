@@ -82,8 +82,8 @@ func TestStormEnds(t *testing.T) {
 		after time.Duration
 		want  bool
 	}{{0, true}, {47 * time.Hour, true}, {49 * time.Hour, false}} {
-		if got := tally.Raging(tally.Last.Add(tt.after)); got != tt.want {
-			t.Errorf("%v after the last copy: raging %v, want %v", tt.after, got, tt.want)
+		if got := tally.Active(tally.Last.Add(tt.after)); got != tt.want {
+			t.Errorf("%v after the last copy: active %v, want %v", tt.after, got, tt.want)
 		}
 	}
 	// A copy sent again by hand when all is over arrives.

@@ -14,7 +14,7 @@ type Incident struct {
 	Class       string
 	Subject     string
 	Since, Last time.Time
-	Raging      bool
+	Active      bool     // a storm of it still goes on
 	Copies      uint64   // counted once for each mailbox, even where several of its keys are storms
 	Sources     []Source // who sent them, most first
 	Others      uint64   // copies from further sources
@@ -78,7 +78,7 @@ func incident(storms []Tally, at time.Time) Incident {
 		if t.Last.After(i.Last) {
 			i.Last = t.Last
 		}
-		i.Raging = i.Raging || t.Raging(at)
+		i.Active = i.Active || t.Active(at)
 		i.Signs |= t.Storm.Signs
 	}
 	slices.Sort(i.Kinds)

@@ -80,7 +80,21 @@ func (k Kind) Ordered() bool {
 	return false
 }
 
-// Key names what copies share at one owner. Owner is the mailbox; both are keyed hashes.
+// Print is one thing that all copies of a message share, whoever gets them.
+type Print struct {
+	Kind     Kind
+	Hash     [8]byte // keyed
+	Evidence string  // what agrees, where the kind leaves that open
+}
+
+// Proven is the print of a report that a signature of ours proves. Such reports are counted apart from what anybody can
+// write who was sent that mail.
+func (p Print) Proven() Print {
+	p.Hash[0] ^= 0xff
+	return p
+}
+
+// Key is a print at one mailbox. Owner is a keyed hash of the mailbox.
 type Key struct {
 	Owner [8]byte
 	Kind  Kind
@@ -97,13 +111,13 @@ type Limit struct {
 
 // Count is one key to be counted.
 type Count struct {
-	Key     Key
-	Limit   Limit
-	Link    [8]byte // kept from the first sighting on
-	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
-	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
-	Asked   bool    // what is Known was asked for
-	Mailbox string  // in clear, for the label; kept only while there is a storm
+	Key      Key
+	Limit    Limit
+	Link     [8]byte // kept from the first sighting on
+	Withheld bool    // the sighting is not delivered, whatever its count: it gives nothing
+	Revoke   bool    // the sighting, which was counted before, was not delivered: it has given nothing
+	Asked    bool    // what is Known was asked for
+	Mailbox  string  // in clear, for the label; kept only while there is a storm
 
 	Known []uint64 // blocks that say nothing new at the mailbox where the network of the sighting adds them
 }
@@ -111,7 +125,7 @@ type Count struct {
 // Sighting is one message, seen.
 type Sighting struct {
 	At       time.Time
-	Transfer uint64     // the peer's own stamp: the same for a retry
+	Transfer uint64     // hash of the Received fields: the same for a retry
 	Client   netip.Addr // who sent it
 	Network  uint64     // the network or login that it comes from, as a keyed hash
 	Saying              // what it says

@@ -13,21 +13,21 @@ import (
 // earliest is the year before which no date of a message is believed.
 var earliest = time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// arrived is when a message came: the newest Received field with a date that can be, since its
-// clock is that of the mailbox's own server. Without one it is the INTERNALDATE, and ok is
-// false where that is no time of the message's own: after a migration all are one day.
+// arrived returns when a message came: the date of the newest Received field that has a believable one, since the mailbox's
+// own server wrote it. Without one it returns the INTERNALDATE. ok is false where that says nothing of the message: after a
+// migration all messages have the same day.
 func arrived(m *message.Message, internal, now time.Time, migrated bool) (at time.Time, ok bool) {
 	for _, field := range m.Received {
-		stamp := field[strings.LastIndexByte(field, ';')+1:] // RFC 5321 §4.4
-		if t := message.ParseDate(stamp); t.After(earliest) && t.Before(now.Add(24*time.Hour)) {
+		date := field[strings.LastIndexByte(field, ';')+1:] // RFC 5321 §4.4
+		if t := message.ParseDate(date); t.After(earliest) && t.Before(now.Add(24*time.Hour)) {
 			return t, true
 		}
 	}
 	return internal, !migrated
 }
 
-// rebuild puts together what the header tells of the envelope. Only what stands above the
-// first Received field is from the server that delivered: the rest is others'. mailbox is
+// rebuild makes an envelope from the header. It believes only the fields above the first Received field, which the
+// delivering server wrote. mailbox is
 // whose it is where nothing says so.
 func rebuild(h message.Header, mailbox string) message.Envelope {
 	env := message.Envelope{Rebuilt: true}
@@ -45,7 +45,7 @@ func rebuild(h message.Header, mailbox string) message.Envelope {
 	return env
 }
 
-// parse makes of a fetched message one that can be judged.
+// parse parses a fetched message, with an envelope made from its header.
 func parse(f session.Message, mailbox string) *message.Message {
 	m := message.Parse(message.Envelope{Truncated: f.Truncated}, time.Time{}, f.Raw)
 	m.Envelope = rebuild(m.Header, mailbox)

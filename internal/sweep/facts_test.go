@@ -126,7 +126,7 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// TestDaemonKnows lets what rages at the daemon not leak away here.
+// TestDaemonKnows lets a storm that is active at the daemon not leak away here.
 func TestDaemonKnows(t *testing.T) {
 	ctx := context.Background()
 	daemon, err := badgerdb.Open("", badgerdb.Options{InMemory: true})

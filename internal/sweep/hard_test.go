@@ -238,7 +238,7 @@ func TestLater(t *testing.T) {
 	}
 	applied(t, s, "run2")
 	s.Now = func() time.Time { return monday.Add(12 * time.Hour) }
-	// The storm still rages: none of the new copies stays, though the old ones are gone.
+	// The storm is still active: none of the new copies stays, though the old ones are gone.
 	p = applied(t, s, "run3")
 	if f := p.Folders[slicesIndex(p.Folders, "INBOX")]; f.Looked != 10 || f.Move != 10 {
 		t.Errorf("later: %+v", f)

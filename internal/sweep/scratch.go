@@ -67,7 +67,7 @@ func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally
 	return tallies, nil
 }
 
-// known adds what the daemon knows: as long as a storm rages there, what is over the limit
+// known adds what the daemon knows: as long as a storm is active there, what is over the limit
 // here has not leaked away, however slowly it came.
 func (s *scratch) known(ctx context.Context, t storm.Tally, at time.Time) storm.Tally {
 	if s.daemon == nil || s.lost != nil || t.Storm != nil || t.Key.Kind.Rate() || t.Limit.Copies == 0 || t.Seen <= uint64(t.Limit.Copies) {
@@ -78,7 +78,7 @@ func (s *scratch) known(ctx context.Context, t storm.Tally, at time.Time) storm.
 		s.lost = err // the sweep goes on without: fewer copies go
 		return t
 	}
-	if d := theirs[0]; d.Storm != nil && !at.Before(d.Storm.Since) && d.Raging(at) && !t.Gave { // what it says was given here
+	if d := theirs[0]; d.Storm != nil && !at.Before(d.Storm.Since) && d.Active(at) && !t.Gave { // what it says was given here
 		t.Storm, t.Through = d.Storm, false
 	}
 	return t

@@ -121,11 +121,11 @@ a.toml:3:2: list[1] can not be "grün"; it can be red, green, blue; did you mean
 		{"yes = true\n# Gr\xfc\xdfe", `a.toml:2:5: the file is not in UTF-8`},
 		{"pair = ['a']", "a.toml:1:1: pair must have 2 values, not 1"},
 		{"pair = ['a', 2]", "a.toml:1:14: pair[1] must be a string, not a whole number"},
-		{"\nwait = \"3 hours\"", `a.toml:2:8: "3 hours" is no time span; write it like 10m, 24h or 30d
+		{"\nwait = \"3 hours\"", `a.toml:2:8: "3 hours" is not a valid time span; write it like 10m, 24h or 30d
     2 | wait = "3 hours"
       |        ^^^^^^^^^`},
-		{"wait = \"-1h\"", "is no time span"},
-		{"span = \"d\"", "is no time span"},
+		{"wait = \"-1h\"", "is not a valid time span"},
+		{"span = \"d\"", "is not a valid time span"},
 		{"room = \"64MB\"", "is no size"},
 		{"room = \"9999999999TiB\"", "is no size"},
 		{"[table", "a.toml:1:6: "},

@@ -20,7 +20,7 @@ func (d *Duration) UnmarshalText(b []byte) error {
 		v = time.Duration(n) * 24 * time.Hour
 	}
 	if err != nil || v <= 0 {
-		return fmt.Errorf("%q is no time span; write it like 10m, 24h or 30d", s)
+		return fmt.Errorf("%q is not a valid time span; write it like 10m, 24h or 30d", s)
 	}
 	*d = Duration(v)
 	return nil

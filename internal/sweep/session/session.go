@@ -117,7 +117,7 @@ func unreached(server string, err error) error {
 	hint := ""
 	switch {
 	case errors.As(err, &authority):
-		hint = "; set ca_file if it is an authority of your own"
+		hint = "; set ca_file if it is signed by a private CA"
 	case errors.As(err, &certificate), errors.Is(err, errClear), errors.As(err, &name) && name.IsNotFound:
 	case errors.As(err, &record):
 		hint = "; imap:// is for ports where TLS begins with STARTTLS"

@@ -81,7 +81,7 @@ func (x index) count(s *seen) {
 type seen struct {
 	name    string
 	m       *message.Message
-	prints  []fingerprint.Print
+	prints  []storm.Print
 	near    *fingerprint.Near
 	text    [8]byte
 	known   bool
@@ -202,7 +202,7 @@ func pairs(w io.Writer, what string, mail []named, list bool) int {
 	}
 	all := make([]*seen, len(mail))
 	by := map[storm.Key][]int{}
-	prints := map[fingerprint.Print][]int{}
+	prints := map[storm.Print][]int{}
 	with := 0
 	for i, n := range mail {
 		s := x.look(n.raw)

@@ -8,60 +8,60 @@ import (
 // chunk is how much base64 is decoded at once, a multiple of 4.
 const chunk = 16 << 10
 
-// quanta decodes base64 (RFC 2045 §6.8) of any quality. Bytes outside the alphabet stay
-// where they are, so that nothing is ever skipped; white space is.
-type quanta struct {
+// base64Decoder decodes base64 (RFC 2045 §6.8), even where it is broken. It skips white space. Other bytes outside the
+// alphabet stay where they are, so that nothing is lost.
+type base64Decoder struct {
 	open [4]byte // the quantum under way
 	n    int
 	buf  []byte
 }
 
-// decode gives what l decodes to to put, which must not keep it.
-func (q *quanta) decode(l []byte, put func([]byte)) {
+// decode decodes l and gives the bytes to put, which must not keep them.
+func (d *base64Decoder) decode(l []byte, put func([]byte)) {
 	l = bytes.TrimRight(l, " \t\r\n")
 	for len(l) > 0 {
 		part := l[:min(len(l), chunk)]
 		l = l[len(part):]
-		if q.n == 0 && len(part)%4 == 0 {
-			if q.buf == nil {
-				q.buf = make([]byte, 0, min(chunk, max(len(part), 128)))
+		if d.n == 0 && len(part)%4 == 0 {
+			if d.buf == nil {
+				d.buf = make([]byte, 0, min(chunk, max(len(part), 128)))
 			}
-			if dst, err := base64.StdEncoding.AppendDecode(q.buf[:0], part); err == nil {
-				q.buf = dst
+			if dst, err := base64.StdEncoding.AppendDecode(d.buf[:0], part); err == nil {
+				d.buf = dst
 				put(dst)
 				continue
 			}
 		}
-		put(q.slow(part))
+		put(d.slow(part))
 	}
 }
 
 // slow decodes what is not whole quanta of the alphabet alone.
-func (q *quanta) slow(l []byte) []byte {
-	out := q.buf[:0]
+func (d *base64Decoder) slow(l []byte) []byte {
+	out := d.buf[:0]
 	for _, c := range l {
 		switch {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 		case c == '=':
-			out = q.rest(out)
+			out = d.rest(out)
 		case !inAlphabet(c):
-			out = append(q.rest(out), c)
+			out = append(d.rest(out), c)
 		default:
-			q.open[q.n] = c
-			if q.n++; q.n == 4 {
-				out, _ = base64.StdEncoding.AppendDecode(out, q.open[:])
-				q.n = 0
+			d.open[d.n] = c
+			if d.n++; d.n == 4 {
+				out, _ = base64.StdEncoding.AppendDecode(out, d.open[:])
+				d.n = 0
 			}
 		}
 	}
-	q.buf = out
+	d.buf = out
 	return out
 }
 
 // rest ends the quantum under way, and appends to dst what it decodes to.
-func (q *quanta) rest(dst []byte) []byte {
-	open := q.open[:q.n]
-	q.n = 0
+func (d *base64Decoder) rest(dst []byte) []byte {
+	open := d.open[:d.n]
+	d.n = 0
 	if len(open) == 1 { // not even a byte
 		return append(dst, open...)
 	}
@@ -73,9 +73,9 @@ func inAlphabet(c byte) bool {
 	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
 }
 
-// unquote appends to dst what a line of quoted-printable (RFC 2045 §6.7) decodes to. What is
-// wrongly encoded stays as it is. A soft line break takes the line's end away.
-func unquote(dst, l []byte) []byte {
+// appendUnquoted decodes a line of quoted-printable (RFC 2045 §6.7) and appends it to dst. What is wrongly encoded stays as
+// it is. A soft line break takes the line's end away.
+func appendUnquoted(dst, l []byte) []byte {
 	end := ""
 	if bytes.HasSuffix(l, []byte("\n")) {
 		end = "\n"
@@ -116,24 +116,25 @@ func unhex(c byte) int {
 	return -1
 }
 
-// undo decodes a whole part.
-func undo(encoding string, b []byte) []byte {
+// decodeTransfer decodes a whole part by its Content-Transfer-Encoding (RFC 2045 §6), in lower case. It returns b for one
+// that it does not know.
+func decodeTransfer(encoding string, b []byte) []byte {
 	switch encoding {
 	case "base64":
 		out := make([]byte, 0, len(b)/4*3+3)
-		var q quanta
-		put := func(d []byte) { out = append(out, d...) }
+		var d base64Decoder
+		put := func(b []byte) { out = append(out, b...) }
 		for pos := 0; pos < len(b); {
 			end := lineEnd(b, pos)
-			q.decode(b[pos:end], put)
+			d.decode(b[pos:end], put)
 			pos = end
 		}
-		return q.rest(out)
+		return d.rest(out)
 	case "quoted-printable":
 		out := make([]byte, 0, len(b))
 		for pos := 0; pos < len(b); {
 			end := lineEnd(b, pos)
-			out = unquote(out, b[pos:end])
+			out = appendUnquoted(out, b[pos:end])
 			pos = end
 		}
 		return out

@@ -12,18 +12,19 @@ import (
 
 	"breakwater/internal/archive"
 	"breakwater/internal/digest"
+	"breakwater/internal/fingerprint"
 	"breakwater/internal/show"
 	"breakwater/internal/storm"
 )
 
-// retention is how long a domain's absorbed mail is kept, by the rules in force.
+// retention returns how long a domain's absorbed mail is kept, by the rules in force.
 func (d *Daemon) retention(domain string) archive.Retention {
 	r := d.rules.Load().For(domain).Retention()
 	return archive.Retention{Keep: r.Keep, MaxSize: r.MaxSize}
 }
 
-// shares are who may take how much of what is free in the archive: a domain as much, a storm or the
-// network of a client a quarter. So however much one of them sends, others have room.
+// shares returns who may take how much of what is free in the archive: a domain all of it, a storm or the network of a
+// client a quarter. So others have room, however much one of them sends.
 func (d *Daemon) shares() []archive.Share {
 	return []archive.Share{
 		{Name: "domain", Part: 1, Of: (*archive.Copy).Domains},
@@ -43,8 +44,7 @@ func incidents(c *archive.Copy) []string {
 	return slices.Compact(all)
 }
 
-// network is that of who sent a copy, as large as one customer of a provider has it. Our own hosts and
-// users have no share of their own.
+// network returns the network of the client that sent a copy. Our own hosts and users have no share of their own.
 func (d *Daemon) network(c *archive.Copy) []string {
 	client := c.Client.Unmap()
 	ours := func(nets []netip.Prefix) bool {
@@ -53,28 +53,19 @@ func (d *Daemon) network(c *archive.Copy) []string {
 	if !client.IsValid() || client.IsLoopback() || c.AuthUser != "" || ours(d.cfg.Site.Relays.Prefixes()) || ours(d.cfg.Site.SubmitNetworks.Prefixes()) {
 		return nil
 	}
-	bits := 24
-	if client.Is6() {
-		bits = 48
-	}
-	p, err := client.WithZone("").Prefix(bits)
-	if err != nil {
-		return nil
-	}
-	return []string{p.String()}
+	return []string{fingerprint.NetworkOf(client).String()}
 }
 
-// erasable is since when mail of a domain has to be kept to be erased for its age: its notice has gone
-// out a week ago, or where there is none it has been too old for a day.
+// erasable returns the time up to which mail of a domain was archived that may be erased for its age: its notice went out
+// a week ago, or it has been too old for a day where there is no notice.
 func (d *Daemon) erasable(domain string) time.Time {
 	return d.notices.Upto(domain, d.archive.Now())
 }
 
-// Until what nobody is told of before it is erased goes, after it was found to be too old; and what
-// should have gone long before, by a retention that was shortened.
+// How long mail without a notice is kept after it was found to be too old.
 const (
 	graceUntold  = 24 * time.Hour
-	graceShorter = 8 * 24 * time.Hour
+	graceShorter = 8 * 24 * time.Hour // where the domain's retention was shortened
 
 	announceEvery = 24 * time.Hour
 )
@@ -110,8 +101,8 @@ const (
 	alarmEvery  = time.Hour   // at most: an archive on the brink is full now and then
 )
 
-// keepHouse erases what has expired, makes room, and says when there is none, until ctx ends.
-func (d *Daemon) keepHouse(ctx context.Context) {
+// watchArchive erases what has expired, makes room, and says when there is none, until ctx ends.
+func (d *Daemon) watchArchive(ctx context.Context) {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	next := d.now()
@@ -133,13 +124,13 @@ func (d *Daemon) keepHouse(ctx context.Context) {
 	}
 }
 
-// leap is how far the host's clock was set, and when, by the archive's.
+// leap is how far the host's clock was set, and when that was by the archive's clock.
 type leap struct {
 	by time.Duration
 	at time.Time
 }
 
-// sayLeap tells when the host's clock was set.
+// sayLeap logs when the host's clock was set.
 func (d *Daemon) sayLeap() {
 	if by := d.archive.Leap(); by != 0 {
 		d.leap.Store(&leap{by, d.archive.Now()})
@@ -204,7 +195,7 @@ func (d *Daemon) sayRoom(ctx context.Context, was *roomState) {
 	}
 }
 
-// sayShares tells of shares that are full, of each once a day, and once an hour of any.
+// sayShares logs shares that are full: each at most once a day, and any at most once an hour.
 func (d *Daemon) sayShares(ctx context.Context, now *roomState) {
 	var fresh []string
 	at := d.archive.Now()
@@ -228,7 +219,7 @@ func (d *Daemon) sayShares(ctx context.Context, now *roomState) {
 	d.alarm(ctx, digest.Notice{News: digest.Shares, List: fresh})
 }
 
-// warnings are what /healthz says beside that all is well.
+// archiveWarnings are what /healthz says of the archive besides its status.
 func (d *Daemon) archiveWarnings() (all []string) {
 	if n := len(d.archive.FullShares()); n > 0 { // who, local users need not know
 		all = append(all, show.Number(n, "share")+" of the archive full; the log says whose")

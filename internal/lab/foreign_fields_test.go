@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestManyMarks sends mail with fields that only breakwater may write, as many as are removed and many
+// TestManyForeignFields sends mail with fields that only breakwater may write, as many as are removed and many
 // more, to a thousand recipients. It arrives, and no mail server takes harm.
-func TestManyMarks(t *testing.T) {
+func TestManyForeignFields(t *testing.T) {
 	for _, srv := range servers {
 		t.Run(srv.name, func(t *testing.T) {
 			Need(t, srv.name)

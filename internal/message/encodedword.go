@@ -75,9 +75,9 @@ func nextWord(s string) (before string, w *encodedWord, rest string) {
 func decodeWord(encoding byte, text string) ([]byte, bool) {
 	switch encoding {
 	case 'B', 'b':
-		return undo("base64", []byte(text)), true
+		return decodeTransfer("base64", []byte(text)), true
 	case 'Q', 'q':
-		return unquote(nil, []byte(strings.ReplaceAll(text, "_", " "))), true
+		return appendUnquoted(nil, []byte(strings.ReplaceAll(text, "_", " "))), true
 	}
 	return nil, false
 }

@@ -14,15 +14,15 @@ import (
 	"breakwater/internal/submit"
 )
 
-// way is where a setting has mail handed to the mail server.
-type way struct{ setting, target string }
+// submission is a setting that says where the mail server takes released mail or digests.
+type submission struct{ setting, target string }
 
-func ways(c config.Config) []way {
-	return []way{{"release.submit", c.Release.Submit}, {"digest.submit", c.Digest.Submit}}
+func submissions(c config.Config) []submission {
+	return []submission{{"release.submit", c.Release.Submit}, {"digest.submit", c.Digest.Submit}}
 }
 
-// addresses are the ports of this host among ways.
-func addresses(all []way) (addrs []string) {
+// addresses are the ports of this host among submissions.
+func addresses(all []submission) (addrs []string) {
 	for _, w := range all {
 		t, err := submit.Parse(w.target)
 		if err != nil {
@@ -35,14 +35,14 @@ func addresses(all []way) (addrs []string) {
 	return addrs
 }
 
-// warn says what touches mail on ways, as far as this can be known. Where there is no Postfix, little is.
-func warn(w io.Writer, all ...way) {
+// warn says what touches mail of submissions, as far as this can be known. Where there is no Postfix, little is.
+func warn(w io.Writer, all ...submission) {
 	p, err := postfix("")
 	if err != nil {
 		p = setup.Postfix{}
 	}
 	for _, one := range all {
-		for _, addr := range addresses([]way{one}) {
+		for _, addr := range addresses([]submission{one}) {
 			if text := p.Warning(one.setting, addr); text != "" {
 				fmt.Fprintln(w, "warning:", text)
 			}
@@ -50,8 +50,8 @@ func warn(w io.Writer, all ...way) {
 	}
 }
 
-// warnAway names the ways at which nobody takes mail.
-func warnAway(ctx context.Context, w io.Writer, all ...way) {
+// warnAway names the submissions at which nobody takes mail.
+func warnAway(ctx context.Context, w io.Writer, all ...submission) {
 	byPort := false
 	for _, one := range all {
 		t, err := submit.Parse(one.target)

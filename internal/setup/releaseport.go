@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Way is where mail comes back to the mail server that breakwater held, and where digests come in: a port of
+// ReleasePort is the address by which released mail and digests come to the mail server: a port of
 // loopback at which no filter looks at mail and nobody signs it. Released mail may be forged.
-const Way = "127.0.0.1:8897"
+const ReleasePort = "127.0.0.1:8897"
 
-// wayOptions are those of the service of Postfix that listens there. It takes mail for its own domains from this host,
+// releasePortOptions are those of the service of Postfix that listens there. It takes mail for its own domains from this host,
 // as it is. What main.cf says of filters, restrictions, TLS and logins is for other mail; what it says of addresses and
 // aliases holds. EHLO offers DSN, whose envelope IDs are the marks of released mail.
-var wayOptions = []string{
+var releasePortOptions = []string{
 	"syslog_name=postfix/breakwater",
 	"mynetworks=127.0.0.0/8,[::1]/128",
 	"smtpd_client_restrictions=permit_mynetworks,reject",
@@ -36,16 +36,16 @@ var wayOptions = []string{
 	"local_header_rewrite_clients=",
 }
 
-// way says what to set so that p takes mail at an address of this host, and nobody touches it.
-func (p Postfix) way(addr string) (changes []Change, notes []string) {
+// releasePort says what to set so that p takes mail at an address of this host, and no filter touches it.
+func (p Postfix) releasePort(addr string) (changes []Change, notes []string) {
 	c := Change{Service: addr + "/inet", New: p.entry(addr), Why: "take released mail and digests from this host, unfiltered and unsigned"}
 	through, known := p.Passes(addr)
 	switch {
 	case known && len(through) == 0:
 		return nil, nil
 	case known:
-		advice := fmt.Sprintf("Write submit = \"smtp://%s\" under [release] and [digest] in breakwater.toml, or leave it out, and run this again", Way)
-		if addr == Way {
+		advice := fmt.Sprintf("Write submit = \"smtp://%s\" under [release] and [digest] in breakwater.toml, or leave it out, and run this again", ReleasePort)
+		if addr == ReleasePort {
 			advice = "Set its options anew:\n  " + c.Line()
 		}
 		return nil, []string{fmt.Sprintf("mail that breakwater hands back at %s goes through %s: it may be signed as yours, even if it is forged. %s", addr, p.names(through), advice)}
@@ -64,7 +64,7 @@ func (p Postfix) entry(addr string) string {
 			chroot = "y"
 		}
 	}
-	return fmt.Sprintf("%s inet n - %s - - smtpd -o %s", addr, chroot, strings.Join(wayOptions, " -o "))
+	return fmt.Sprintf("%s inet n - %s - - smtpd -o %s", addr, chroot, strings.Join(releasePortOptions, " -o "))
 }
 
 // Passes is what mail goes through that comes in at an address of this host, HOST:PORT: addresses of milters, and
@@ -157,7 +157,7 @@ func (p Postfix) Warning(setting, addr string) string {
 	if setting != "release.submit" {
 		harm = "digests are filtered, and may be signed, like all mail"
 	}
-	instead := fmt.Sprintf("Better: %s = \"smtp://%s\", which `breakwater setup postfix --apply` makes, or `breakwater setup sendmail` says how", setting, Way)
+	instead := fmt.Sprintf("Better: %s = \"smtp://%s\", which `breakwater setup postfix --apply` makes, or `breakwater setup sendmail` says how", setting, ReleasePort)
 	switch {
 	case known:
 		return fmt.Sprintf("%s: mail that comes in at %s goes through %s; %s. %s", setting, addr, p.names(through), harm, instead)

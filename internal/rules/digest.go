@@ -6,25 +6,24 @@ import (
 	"breakwater/internal/tomlfile"
 )
 
-// Teller says who is told of absorbed mail.
-type Teller string
+// Notify says who gets the digests of absorbed mail.
+type Notify string
 
-// Who is told.
+// Who gets them.
 const (
-	TellMailbox    Teller = "mailbox"
-	TellPostmaster Teller = "postmaster"
-	TellNobody     Teller = "nobody"
+	NotifyMailbox    Notify = "mailbox"
+	NotifyPostmaster Notify = "postmaster"
+	NotifyNobody     Notify = "nobody"
 )
 
-// Tellers lists all of them.
-var Tellers = []Teller{TellMailbox, TellPostmaster, TellNobody}
+// Values are the values in rule files.
+func (Notify) Values() []string {
+	return texts([]Notify{NotifyMailbox, NotifyPostmaster, NotifyNobody})
+}
 
-// Values are the tellers.
-func (Teller) Values() []string { return texts(Tellers) }
-
-// Digest is how the mailboxes of a domain are told of what was absorbed.
+// Digest is how a domain wants its digests of absorbed mail.
 type Digest struct {
-	To         Teller        `toml:"to" doc:"Who is told."`
+	To         Notify        `toml:"to" doc:"Who is told."`
 	Language   Language      `toml:"language" doc:"Of the digests."`
 	Postmaster string        `toml:"postmaster" doc:"Address, if not postmaster at the domain itself."`
 	Wait       time.Duration `toml:"wait" doc:"From the first absorbed copy to the first digest."`
@@ -52,14 +51,14 @@ type fileRetention struct {
 	MaxSize tomlfile.Size `toml:"max_size" doc:"So much of one domain at most, on disk."`
 }
 
-// Digest is how a domain is told.
+// Digest is how d wants its digests of absorbed mail.
 func (d *Domain) Digest() Digest { return d.digest }
 
-// Retention is how long a domain's absorbed mail is kept.
+// Retention is how long absorbed mail of d is kept.
 func (d *Domain) Retention() Retention { return d.retention }
 
-// keep fills in what the domain has for digests and retention.
-func (f *loaded) keep() []*tomlfile.Error {
+// digestAndRetention fills in what the domain has for these.
+func (f *loaded) digestAndRetention() []*tomlfile.Error {
 	var all settings
 	tomlfile.Assign(pick(f.all.tree, "digest", "retention"), &all)
 	f.domain.digest = all.Digest
