@@ -29,6 +29,7 @@ var layers = map[string]string{
 	"internal/engine":            "message classify storm fingerprint origin store rules mark",
 	"internal/owned":             "",
 	"internal/archive":           "owned",
+	"internal/ledger":            "owned",
 	"internal/release":           "message storm mark archive submit",
 	"internal/milterd":           "message rules origin",
 	"internal/milterd/client":    "message",
@@ -76,6 +77,7 @@ var homes = map[string][]string{
 	"github.com/spf13/cobra":              {"cmd/breakwater"},
 	"github.com/expr-lang/expr":           {"internal/rules"},
 	"github.com/prometheus/client_golang": {"cmd/breakwater"},
+	"golang.org/x/mod":                    {"internal/ledger"},
 }
 
 const module = "breakwater/"
