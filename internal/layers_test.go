@@ -30,6 +30,7 @@ var layers = map[string]string{
 	"internal/owned":             "",
 	"internal/archive":           "owned",
 	"internal/ledger":            "owned",
+	"internal/incident":          "message storm owned",
 	"internal/release":           "message storm mark archive submit",
 	"internal/milterd":           "message rules origin",
 	"internal/milterd/client":    "message",
