@@ -15,20 +15,46 @@
 //	IMAP FETCH    ─► sweep    ──┤                                      ├─► plan ─► journal ─► apply
 //	old mail      ─► replay   ──┤                                      ├─► what replay and rules show
 //	test files    ─► scenario ──┴─► message.Parse ─► engine.Judge ─────┘
-//	                                   *Message        │     Decisions
+//	                                   *Message        │     Judgement
 //	                                                   │
-//	    classify.Classify ─► origin.Prove (reports) ─► fingerprint.Prints ─► store.Lookup (long texts) ─► store.Observe ─► rules.Decide ─► rules.Combine
+//	    classify ─► sign ─► prove ─► print ─► compare ─► count ─► decide ─► combine
 //
-// The milter asks once, at the end of a message. Parse turns envelope and bytes into facts.
-// Judge classifies them (classify, with report for what other mail systems report), looks for
-// proof that we sent what a report is about (origin, engine/origin.go), says what copies of
-// the message share (fingerprint), where it has text enough also with what was nearly the same
-// before (engine/kin.go), counts that for each mailbox (store, by the arithmetic of storm) and
-// decides for each recipient by the rules of its domain. Combine makes the decisions fit one
-// transaction. What is absorbed is in the archive, on disk, before the mail server gets its
-// answer.
+// The milter asks once, at the end of a message. Parse turns envelope and bytes into facts. Judge takes
+// eight steps, which are a list in engine/engine.go:
 //
-// Lookup and Observe are the only I/O of Judge. A dry run looks up alone, and adds for itself.
+//   - classify says what the message is (classify, with report for what other mail systems report), and
+//     whose rules apply
+//   - sign makes the stamp of mail that we send (origin)
+//   - prove asks the index of sent mail whether we sent what a report is about (sent, origin)
+//   - print says what copies of the message share, and what it says (fingerprint)
+//   - compare asks what was nearly the same before, where there is text enough (fingerprint, texts)
+//   - count counts that for each mailbox (store, by the arithmetic of storm), and has what was sent and what was
+//     said remembered (sent, texts)
+//   - decide does so for each recipient by the rules of its domain (rules)
+//   - combine makes the decisions fit one transaction (rules.Combine)
+//
+// What comes out is a rules.Judgement: the decisions, and all that they were made by. It goes on as it is to the
+// archive, the log and the metrics. What is absorbed is in the archive, on disk, before the mail server gets its
+// answer. Whatever fails, Judgement.Settle says what happens instead: there on_error decides, and nowhere else.
+//
+// The store is the only I/O of Judge: prove looks, compare looks and notes the text, count writes. A dry run looks alone, and adds
+// for itself.
+//
+// # Words
+//
+//   - sighting: one message, seen, as it is counted
+//   - copy: a message that shares a key with one before it; a retry is the same transfer once more, and no copy
+//   - key: what copies share at one mailbox, as a keyed hash; a print is the same for all mailboxes
+//   - identity, rate: kinds of keys. Only copies share an identity; distinct messages share a rate
+//   - tally: how often a key was seen, and what was let through under it
+//   - storm: a tally over its limit, at one mailbox; an incident is all storms with one cause
+//   - given: what was let through to a mailbox under a key
+//   - held: not let through; absorbed: held, kept in the archive, and answered with 250
+//   - note: what is remembered beside tallies; it is never a storm
+//   - text: what near-duplicates have in common, named by the first of them
+//   - stamp: the fields by which mail is known that we sent; a tag is what its reverse-path has
+//   - index of sent mail: what left here, by Message-ID and by who wrote to whom, and when all of it was seen
+//   - customer: who has the domains of one rule file
 //
 // # The layers
 //
@@ -39,13 +65,14 @@
 //	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
 //	keep       archive, and release above it and submit; replay above it and mailfile
 //	engine     engine  scenario
+//	memory     sent  texts
 //	decision   rules
 //	judgement  fingerprint  origin  store  mark
-//	terms      classify  storm
+//	terms      classify  notes, and storm below it
 //	reports    report
 //	facts      message
 //	words      phrases
-//	files      tomlfile
+//	files      tomlfile  wire
 //
 // Everything from files to engine is pure: no network, no files, no clock. Time is an
 // argument. layers_test.go holds the table, and what outside modules each package may use. Who
@@ -67,7 +94,8 @@
 //   - digests/state.json: who was told what, JSON with a version, digest/state.go; digests/outbox: digests to be sent
 //   - lock, marks, releasing: empty, to be locked
 //
-// The store's tallies begin with the version of their form (storm/codec.go), which is 3; those of version 2 are read.
+// The store's tallies and notes begin with the version of their form (storm/codec.go, notes/codec.go), which is 3;
+// those of version 2 are read.
 // Beside the secret, rules.kept has the last good version of each rule file, and a file FORMAT.
 //
 // At Shutdown, milterd hands the mail server's connections to whoever wires it, and with systemd to the next
@@ -78,9 +106,9 @@
 //   - what a message is taken for: classify, and report for what it says; the words by which
 //     it is known are in phrases, whose page says how to teach it a mail that it does not know
 //   - where the writer's own words end, and what marks an answer: message/quotation.go
-//   - what counts as a copy: fingerprint; near.go for copies that no longer look alike
+//   - what counts as a copy: fingerprint; near.go for copies that no longer look alike, and texts for how many of them were held
 //   - what is something new to a mailbox: fingerprint/says.go; who has had copies: storm/given.go
-//   - what proves that we sent something: origin; what is remembered of it: engine/origin.go
+//   - what proves that we sent something: origin; what is remembered of it: sent
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
 //     ask), and the files in the top-level folder rules, with their tests

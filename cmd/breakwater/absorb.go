@@ -8,15 +8,13 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
-	"breakwater/internal/message"
-	"breakwater/internal/report"
 	"breakwater/internal/rules"
 	"breakwater/internal/storm"
 )
 
 // absorb puts a message into the archive for those recipients who do not get it.
-func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Decision) error {
-	_, err := d.archive.PutAll(ctx, copies(m, ds), m.Raw)
+func (d *daemon) absorb(ctx context.Context, j rules.Judgement) error {
+	_, err := d.archive.PutAll(ctx, copies(j), j.Message.Raw)
 	if err == nil && d.digester != nil {
 		d.digester.Wake()
 	}
@@ -25,12 +23,13 @@ func (d *daemon) absorb(ctx context.Context, m *message.Message, ds []rules.Deci
 
 // copies makes an entry of the archive: the message is kept once, whatever the number of its
 // recipients' domains, each of which has its own retention. Copies of one incident are alike.
-func copies(m *message.Message, ds []rules.Decision) []archive.Entry {
+func copies(j rules.Judgement) []archive.Entry {
+	m := j.Message
 	e := archive.Entry{Copy: archive.Copy{
 		At: m.At, QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: m.AuthUser, ReversePath: m.ReversePath,
-		From: m.From, Subject: cut(m.Subject, maxSubject), Failures: failures(m, ds),
+		From: m.From, Subject: cut(m.Subject, maxSubject), Failures: failures(j.Verdict),
 	}}
-	for _, dec := range ds {
+	for _, dec := range j.Absorbed() {
 		e.Family = cmp.Or(e.Family, storm.IncidentOf(dec.Storm))
 		e.Recipients = append(e.Recipients, archive.Recipient{
 			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
@@ -49,16 +48,12 @@ const (
 )
 
 // failures are the recipients of whom a delivery report speaks.
-func failures(m *message.Message, ds []rules.Decision) []archive.Failure {
-	if len(ds) == 0 || ds[0].Class != classify.DSN {
-		return nil
-	}
-	r := report.Parse(m)
-	if r == nil {
+func failures(v classify.Verdict) []archive.Failure {
+	if v.Class != classify.DSN || v.Report == nil {
 		return nil
 	}
 	var fs []archive.Failure
-	for _, rcpt := range r.Recipients[:min(len(r.Recipients), maxFailures)] {
+	for _, rcpt := range v.Report.Recipients[:min(len(v.Report.Recipients), maxFailures)] {
 		fs = append(fs, archive.Failure{Recipient: cut(rcpt.Final, maxAddress), Action: string(rcpt.Action), Status: cut(rcpt.Status, 20)})
 	}
 	return fs

@@ -25,6 +25,7 @@ import (
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/store/badgerdb"
 )
 
@@ -96,16 +97,15 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 	if d.digester, err = d.openDigester(marks); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	hasher := fingerprint.New(secret)
 	d.engine = &engine.Engine{
 		Store:    d.store,
 		Rules:    d.rules.Load,
-		Hasher:   fingerprint.New(secret),
+		Hasher:   hasher,
+		Sent:     &sent.Index{Store: d.store, Hasher: hasher, Life: time.Duration(cfg.Sent.Keep), Seeing: d.seeing},
 		Marks:    marks,
 		Site:     site(cfg.Site),
-		OnError:  cfg.OnError,
 		Ring:     d.ring.Load,
-		Life:     time.Duration(cfg.Sent.Keep),
-		Seeing:   d.seeing,
 		TakesTag: d.takesTag,
 	}
 	d.milter = &milterd.Server{

@@ -49,12 +49,15 @@ func get(t *testing.T, h http.Handler, path string) (int, string) {
 func TestPages(t *testing.T) {
 	d := testDaemon(t)
 	d.done(milterd.Outcome{
-		Message:   &message.Message{Raw: []byte("12345")},
-		Decisions: []rules.Decision{{Class: "dsn", Action: rules.Absorb}, {Class: "dsn", Action: rules.Deliver}},
-		Err:       io.ErrUnexpectedEOF,
+		Judgement: rules.Judgement{
+			Message:   &message.Message{Raw: []byte("12345")},
+			Decisions: []rules.Decision{{Class: "dsn", Action: rules.Absorb}, {Class: "dsn", Action: rules.Deliver}},
+		},
+		Err: io.ErrUnexpectedEOF,
 	})
-	d.done(milterd.Outcome{Message: &message.Message{}, Decisions: []rules.Decision{{Class: "dsn", Action: rules.Deliver, Wanted: rules.Absorb, Observed: true}}})
-	d.done(milterd.Outcome{Message: &message.Message{}, Decisions: []rules.Decision{{Action: rules.Reject}}, Named: true})
+	observed := []rules.Decision{{Class: "dsn", Action: rules.Deliver, Wanted: rules.Absorb, Observed: true}}
+	d.done(milterd.Outcome{Judgement: rules.Judgement{Message: &message.Message{}, Decisions: observed}})
+	d.done(milterd.Outcome{Judgement: rules.Judgement{Message: &message.Message{}, Decisions: []rules.Decision{{Action: rules.Reject}}}, AtRCPT: true})
 	code, page := get(t, d.pages(), "/metrics")
 	for _, want := range []string{
 		`breakwater_decisions_total{action="absorb",class="dsn"} 1`, `breakwater_decisions_total{action="tag",class="bulk"} 0`,
@@ -297,12 +300,12 @@ func TestDecisionLog(t *testing.T) {
 		}
 		return a
 	}}))
-	d.done(milterd.Outcome{
+	d.done(milterd.Outcome{Judgement: rules.Judgement{
 		Message: &message.Message{Envelope: message.Envelope{QueueID: "Q1", ReversePath: "a@example.net"}},
 		Decisions: []rules.Decision{
 			{Recipient: message.Recipient{Addr: "b@example.test"}, Action: rules.Deliver, Wanted: rules.Absorb, Class: "dsn", Reason: "dsn storm, copy 4; observe", Rule: rules.Source{File: "default.toml", Line: 6}, Storm: "dsn-1-2"},
 		},
-	})
+	}})
 	want := `level=INFO msg=decision qid=Q1 client=unknown from=a@example.net to=b@example.test class=dsn action=deliver rule=default.toml:6 reason="dsn storm, copy 4; observe" storm=dsn-1-2 wanted=absorb` + "\n"
 	if log.String() != want {
 		t.Errorf("got  %swant %s", log.String(), want)
@@ -314,7 +317,7 @@ func TestDecisionLogIsBounded(t *testing.T) {
 	d := testDaemon(t)
 	var log strings.Builder
 	d.log = slog.New(slog.NewTextHandler(&log, nil))
-	o := milterd.Outcome{Message: &message.Message{Envelope: message.Envelope{QueueID: "Q1", ReversePath: "a@example.net"}}}
+	o := milterd.Outcome{Judgement: rules.Judgement{Message: &message.Message{Envelope: message.Envelope{QueueID: "Q1", ReversePath: "a@example.net"}}}}
 	for i := range 1000 {
 		action := []rules.Action{rules.Deliver, rules.Absorb, rules.Absorb}[i%3]
 		o.Decisions = append(o.Decisions, rules.Decision{Recipient: message.Recipient{Addr: "b@example.test"}, Action: action, Class: "dsn"})

@@ -42,7 +42,7 @@ func daemonWith(t *testing.T, log io.Writer, change func(*config.Config)) *daemo
 }
 
 // mailFrom is a message that does not compress, and the decision to absorb it for its recipients.
-func mailFrom(t *testing.T, client string, to ...string) (*message.Message, []rules.Decision) {
+func mailFrom(t *testing.T, client string, to ...string) rules.Judgement {
 	t.Helper()
 	raw := make([]byte, 20_000)
 	if _, err := rand.Read(raw); err != nil {
@@ -53,7 +53,7 @@ func mailFrom(t *testing.T, client string, to ...string) (*message.Message, []ru
 	for _, addr := range to {
 		ds = append(ds, rules.Decision{Recipient: message.Recipient{Addr: addr}, Action: rules.Absorb, Class: "personal"})
 	}
-	return m, ds
+	return rules.Judgement{Message: m, Decisions: ds}
 }
 
 // TestShareIsTold: one network fills its share. Others have room, and it is said in the log, in /healthz,
@@ -67,8 +67,7 @@ func TestShareIsTold(t *testing.T) {
 		return nil
 	}
 	absorb := func(client string, to ...string) error {
-		m, ds := mailFrom(t, client, to...)
-		return d.absorb(context.Background(), m, ds)
+		return d.absorb(context.Background(), mailFrom(t, client, to...))
 	}
 	var err error
 	for n := 0; err == nil && n < 1000; n++ {
@@ -157,9 +156,9 @@ func addNetwork(to *config.Networks, text string) error {
 
 // TestKeptOnce: a message for many domains is one copy, whose recipients know their domains.
 func TestKeptOnce(t *testing.T) {
-	m, ds := mailFrom(t, "192.0.2.1", "ann@example.test", "bob@EXAMPLE.org", "cy@example.test")
-	ds[1].Storm = "id-1-2"
-	all := copies(m, ds)
+	j := mailFrom(t, "192.0.2.1", "ann@example.test", "bob@EXAMPLE.org", "cy@example.test")
+	j.Decisions[1].Storm = "id-1-2"
+	all := copies(j)
 	if len(all) != 1 || all[0].Family != "id-1" || !slices.Equal(all[0].Domains(), []string{"example.org", "example.test"}) || len(all[0].Recipients) != 3 {
 		t.Errorf("%+v", all)
 	}
@@ -169,8 +168,7 @@ func TestKeptOnce(t *testing.T) {
 // no rule file that is away for an hour and no clock erases anything.
 func TestUntoldErasure(t *testing.T) {
 	d := daemonWith(t, io.Discard, func(c *config.Config) { c.Digest.Submit, c.Retention.MinFree = "", 1 })
-	m, ds := mailFrom(t, "192.0.2.1", "ann@example.test")
-	if err := d.absorb(context.Background(), m, ds); err != nil {
+	if err := d.absorb(context.Background(), mailFrom(t, "192.0.2.1", "ann@example.test")); err != nil {
 		t.Fatal(err)
 	}
 	keep := d.retention("example.test").Keep

@@ -11,8 +11,10 @@ import (
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/store"
 	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
@@ -26,19 +28,24 @@ type daemonIndex struct {
 	log  *slog.Logger
 }
 
-// Lookup is store.Store's.
-func (d *daemonIndex) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]storm.Tally, error) {
+// Noted is store.Store's.
+func (d *daemonIndex) Noted(ctx context.Context, at time.Time, keys []storm.Key) ([]notes.Note, error) {
 	if d.lost.Load() {
-		return make([]storm.Tally, len(keys)), nil
+		return make([]notes.Note, len(keys)), nil
 	}
-	found, err := d.Store.Lookup(ctx, at, keys)
+	found, err := d.Store.Noted(ctx, at, keys)
 	if err == nil || ctx.Err() != nil {
 		return found, err
 	}
 	if !d.lost.Swap(true) {
 		d.log.Warn("what was sent is not known any more: the daemon does not answer", "err", err)
 	}
-	return make([]storm.Tally, len(keys)), nil
+	return make([]notes.Note, len(keys)), nil
+}
+
+// Note is store.Store's. It notes nothing: what other commands judge does not leave now.
+func (d *daemonIndex) Note(_ context.Context, _ time.Time, entries []notes.Entry) ([]notes.Note, error) {
+	return make([]notes.Note, len(entries)), nil
 }
 
 // knowSent gives e the keys and the index of the daemon of this host, if there is one and we
@@ -52,8 +59,9 @@ func knowSent(e *engine.Engine, cfg config.Config, log *slog.Logger) bool {
 		return false
 	}
 	e.Ring = func() *origin.Ring { return ring }
-	e.Sent = &daemonIndex{Store: remote.Open(cfg.Control), log: log}
-	e.Asked, e.Life = time.Now(), time.Duration(cfg.Sent.Keep)
+	e.Sent = &sent.Index{
+		Store: &daemonIndex{Store: remote.Open(cfg.Control), log: log}, Hasher: e.Hasher, Life: time.Duration(cfg.Sent.Keep), Now: time.Now(),
+	}
 	e.Site = site(cfg.Site)
 	return true
 }

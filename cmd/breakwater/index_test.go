@@ -64,7 +64,8 @@ func TestSweepAsksWhatWasSent(t *testing.T) {
 		origin   origin.Origin
 		action   rules.Action
 	}{{"sent", "x@example.net", origin.Genuine, rules.Deliver}, {"unheard", "bob@example.net", origin.Genuine, rules.Deliver}, {"forged", "x@example.net", origin.Forged, rules.Absorb}} {
-		ds, err := of.Judge(ctx, bounce(tt.id, tt.rcpt))
+		j, err := of.Judge(ctx, bounce(tt.id, tt.rcpt))
+		ds := j.Decisions
 		if err != nil || ds[0].Origin != tt.origin || ds[0].Action != tt.action {
 			t.Errorf("%s: %+v, %v", tt.id, ds, err)
 		}
@@ -74,7 +75,8 @@ func TestSweepAsksWhatWasSent(t *testing.T) {
 	ln.Close()
 	of = list[0].Engine(e.Store)
 	for range 2 {
-		ds, err := of.Judge(ctx, bounce("later", "y@example.net"))
+		j, err := of.Judge(ctx, bounce("later", "y@example.net"))
+		ds := j.Decisions
 		if err != nil || ds[0].Origin == origin.Forged || ds[0].Action != rules.Deliver {
 			t.Errorf("without the daemon: %+v, %v", ds, err)
 		}

@@ -104,7 +104,7 @@ func (m *metrics) counter(name, help string, value func() float64) {
 
 // record counts one message, or one recipient that was refused at RCPT.
 func (m *metrics) record(o milterd.Outcome) {
-	if o.Named {
+	if o.AtRCPT {
 		m.refusals.Inc()
 		return
 	}

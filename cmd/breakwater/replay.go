@@ -176,17 +176,19 @@ func (r *replayer) judge(ctx context.Context, mail replay.Mail) error {
 		}
 	}
 	r.result.message(mail)
-	ds, err := r.base.Judge(ctx, m)
+	j, err := r.base.Judge(ctx, m)
 	if err != nil {
 		return err
 	}
-	others := ds
+	others := j.Decisions
 	if r.other != nil {
-		if others, err = r.other.Judge(ctx, m); err != nil {
+		other, err := r.other.Judge(ctx, m)
+		if err != nil {
 			return err
 		}
+		others = other.Decisions
 	}
-	for i, d := range ds {
+	for i, d := range j.Decisions {
 		differ := others[i].Action != d.Action
 		r.result.add(d, others[i])
 		if differ || r.each && r.other == nil {

@@ -154,26 +154,26 @@ func (x *explainer) daemon(ctx context.Context, f *rulesFlags, set *rules.Set) *
 }
 
 // judge judges the copies before m, and then m.
-func (x *explainer) judge(ctx context.Context, f *rulesFlags, set *rules.Set, m *message.Message) (engine.Judgement, error) {
+func (x *explainer) judge(ctx context.Context, f *rulesFlags, set *rules.Set, m *message.Message) (rules.Judgement, error) {
 	if x.copies <= 1 && !x.scratch {
 		if e := x.daemon(ctx, f, set); e != nil {
-			return e.Explain(ctx, m)
+			return e.Judge(ctx, m)
 		}
 	}
 	x.store = "nobody: nothing was seen before"
 	e, err := scratch(set, "")
 	if err != nil {
-		return engine.Judgement{}, err
+		return rules.Judgement{}, err
 	}
 	defer e.Store.Close()
 	for i := range x.copies - 1 {
 		copied := *m
 		copied.Received = append([]string{fmt.Sprint("copy ", i)}, m.Received...) // another transfer
 		if _, err := e.Judge(ctx, &copied); err != nil {
-			return engine.Judgement{}, err
+			return rules.Judgement{}, err
 		}
 	}
-	return e.Explain(ctx, m)
+	return e.Judge(ctx, m)
 }
 
 // explanation is what `rules explain --json` prints.
@@ -221,7 +221,7 @@ type tried struct {
 	Matches bool   `json:"matches"`
 }
 
-func explained(m *message.Message, j engine.Judgement) explanation {
+func explained(m *message.Message, j rules.Judgement) explanation {
 	x := explanation{Class: string(j.Verdict.Class), Reasons: j.Verdict.Reasons, Problems: m.Problems, Recipients: []explainedRecipient{}}
 	for i, d := range j.Decisions {
 		r := explainedRecipient{

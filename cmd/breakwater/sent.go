@@ -184,13 +184,13 @@ func (d *daemon) probe(ctx context.Context, addr string) error {
 
 // learners are the domains of which all mail leaves here.
 func (d *daemon) learners(ctx context.Context) ([]control.Learner, error) {
-	all, err := d.engine.Learners(ctx, time.Now())
+	all, err := d.engine.Learning(ctx, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	out := make([]control.Learner, len(all))
 	for i, l := range all {
-		out[i] = control.Learner(l)
+		out[i] = control.Learner{Domain: l.Domain, Since: l.Since, Until: l.Until, Spared: l.Excused}
 	}
 	return out, nil
 }

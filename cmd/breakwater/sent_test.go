@@ -133,11 +133,12 @@ func TestTell(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := message.Parse(message.Envelope{ReversePath: "x@example.net", Recipients: []message.Recipient{{Addr: "ann@example.org"}}}, time.Now(), []byte("Received: x\r\nFrom: x@example.net\r\nSubject: Offer\r\n\r\nBuy.\r\n"))
-	ds, err := d.engine.Judge(t.Context(), m)
+	j, err := d.engine.Judge(t.Context(), m)
+	ds := j.Decisions
 	if err != nil || ds[0].Action != rules.Absorb || ds[0].Tell != rules.TellNobody {
 		t.Fatalf("%+v, %v", ds, err)
 	}
-	if err := d.absorb(t.Context(), m, ds); err != nil {
+	if err := d.absorb(t.Context(), j); err != nil {
 		t.Fatal(err)
 	}
 	n := 0
@@ -224,7 +225,7 @@ func TestSomeone(t *testing.T) {
 	}
 	for _, from := range []string{"ann@example.org", "bob@example.net"} {
 		m := message.Parse(message.Envelope{AuthUser: "x", ReversePath: from}, time.Now(), []byte("Subject: x\r\n\r\n"))
-		d.done(milterd.Outcome{Message: m})
+		d.done(milterd.Outcome{Judgement: rules.Judgement{Message: m}})
 	}
 	if got := d.someone("example.org") + " " + d.someone("example.net"); got != "ann@example.org postmaster@example.net" {
 		t.Error(got)
@@ -233,10 +234,10 @@ func TestSomeone(t *testing.T) {
 
 // TestAbsorbedWithTag: a copy that came to a tag is its mailbox's, in digests and for release --mailbox.
 func TestAbsorbedWithTag(t *testing.T) {
-	all := copies(&message.Message{}, []rules.Decision{
+	all := copies(rules.Judgement{Message: &message.Message{}, Decisions: []rules.Decision{
 		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=ann@example.org"}, To: "ann@example.org", Action: rules.Absorb},
 		{Recipient: message.Recipient{Addr: "prvs=0123abcdef=bob@example.org"}, Action: rules.Absorb}, // not ours
-	})
+	}})
 	if len(all) != 1 || len(all[0].Recipients) != 2 || all[0].Recipients[0].Addr != "ann@example.org" || all[0].Recipients[1].Addr != "prvs=0123abcdef=bob@example.org" {
 		t.Errorf("%+v", all)
 	}

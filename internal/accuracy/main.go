@@ -92,7 +92,7 @@ func run(w io.Writer, dir string) error {
 	byClass(w, results)
 	actions(w, results)
 	recipients(w, results)
-	rungs(w, results)
+	methods(w, results)
 	mistakes(w, results)
 	recall(w, 40)
 	lookalikes(w)

@@ -13,6 +13,7 @@ import (
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 	"breakwater/internal/stormgen"
 )
@@ -23,7 +24,35 @@ var (
 )
 
 // index is what a store knows of texts.
-type index map[storm.Key]storm.Tally
+type index map[storm.Key]notes.Note
+
+// view is the index as it is when a message comes.
+type view struct {
+	index
+	entries []notes.Entry // that the message would add
+	known   bool          // its text is near to one that came before
+}
+
+// Noted is fingerprint.Memory's.
+func (v *view) Noted(keys []storm.Key) ([]notes.Note, error) {
+	found := make([]notes.Note, len(keys))
+	for i, k := range keys {
+		found[i] = v.index[k]
+	}
+	return found, nil
+}
+
+// Note is fingerprint.Memory's.
+func (v *view) Note(entries []notes.Entry) ([]notes.Note, error) {
+	v.entries = entries
+	return nil, nil
+}
+
+// InOutbreak is fingerprint.Memory's.
+func (v *view) InOutbreak([8]byte) (bool, error) {
+	v.known = true
+	return false, nil
+}
 
 // look compares a message with what was seen before.
 func (x index) look(raw []byte) *seen {
@@ -34,25 +63,17 @@ func (x index) look(raw []byte) *seen {
 	if s.near == nil {
 		return s
 	}
-	for keys := s.near.Ask(); len(keys) > 0; keys = s.near.Ask() {
-		tallies := make([]storm.Tally, len(keys))
-		for i, k := range keys {
-			tallies[i] = x[k]
-		}
-		s.near.Tell(tallies)
-	}
-	s.cluster, s.known = s.near.Cluster()
-	s.prints = append(s.prints, s.near.Prints(fingerprint.Signs(m, nil), false)...)
+	v := &view{index: x}
+	copies, _ := s.near.Compare(v, fingerprint.Signs(m, nil)) // the index does not fail
+	s.text, s.known, s.entries = copies.Text, v.known, v.entries
+	s.prints = append(s.prints, copies.Prints...)
 	return s
 }
 
 // count remembers a message.
 func (x index) count(s *seen) {
-	if s.near == nil {
-		return
-	}
-	for _, c := range s.near.Counts(s.cluster) {
-		x[c.Key] = storm.Add(x[c.Key], storm.Sighting{At: now}, c)
+	for _, e := range s.entries {
+		x[e.Key] = notes.Add(x[e.Key], now, e)
 	}
 }
 
@@ -62,8 +83,9 @@ type seen struct {
 	m       *message.Message
 	prints  []fingerprint.Print
 	near    *fingerprint.Near
-	cluster [8]byte
+	text    [8]byte
 	known   bool
+	entries []notes.Entry
 }
 
 // recall says how many changed messages are near to what they were, by change and language,
@@ -98,7 +120,7 @@ func recall(w io.Writer, n int) float64 {
 		is := x.look(c.Raw)
 		for _, at := range []cell{{c.Change, c.Language}, {c.Change, ""}, {"", c.Language}, {"", ""}} {
 			of[at]++
-			if is.known && is.cluster == was.cluster {
+			if is.known && is.text == was.text {
 				found[at]++
 			}
 		}

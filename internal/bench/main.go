@@ -54,12 +54,12 @@ func main() {
 
 // serveNull delivers everything at once.
 func serveNull(ctx context.Context) error {
-	s := &milterd.Server{Log: slog.New(slog.DiscardHandler), Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	s := &milterd.Server{Log: slog.New(slog.DiscardHandler), Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		ds := make([]rules.Decision, len(m.Recipients))
 		for i, r := range m.Recipients {
 			ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver}
 		}
-		return ds, nil
+		return rules.Judgement{Message: m, Decisions: ds}, nil
 	}}
 	for _, spec := range flag.Args() {
 		ln, err := milterd.Listen(spec, milterd.ListenOptions{})

@@ -14,6 +14,7 @@ import (
 
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
 	"breakwater/internal/store/badgerdb"
@@ -61,7 +62,8 @@ func mail(hop int, at time.Time, subject, id string, rcpts ...string) *message.M
 
 func actions(t *testing.T, e *Engine, m *message.Message) string {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +209,12 @@ func (broken) Lookup(context.Context, time.Time, []storm.Key) ([]storm.Tally, er
 	return nil, errBroken
 }
 func (broken) Observe(context.Context, storm.Sighting) ([]storm.Tally, error) { return nil, errBroken }
+func (broken) Noted(context.Context, time.Time, []storm.Key) ([]notes.Note, error) {
+	return nil, errBroken
+}
+func (broken) Note(context.Context, time.Time, []notes.Entry) ([]notes.Note, error) {
+	return nil, errBroken
+}
 func (broken) Tallies(context.Context, time.Time) iter.Seq2[storm.Tally, error] {
 	return func(yield func(storm.Tally, error) bool) { yield(storm.Tally{}, errBroken) }
 }
@@ -217,8 +225,9 @@ var _ store.Store = broken{}
 func TestStoreFails(t *testing.T) {
 	for _, on := range []rules.Action{rules.Deliver, rules.Tempfail, ""} {
 		e := newEngine(t, nil)
-		e.Store, e.OnError = broken{}, on
-		ds, err := e.Judge(context.Background(), mail(1, start, "Offer", "1", "u1@example.test", "u2@example.test"))
+		e.Store = broken{}
+		j, err := e.Judge(context.Background(), mail(1, start, "Offer", "1", "u1@example.test", "u2@example.test"))
+		ds := j.Settle(on).Decisions
 		want := on
 		if on == "" {
 			want = rules.Deliver

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"breakwater/internal/message"
+	"breakwater/internal/rules"
 )
 
 const notice = "the harbour office will be closed from Monday on, because the quay is being repaired and nobody can reach the door. " +
@@ -43,7 +44,8 @@ func (f form) message(n int) *message.Message {
 // reason plays a message and returns why it is absorbed; "" if it is delivered.
 func reason(t *testing.T, e *Engine, n int, f form) string {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), f.message(n))
+	j, err := e.Judge(context.Background(), f.message(n))
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +117,7 @@ func letterText(n int) string { return string(letter(n).Body) }
 // been rewritten, and the same from others.
 func TestStormyServer(t *testing.T) {
 	e := newEngine(t, nil)
-	for n := range 30*3 + partaking {
+	for n := range 30*3 + rules.TakePart {
 		reason(t, e, n, form{id: "one", trace: "4XkT2c9WzQ", to: fmt.Sprintf("u%d@example.test", 2+n%30)})
 	}
 	anew := func(n int, client string) form {
@@ -144,7 +146,7 @@ func TestStormyServer(t *testing.T) {
 // server is known all the same.
 func TestStormyServerLate(t *testing.T) {
 	e := newEngine(t, nil)
-	for n := range 30*5 + partaking + 1 {
+	for n := range 30*5 + rules.TakePart + 1 {
 		f := form{id: "one", trace: "4XkT2c9WzQ", to: fmt.Sprintf("u%d@example.test", 2+n%30)}
 		if n < 30*4 {
 			f.text = "Hello."
@@ -180,7 +182,7 @@ func TestWidespread(t *testing.T) {
 		play(box, 6)
 	}
 	for box := range 60 { // how many mailboxes there are is not known to the last
-		if one := got[box] == 1; got[box] != 1 && got[box] != 3 || one && box < widespread || !one && box >= 2*widespread {
+		if one := got[box] == 1; got[box] != 1 && got[box] != 3 || one && box < rules.Widespread || !one && box >= 2*rules.Widespread {
 			t.Errorf("mailbox %d: %d arrive", box, got[box])
 		}
 	}

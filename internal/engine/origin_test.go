@@ -12,6 +12,7 @@ import (
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/storm"
 )
 
@@ -40,7 +41,8 @@ func submitted(at time.Time, fields string, rcpts ...string) *message.Message {
 // send has the engine send m, and returns it as others get it.
 func send(t *testing.T, e *Engine, m *message.Message) (sent, from string) {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil || ds[0].Action != rules.Deliver || ds[0].Stamp == nil {
 		t.Fatalf("%+v, %v", ds, err)
 	}
@@ -69,7 +71,8 @@ func never(date time.Time, id string) string {
 
 func judged(t *testing.T, e *Engine, m *message.Message) rules.Decision {
 	t.Helper()
-	ds, err := e.Judge(context.Background(), m)
+	j, err := e.Judge(context.Background(), m)
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,11 +96,11 @@ func minutes(t *testing.T, e *Engine, from, to time.Time) {
 	}
 }
 
-// TestGenuine sends mail, and has it proved from what comes back by each rung alone.
+// TestGenuine sends mail, and has it proved from what comes back by each method alone.
 func TestGenuine(t *testing.T) {
 	const full = "Date: Mon, 2 Mar 2026 08:00:00 +0000\r\nMessage-ID: <1@example.org>\r\n"
 	for _, tt := range []struct {
-		rung   origin.Rung
+		method origin.Method
 		fields string
 		cut    func(sent string) string // what is returned of it
 		failed string
@@ -109,16 +112,16 @@ func TestGenuine(t *testing.T) {
 		{origin.ByMessageID, "", func(s string) string { return s[:strings.Index(s, "\r\n")+2] }, "x@example.net"}, // ours
 		{origin.ByCorrespondent, "", func(string) string { return "Subject: Hello\r\n" }, "Bob@example.net"},
 	} {
-		e := newOriginEngine(t, fmt.Sprintf(leavesHere+"[origin]\nproofs = [%q]\n[batv]\nform = \"subaddress\"\n", tt.rung))
+		e := newOriginEngine(t, fmt.Sprintf(leavesHere+"[origin]\nproofs = [%q]\n[batv]\nform = \"subaddress\"\n", tt.method))
 		sent, from := send(t, e, submitted(start, tt.fields, "bob@example.net", "carl@example.net"))
 		d := judged(t, e, bounce(start.Add(3*day), from, tt.cut(sent), tt.failed))
-		expect(t, string(tt.rung), d, rules.Deliver, origin.Genuine, "")
+		expect(t, string(tt.method), d, rules.Deliver, origin.Genuine, "")
 		if d.Recipient.Addr != from || d.To != "ann@example.org" {
-			t.Errorf("%s: to %s instead of %s", tt.rung, d.To, d.Recipient.Addr)
+			t.Errorf("%s: to %s instead of %s", tt.method, d.To, d.Recipient.Addr)
 		}
-		expect(t, string(tt.rung)+" of forged mail", judged(t, e, bounce(start.Add(3*day), "ann@example.org", never(start, "x"), "x@example.net")), rules.Deliver, origin.Unknown, "")
+		expect(t, string(tt.method)+" of forged mail", judged(t, e, bounce(start.Add(3*day), "ann@example.org", never(start, "x"), "x@example.net")), rules.Deliver, origin.Unknown, "")
 		late := judged(t, e, bounce(start.Add(31*day), from, tt.cut(sent), tt.failed))
-		expect(t, string(tt.rung)+" after a month", late, rules.Deliver, origin.Unknown, "")
+		expect(t, string(tt.method)+" after a month", late, rules.Deliver, origin.Unknown, "")
 	}
 }
 
@@ -162,13 +165,13 @@ func TestForged(t *testing.T) {
 	report("now", now.Add(-time.Hour), rules.Absorb, origin.Forged, "saw all mail of that time")
 	report("just now", now.Add(-time.Minute), rules.Deliver, origin.Unknown, "did not see all") // not yet said of this minute
 	asked := time.Time{}
-	e.Seeing = func(since time.Time) bool { asked = since; return true }
+	e.Sent = &sent.Index{Store: e.Store, Hasher: e.Hasher, Seeing: func(since time.Time) bool { asked = since; return true }}
 	report("this very moment", now, rules.Absorb, origin.Forged, "saw all mail of that time")
 	report("by a clock that is fast", now.Add(9*time.Minute), rules.Absorb, origin.Forged, "")
 	if !asked.Equal(now) {
 		t.Errorf("asked about %s, it is %s", asked, now)
 	}
-	e.Seeing = func(since time.Time) bool { return !since.Before(now) }
+	e.Sent.Seeing = func(since time.Time) bool { return !since.Before(now) }
 	report("tomorrow", now.Add(day), rules.Deliver, origin.Unknown, "did not see all")
 	report("in the gap", gap.Add(15*time.Minute), rules.Deliver, origin.Unknown, "did not see all")
 	report("near the gap", gap.Add(-9*time.Minute), rules.Deliver, origin.Unknown, "did not see all")
@@ -178,8 +181,8 @@ func TestForged(t *testing.T) {
 	report("learning", learned.Add(-time.Hour), rules.Deliver, origin.Unknown, "still learning")
 	report("before", start.Add(-day), rules.Deliver, origin.Unknown, "older than")
 
-	all, err := e.Learners(context.Background(), now)
-	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(learned).Abs() > time.Minute || all[0].Spared != 1 {
+	all, err := e.Learning(context.Background(), now)
+	if err != nil || len(all) != 1 || all[0].Domain != "example.org" || all[0].Until.Sub(learned).Abs() > time.Minute || all[0].Excused != 1 {
 		t.Errorf("%+v, %v", all, err)
 	}
 
@@ -204,7 +207,7 @@ func TestForged(t *testing.T) {
 	m.Host = "mx.example.org"
 	expect(t, "cron", judged(t, e, m), rules.Deliver, origin.Unknown, "the index did not see it")
 	report("after that", now.Add(-time.Hour-time.Minute), rules.Absorb, origin.Forged, "saw all mail of that time")
-	if all, err := e.Learners(context.Background(), now); err != nil || all[0].Until.Sub(learned).Abs() > time.Minute {
+	if all, err := e.Learning(context.Background(), now); err != nil || all[0].Until.Sub(learned).Abs() > time.Minute {
 		t.Errorf("%+v, %v", all, err)
 	}
 }
@@ -216,7 +219,7 @@ func TestLapse(t *testing.T) {
 	e, ctx := with, context.Background()
 	since := func(at time.Time) time.Time {
 		t.Helper()
-		all, err := with.Learners(ctx, at)
+		all, err := with.Learning(ctx, at)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -415,7 +418,8 @@ func TestGenuineAreNotCounted(t *testing.T) {
 func TestStampWithoutStore(t *testing.T) {
 	e := newOriginEngine(t, "")
 	e.Store = broken{}
-	ds, err := e.Judge(context.Background(), submitted(start, "", "bob@example.net"))
+	j, err := e.Judge(context.Background(), submitted(start, "", "bob@example.net"))
+	ds := j.Settle(rules.Deliver).Decisions
 	if err == nil || ds[0].Stamp == nil || ds[0].Action != rules.Deliver {
 		t.Errorf("%+v, %v", ds, err)
 	}

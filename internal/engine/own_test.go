@@ -46,7 +46,8 @@ func TestRelease(t *testing.T) {
 	}
 	forged := released("C", 7, u1)
 	forged.Body = []byte("buy now")
-	ds, err := e.Judge(context.Background(), forged)
+	j, err := e.Judge(context.Background(), forged)
+	ds := j.Decisions
 	if err != nil || strings.HasPrefix(ds[0].Reason, "released") {
 		t.Errorf("mark on another body: %+v, %v", ds, err)
 	}
@@ -66,14 +67,16 @@ func TestDigest(t *testing.T) {
 	}
 	for _, client := range []string{"127.0.0.1", "::1", "", "192.0.2.25"} {
 		for range 10 {
-			ds, err := e.Judge(context.Background(), digest(client))
+			j, err := e.Judge(context.Background(), digest(client))
+			ds := j.Decisions
 			if err != nil || ds[0].Action != "deliver" || !ds[0].Own || ds[0].Reason != "digest of ours" {
 				t.Fatalf("from %q: %+v, %v", client, ds, err)
 			}
 		}
 	}
 	foreign := digest("192.0.2.9")
-	ds, err := e.Judge(context.Background(), foreign)
+	j, err := e.Judge(context.Background(), foreign)
+	ds := j.Decisions
 	if err != nil || ds[0].Own || ds[0].Class == "own" {
 		t.Errorf("from elsewhere: %+v, %v", ds, err)
 	}

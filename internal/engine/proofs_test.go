@@ -12,8 +12,10 @@ import (
 
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
+	"breakwater/internal/sent"
 	"breakwater/internal/storm"
 )
 
@@ -28,7 +30,7 @@ func twoCustomers(t testing.TB) (*Engine, time.Time) {
 	e.Ring = func() *origin.Ring { return ring }
 	e.Site.Domains = []string{"bare.test", "bare.example"}
 	e.Site.Hosts = []string{"mx.example.org"}
-	e.Seeing = func(time.Time) bool { return true }
+	e.Sent = &sent.Index{Store: e.Store, Hasher: e.Hasher, Seeing: func(time.Time) bool { return true }}
 	now := start.Add(20 * day)
 	if err := e.AssumeIndex(context.Background(), now, now); err != nil {
 		t.Fatal(err)
@@ -110,7 +112,8 @@ func TestEachRecipient(t *testing.T) {
 	for name, original := range map[string]string{"token": sent, "message-id": dated(now, "1@mail.example")} {
 		m := bounce(now.Add(time.Hour), "ann@example.org", original, "x@example.com")
 		m.Recipients = append(m.Recipients, message.Recipient{Addr: "m@customer.test", Mailer: "virtual"}, m.Recipients[0])
-		ds, err := e.Judge(context.Background(), m)
+		j, err := e.Judge(context.Background(), m)
+		ds := j.Decisions
 		if err != nil || ds[0].Origin != origin.Unknown || ds[1].Origin != origin.Genuine || ds[2].Origin != origin.Unknown {
 			t.Errorf("%s: %+v, %v", name, ds, err)
 		}
@@ -158,7 +161,7 @@ func TestSigned(t *testing.T) {
 		{"correspondents", "ann@example.org", "Subject: Hello\r\n", false},
 	} {
 		m := bounce(start.Add(time.Hour), tt.to, tt.original, "bob@example.net")
-		j, err := e.Explain(context.Background(), m)
+		j, err := e.Judge(context.Background(), m)
 		if err != nil || j.Facts[0].Proof.Signed() != tt.signed {
 			t.Errorf("%s: %+v, %v", tt.name, j.Facts[0].Proof, err)
 		}
@@ -210,7 +213,7 @@ func TestNoStrangerTeaches(t *testing.T) {
 	e, now := twoCustomers(t)
 	since := func() time.Time {
 		t.Helper()
-		all, err := e.Learners(context.Background(), now)
+		all, err := e.Learning(context.Background(), now)
 		if err != nil || len(all) == 0 {
 			t.Fatal(all, err)
 		}
@@ -273,8 +276,8 @@ func TestAnotherHost(t *testing.T) {
 // TestEarlierIndex has an index that the version before wrote: its Message-IDs are of no domain.
 func TestEarlierIndex(t *testing.T) {
 	e, now := twoCustomers(t)
-	key := e.Hasher.Key("", storm.Sent, "id 1@example.org")
-	if _, err := e.Store.Observe(context.Background(), storm.Sighting{At: now, Counts: []storm.Count{{Key: key, Limit: e.remembered()}}}); err != nil {
+	key := e.Hasher.Key("", storm.Kind(65), "id 1@example.org")
+	if _, err := e.Store.Note(context.Background(), now, []notes.Entry{{Key: key, Keep: e.index().Keeps()}}); err != nil {
 		t.Fatal(err)
 	}
 	original := "From: Ann <ann@example.org>\r\n" + dated(now, "1@example.org")
@@ -326,7 +329,7 @@ func TestTagsOfOthers(t *testing.T) {
 		if err != nil || refused != tt.refused {
 			t.Errorf("%s, %s: %v, %v", tt.sender, tt.field, refused, err)
 		}
-		now = now.Add(e.life() + time.Hour) // the index forgets what was asked for
+		now = now.Add(e.index().Keeps() + time.Hour) // the index forgets what was asked for
 		if err := e.AssumeIndex(context.Background(), now, now); err != nil {
 			t.Fatal(err)
 		}

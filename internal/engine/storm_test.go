@@ -38,7 +38,8 @@ func stormOf(t *testing.T, o stormgen.Options) {
 	came, got := map[string]int{}, map[string]int{}
 	delivered := map[stormgen.Kind]int{}
 	for it := range stormgen.Generate(o) {
-		ds, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		j, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		ds := j.Decisions
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,7 +116,8 @@ func played(t *testing.T, o stormgen.Options) (r outcome) {
 	e := newEngine(t, nil)
 	got := map[string]int{}
 	for it := range stormgen.Generate(o) {
-		ds, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		j, err := e.Judge(context.Background(), message.Parse(it.Envelope, it.At, it.Raw))
+		ds := j.Decisions
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +172,8 @@ func TestRing(t *testing.T) {
 					to := fmt.Sprintf("u%d@example.test", box)
 					raw := append(fmt.Appendf(nil, "Received: from ring%d.example.org by mx.example.test with ESMTP id %08d; x\r\n", i%3, n), c.Raw...)
 					env := message.Envelope{QueueID: "Q", Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)}), Recipients: []message.Recipient{{Addr: to}}}
-					ds, err := e.Judge(context.Background(), message.Parse(env, start.Add(time.Duration(n)*time.Second), raw))
+					j, err := e.Judge(context.Background(), message.Parse(env, start.Add(time.Duration(n)*time.Second), raw))
+					ds := j.Decisions
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -212,7 +215,7 @@ func TestLookalikesInStorm(t *testing.T) {
 			continue
 		}
 		series = it.Group
-		for n := range partaking * 3 / 2 {
+		for n := range rules.TakePart * 3 / 2 {
 			m := message.Parse(it.Envelope, it.At, append(fmt.Appendf(nil, "Received: from sbs by mx with ESMTP id 4XkT%05d; x\r\n", n), it.Raw...))
 			if m.Recipients = m.Recipients[:1]; n >= 10 {
 				m.Recipients = []message.Recipient{{Addr: fmt.Sprintf("box%d@example.test", n/10)}}
@@ -226,7 +229,8 @@ func TestLookalikesInStorm(t *testing.T) {
 
 func wanted(t *testing.T, e *Engine, it stormgen.Item) {
 	t.Helper()
-	ds, err := e.Judge(t.Context(), message.Parse(it.Envelope, it.At, it.Raw))
+	j, err := e.Judge(t.Context(), message.Parse(it.Envelope, it.At, it.Raw))
+	ds := j.Decisions
 	if err != nil {
 		t.Fatal(err)
 	}

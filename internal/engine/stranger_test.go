@@ -83,7 +83,8 @@ func (s *scene) send(p piece, from sender, to string, number int) (arrives bool,
 	if p.report != "" {
 		env.ReversePath = ""
 	}
-	ds, err := s.e.Judge(s.t.Context(), message.Parse(env, s.at, p.raw(number)))
+	j, err := s.e.Judge(s.t.Context(), message.Parse(env, s.at, p.raw(number)))
+	ds := j.Decisions
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -196,7 +196,8 @@ func TestWanted(t *testing.T) {
 			got := map[int]int{}
 			why := ""
 			for n := range tt.count {
-				ds, err := e.Judge(context.Background(), tt.make(n).message(n, start.Add(time.Duration(n)*tt.every)))
+				j, err := e.Judge(context.Background(), tt.make(n).message(n, start.Add(time.Duration(n)*tt.every)))
+				ds := j.Decisions
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -290,7 +291,8 @@ func TestTwists(t *testing.T) {
 			e := newEngine(t, nil)
 			got := 0
 			for n := range tt.count {
-				ds, err := e.Judge(context.Background(), tt.make(n).message(n, start.Add(time.Duration(n)*tt.every)))
+				j, err := e.Judge(context.Background(), tt.make(n).message(n, start.Add(time.Duration(n)*tt.every)))
+				ds := j.Decisions
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -37,7 +37,7 @@ func New(secret []byte) *Hasher {
 	h := &Hasher{macs: sync.Pool{New: func() any { return &keyed{mac: hmac.New(sha256.New, secret)} }}}
 	var points [4]uint64
 	for i := range points {
-		sum := h.hash(storm.Shingle, []string{"seed", strconv.Itoa(i)})
+		sum := h.hash(kindShingle, []string{"seed", strconv.Itoa(i)})
 		points[i] = binary.BigEndian.Uint64(sum[:])
 	}
 	h.seed = newSeed(points)
@@ -339,12 +339,22 @@ func gist(m *message.Message) string {
 	return strings.Join(said, " ")
 }
 
-// Client is the owner of keys of a server in one hour; the zero value for the zero Addr.
-func (h *Hasher) Client(a netip.Addr, at time.Time) (owner [8]byte) {
-	if a.IsValid() {
-		owner = h.hash(storm.Outbreak, []string{a.String(), hour(at)})
+// Kinds of notes that say what is known of texts.
+const (
+	kindShingle  storm.Kind = 32 + iota // a few words in a row; its Link is the text in which they came first, its Bits are of subjects
+	kindOutbreak                        // copies of a text that were held; its Bits are of mailboxes
+	kindFirstHop                        // the field of the first server that handled a mail; its Link is of the text that first came with it
+	kindGateway                         // a block of text with an ID in it, of the network that it comes from, or all mail without one; its Bits are of subjects
+)
+
+// Outbreak is the key of copies of a text that were held; or, where a server is named, of those that it sent in
+// the hour of a time.
+func (h *Hasher) Outbreak(text [8]byte, server netip.Addr, at time.Time) storm.Key {
+	k := storm.Key{Kind: kindOutbreak, Hash: text}
+	if server.IsValid() {
+		k.Owner = h.hash(kindOutbreak, []string{server.String(), hour(at)})
 	}
-	return owner
+	return k
 }
 
 func hour(at time.Time) string { return strconv.FormatInt(at.Unix()/3600, 10) }

@@ -10,6 +10,7 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -288,35 +289,52 @@ func TestHandedAtOnce(t *testing.T) {
 		n := hasher.Prints(message.Parse(message.Envelope{}, at, []byte(raw)), classify.Verdict{Class: classify.Personal}, 0).Near
 		return n
 	}
-	for first := range 4 { // keys that a has counted when b looks
-		kept := map[storm.Key]storm.Tally{}
-		look := func(n *Near) {
-			for keys := n.Ask(); len(keys) > 0; keys = n.Ask() {
-				tallies := make([]storm.Tally, len(keys))
-				for i, k := range keys {
-					tallies[i] = kept[k]
-				}
-				n.Tell(tallies)
-			}
-		}
-		count := func(cs []storm.Count) (tallies []storm.Tally) {
-			for _, c := range cs {
-				kept[c.Key] = storm.Add(kept[c.Key], storm.Sighting{At: at}, c)
-				tallies = append(tallies, kept[c.Key])
-			}
-			return tallies
-		}
+	for first := range 4 { // keys that a has noted when b looks
+		kept := kept{}
 		a, b := copies(""), copies("-- this mail is for its reader alone and was looked at by our gateway")
-		look(a)
-		cluster, _ := a.Cluster()
-		counts := a.Counts(cluster)
-		tallies := count(counts[:first])
-		look(b)
-		cluster, _ = b.Cluster()
-		b.Counted(count(b.Counts(cluster)))
-		a.Counted(append(tallies, count(counts[first:])...))
-		if !slices.ContainsFunc(a.Prints(0, false), func(p Print) bool { return slices.Contains(b.Prints(0, false), p) }) {
-			t.Errorf("%d keys counted: %v, %v", first, a.Prints(0, false), b.Prints(0, false))
+		var ofB Copies
+		ofA, err := a.Compare(halted{kept, first, func() { ofB, _ = b.Compare(kept, 0) }}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(ofA.Prints, func(p Print) bool { return slices.Contains(ofB.Prints, p) }) {
+			t.Errorf("%d keys noted: %v, %v", first, ofA.Prints, ofB.Prints)
 		}
 	}
+}
+
+// kept is a Memory.
+type kept map[storm.Key]notes.Note
+
+func (k kept) Noted(keys []storm.Key) ([]notes.Note, error) {
+	found := make([]notes.Note, len(keys))
+	for i, key := range keys {
+		found[i] = k[key]
+	}
+	return found, nil
+}
+
+func (k kept) Note(entries []notes.Entry) ([]notes.Note, error) {
+	noted := make([]notes.Note, len(entries))
+	for i, e := range entries {
+		k[e.Key] = notes.Add(k[e.Key], at, e)
+		noted[i] = k[e.Key]
+	}
+	return noted, nil
+}
+
+func (kept) InOutbreak([8]byte) (bool, error) { return false, nil }
+
+// halted is a Memory that does something else after some of what it notes.
+type halted struct {
+	kept
+	after int
+	do    func()
+}
+
+func (h halted) Note(entries []notes.Entry) ([]notes.Note, error) {
+	first, _ := h.kept.Note(entries[:h.after])
+	h.do()
+	rest, _ := h.kept.Note(entries[h.after:])
+	return append(first, rest...), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -45,8 +46,7 @@ const (
 	refresh     = time.Hour // a shingle seen within this time need not be counted again
 )
 
-// Near tells the near-duplicates of one message. It asks for tallies by Ask, gets them by
-// Tell, until Ask has no more questions.
+// Near tells the near-duplicates of one message.
 type Near struct {
 	hasher *Hasher
 	m      *message.Message
@@ -56,16 +56,32 @@ type Near struct {
 	trace  string
 	date   string
 	to     []string
-	own    [8]byte // the cluster that m founds if it is near to nothing
-	mark   uint64  // one bit, by subject
+	own    [8]byte // the text that m founds if it is near to none
+	bit    uint64  // by subject
 
-	least  []uint64
-	left   []uint64 // of least, not asked for yet
-	asked  []storm.Key
-	known  []storm.Tally // of all that was asked for; those never seen have no Link
-	kept   []int         // in known: of shingles that are compared
-	first  []storm.Tally // of the first text that came with the trace
-	counts []storm.Count
+	least []uint64
+	left  []uint64 // of least, not looked up yet
+
+	known   []notes.Note // of all that was looked up; those never seen have no Link
+	kept    []int        // in known: of shingles that are compared
+	first   []notes.Note // of the first text that came with the trace
+	entries []notes.Entry
+}
+
+// Memory is what is known of texts when a message comes.
+type Memory interface {
+	// Noted returns the notes of keys, in their order.
+	Noted(keys []storm.Key) ([]notes.Note, error)
+	// Note adds to notes and returns them in that order. In a dry run it returns none.
+	Note(entries []notes.Entry) ([]notes.Note, error)
+	// InOutbreak reports whether the server that sent the message takes part in a storm of a text.
+	InOutbreak(text [8]byte) (bool, error)
+}
+
+// Copies is what near-duplicates of a message share.
+type Copies struct {
+	Text   [8]byte // the first text that was nearly the same, or that of the message
+	Prints []Print // of those that are copies of it
 }
 
 // near returns what tells near-duplicates of m; nil if its text is too short to tell.
@@ -75,71 +91,100 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 	}
 	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, words: c.words, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
 	// Copies that come at once found the same cluster, if they were handed in once.
-	n.own = h.hash(storm.Shingle, c.said)
+	n.own = h.hash(kindShingle, c.said)
 	if n.trace != "" {
-		n.own = h.hash(storm.Shingle, []string{n.trace})
+		n.own = h.hash(kindShingle, []string{n.trace})
 	}
-	n.mark = h.Mark(skeleton(m.Subject))
+	n.bit = h.Bit(skeleton(m.Subject))
 	return n
 }
 
-// Mark is one of 64 bits, by a text. Of many, their or tells how many there are at least.
-func (h *Hasher) Mark(text string) uint64 {
-	return 1 << (h.hash(storm.Shingle, []string{text})[0] % 64)
+// Bit is one of 64 bits, by a text. Of many, their or tells how many there are at least.
+func (h *Hasher) Bit(text string) uint64 {
+	return 1 << (h.hash(kindShingle, []string{text})[0] % 64)
 }
 
-// Ask returns the next keys to look up; none when all is known.
-func (n *Near) Ask() []storm.Key {
+// Compare compares m with all that is known, and has it remembered. Most texts are near to none, and take one
+// look, and one call that notes them. signs are those of m.
+func (n *Near) Compare(with Memory, signs storm.Signs) (Copies, error) {
+	for keys := n.next(); len(keys) > 0; keys = n.next() {
+		found, err := with.Noted(keys)
+		if err != nil {
+			return Copies{}, err
+		}
+		n.take(keys, found)
+	}
+	text, known := n.text()
+	stormy, err := false, error(nil)
+	if known { // a text that has come for the first time has no outbreak
+		stormy, err = with.InOutbreak(text)
+	}
+	if err != nil {
+		return Copies{}, err
+	}
+	if entries := n.notes(text); len(entries) > 0 {
+		noted, err := with.Note(entries)
+		if err != nil {
+			return Copies{}, err
+		}
+		n.noted(noted)
+		text, _ = n.text()
+	}
+	return Copies{text, n.prints(signs, stormy)}, nil
+}
+
+// next returns the next keys to look up; none when all is known.
+func (n *Near) next() []storm.Key {
 	next := min(len(n.left), compared-len(n.kept))
-	n.asked = make([]storm.Key, 0, next+sketched/packed)
+	keys := make([]storm.Key, 0, next+sketched/packed)
 	if n.trace != "" && n.first == nil {
-		k := storm.Key{Kind: storm.Handed, Hash: n.hasher.hash(storm.Handed, []string{n.trace})}
+		k := storm.Key{Kind: kindFirstHop, Hash: n.hasher.hash(kindFirstHop, []string{n.trace})}
 		for i := range sketched / packed {
 			k.Owner[0] = byte(i)
-			n.asked = append(n.asked, k)
+			keys = append(keys, k)
 		}
 	}
 	for _, x := range n.left[:next] {
-		k := storm.Key{Kind: storm.Shingle}
+		k := storm.Key{Kind: kindShingle}
 		binary.BigEndian.PutUint64(k.Hash[:], x)
-		n.asked = append(n.asked, k)
+		keys = append(keys, k)
 	}
 	n.left = n.left[next:]
-	return n.asked
+	return keys
 }
 
-// Tell takes the tallies of the keys that Ask returned.
-func (n *Near) Tell(tallies []storm.Tally) {
-	n.known = slices.Grow(n.known, len(tallies))
-	n.counts = slices.Grow(n.counts, len(tallies))
-	for i, t := range tallies {
-		t.Key = n.asked[i]
-		fresh := t.Seen > 0 && n.m.At.Sub(t.Last) <= refresh
-		if t.Key.Kind == storm.Handed {
-			n.first = append(n.first, t)
+// take takes what is noted of keys.
+func (n *Near) take(keys []storm.Key, found []notes.Note) {
+	n.known = slices.Grow(n.known, len(found))
+	n.entries = slices.Grow(n.entries, len(found))
+	for i, note := range found {
+		note.Key = keys[i]
+		fresh := note.Seen > 0 && n.m.At.Sub(note.Last) <= refresh
+		if note.Key.Kind == kindFirstHop {
+			n.first = append(n.first, note)
 			if !fresh {
-				n.count(t.Key)
+				n.note(note.Key)
 			}
 			continue
 		}
-		boilerplate := bits.OnesCount64(t.Marks|n.mark) > subjects
+		boilerplate := bits.OnesCount64(note.Bits|n.bit) > subjects
 		if !boilerplate {
 			n.kept = append(n.kept, len(n.known))
 		}
-		n.known = append(n.known, t)
-		if !fresh || t.Marks&n.mark == 0 && !boilerplate {
-			n.count(t.Key)
+		n.known = append(n.known, note)
+		if !fresh || note.Bits&n.bit == 0 && !boilerplate {
+			n.note(note.Key)
 		}
 	}
 }
 
-func (n *Near) count(k storm.Key) {
-	n.counts = append(n.counts, storm.Count{Key: k, Limit: storm.Limit{Keep: shingleLife}, Marks: n.mark})
+func (n *Near) note(k storm.Key) {
+	n.entries = append(n.entries, notes.Entry{Key: k, Keep: shingleLife, Bits: n.bit})
 }
 
-// Cluster is the text to which m is near, and whether one was known. Where all of m is
+// text is the text to which m is near, and whether one was known. Where all of m is
 // boilerplate it is a text of which that is.
-func (n *Near) Cluster() (id [8]byte, known bool) {
+func (n *Near) text() (id [8]byte, known bool) {
 	links := make([][8]byte, 0, len(n.known))
 	for _, i := range n.kept {
 		links = append(links, n.known[i].Link)
@@ -165,7 +210,7 @@ func (n *Near) Cluster() (id [8]byte, known bool) {
 	return id, known
 }
 
-// Compared is the shingles by which m is compared.
+// Compared are the shingles by which m was compared.
 func (n *Near) Compared() []storm.Key {
 	keys := make([]storm.Key, len(n.kept))
 	for i, at := range n.kept {
@@ -174,33 +219,32 @@ func (n *Near) Compared() []storm.Key {
 	return keys
 }
 
-// Counts is what is to be counted of the text of m, whoever gets it, as part of a cluster.
-func (n *Near) Counts(cluster [8]byte) []storm.Count {
+// notes is what is to be noted of the text of m, whoever gets it, as nearly the same as another.
+func (n *Near) notes(text [8]byte) []notes.Entry {
 	sketch := n.sketch()
-	for i := range n.counts {
-		c := &n.counts[i]
-		c.Link = cluster
-		if at := slices.IndexFunc(n.first, func(t storm.Tally) bool { return t.Key == c.Key }); at >= 0 {
-			c.Link = sketch[at]
+	for i := range n.entries {
+		e := &n.entries[i]
+		e.Link = text
+		if at := slices.IndexFunc(n.first, func(f notes.Note) bool { return f.Key == e.Key }); at >= 0 {
+			e.Link = sketch[at]
 		}
 	}
-	return n.counts
+	return n.entries
 }
 
-// Counted takes the tallies of what Counts returned: others may have come first meanwhile, and
-// what Cluster and Prints say may change.
-func (n *Near) Counted(tallies []storm.Tally) {
-	take := func(of []storm.Tally, t storm.Tally) {
+// noted takes what became of that: others may have come first meanwhile, and what m is near to may change.
+func (n *Near) noted(all []notes.Note) {
+	take := func(of []notes.Note, note notes.Note) {
 		for i := range of {
-			if of[i].Key == t.Key {
-				of[i].Link, of[i].Seen = t.Link, t.Seen
+			if of[i].Key == note.Key {
+				of[i].Link, of[i].Seen = note.Link, note.Seen
 			}
 		}
 	}
-	for _, t := range tallies {
-		take(n.first, t) // of two that come at once, each may be the first of some
-		if t.Seen > 1 {  // not by m alone
-			take(n.known, t)
+	for _, note := range all {
+		take(n.first, note) // of two that come at once, each may be the first of some
+		if note.Seen > 1 {  // not by m alone
+			take(n.known, note)
 		}
 	}
 }
@@ -233,11 +277,11 @@ func (n *Near) sketch() (links [sketched / packed][8]byte) {
 	return links
 }
 
-// handed is the sketch of the text with which m was handed in: of the first that came with its
+// handedIn is the sketch of the text with which m was handed in: of the first that came with its
 // trace, if m is near to that, or else its own. Copies may have more in common than is left
 // when boilerplate is taken out: mailings share paragraphs, and so do their copies. So most of
 // the sketch will do, too, boilerplate or not.
-func (n *Near) handed() string {
+func (n *Near) handedIn() string {
 	var own, first []byte
 	for _, link := range n.sketch() {
 		own = append(own, link[:]...)
@@ -269,9 +313,9 @@ func (n *Near) handed() string {
 	return string(own)
 }
 
-// Prints returns what near-duplicates of m share that are copies of it. signs are those of m;
+// prints returns what near-duplicates of m share that are copies of it. signs are those of m;
 // stormy says that a storm of its text is under way from the server that sent it.
-func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
+func (n *Near) prints(signs storm.Signs, stormy bool) []Print {
 	prints := make([]Print, 0, 2)
 	list := n.m.Header.Get("List-Id")
 	add := func(evidence string, fields ...string) {
@@ -279,7 +323,7 @@ func (n *Near) Prints(signs storm.Signs, stormy bool) []Print {
 		prints = append(prints, Print{storm.Near, n.hasher.hash(storm.Near, fields), evidence})
 	}
 	if n.trace != "" {
-		add("text and first hop", slices.Concat(n.to, []string{n.handed(), n.rest, n.trace})...)
+		add("text and first hop", slices.Concat(n.to, []string{n.handedIn(), n.rest, n.trace})...)
 	}
 	subject := skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -103,7 +104,7 @@ func (n *Numbered) add(block string) {
 	if len(is) != 1 || len(folded) != 1 || slices.ContainsFunc(n.blocks, func(o numbered) bool { return o.is == is[0].print }) {
 		return
 	}
-	key := n.hasher.hash(storm.Numbered, []string{strconv.FormatUint(folded[0].print, 36)})
+	key := n.hasher.hash(kindGateway, []string{strconv.FormatUint(folded[0].print, 36)})
 	n.blocks = append(n.blocks, numbered{is[0].print, folded[0].print, key})
 }
 
@@ -120,36 +121,35 @@ func (n *Numbered) Keys(network uint64) []storm.Key {
 
 // unnumbered is the key of a network's mail without numbered blocks.
 func unnumbered(network uint64) (k storm.Key) {
-	k.Kind = storm.Numbered
+	k.Kind = kindGateway
 	binary.BigEndian.PutUint64(k.Owner[:], network)
 	return k
 }
 
 // Counts are to be counted, so that the network is known for its blocks; of a nil Numbered, that there is
 // mail without any.
-func (n *Numbered) Counts(network uint64) []storm.Count {
-	keep := storm.Limit{Keep: numberedLife}
+func (n *Numbered) Counts(network uint64) []notes.Entry {
 	if n == nil {
-		return []storm.Count{{Key: unnumbered(network), Limit: keep}}
+		return []notes.Entry{{Key: unnumbered(network), Keep: numberedLife}}
 	}
-	var counts []storm.Count
-	mark := n.hasher.Mark(skeleton(n.m.Subject))
+	var counts []notes.Entry
+	bit := n.hasher.Bit(skeleton(n.m.Subject))
 	for _, k := range n.Keys(network)[1:] {
-		counts = append(counts, storm.Count{Key: k, Limit: keep, Marks: mark})
+		counts = append(counts, notes.Entry{Key: k, Keep: numberedLife, Bits: bit})
 	}
 	return counts
 }
 
 // Folded is the version of the message without the IDs in blocks for which its network is known
-// by the tallies of Keys; false if it is for none.
-func (n *Numbered) Folded(tallies []storm.Tally) (version uint64, ok bool) {
-	without := tallies[0]
+// by the notes of Keys; false if it is for none.
+func (n *Numbered) Folded(found []notes.Note) (version uint64, ok bool) {
+	without := found[0]
 	b := body{seed: n.body.seed, besides: n.body.besides}
 	for _, text := range n.body.texts {
 		b.texts = append(b.texts, slices.Clone(text))
 	}
-	for i, t := range tallies[1:] {
-		known := bits.OnesCount64(t.Marks) >= numberedMails && n.m.At.Sub(t.First) >= numberedFor && (without.Seen == 0 || without.Last.Before(t.First))
+	for i, t := range found[1:] {
+		known := bits.OnesCount64(t.Bits) >= numberedMails && n.m.At.Sub(t.First) >= numberedFor && (without.Seen == 0 || without.Last.Before(t.First))
 		if !known {
 			continue
 		}

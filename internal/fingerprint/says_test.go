@@ -10,6 +10,7 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -207,11 +208,11 @@ func TestSourceOf(t *testing.T) {
 // long as it puts the block into all of its mail.
 func TestNumbered(t *testing.T) {
 	at := arrival
-	known := map[storm.Key]storm.Tally{}
+	known := map[storm.Key]notes.Note{}
 	play := func(n int, text string) (folded uint64, ok bool) {
 		m := message.Parse(message.Envelope{}, at, fmt.Appendf(nil, "From: Ann <ann@example.net>\r\nSubject: Mail %c\r\n\r\n%s", 'a'+n, text))
 		p := hasher.Prints(m, classify.Classify(m), 1)
-		var tallies []storm.Tally
+		var tallies []notes.Note
 		if p.Numbered != nil {
 			for _, k := range p.Numbered.Keys(1) {
 				tallies = append(tallies, known[k])
@@ -219,7 +220,7 @@ func TestNumbered(t *testing.T) {
 			folded, ok = p.Numbered.Folded(tallies)
 		}
 		for _, c := range p.Numbered.Counts(1) {
-			known[c.Key] = storm.Add(known[c.Key], storm.Sighting{At: at}, c)
+			known[c.Key] = notes.Add(known[c.Key], at, c)
 		}
 		return folded, ok
 	}

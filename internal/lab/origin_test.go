@@ -126,13 +126,13 @@ func TestOrigin(t *testing.T) {
 	compare(t, h.table(all, genuine))
 }
 
-// table proves each report by each rung alone, and says which of them do.
+// table proves each report by each method alone, and says which of them do.
 func (h *home) table(all []told, arrived []*message.Message) string {
 	h.t.Helper()
-	proves := map[string]map[origin.Rung]bool{} // by rows; false if it does not for one of its reports
+	proves := map[string]map[origin.Method]bool{} // by rows; false if it does not for one of its reports
 	rows := []string{}
-	for _, rung := range origin.Rungs {
-		write(h.t, h.d.path("rules/example.org.toml"), ownRules+fmt.Sprintf("[origin]\nproofs = [%q]\n", rung))
+	for _, method := range origin.Methods {
+		write(h.t, h.d.path("rules/example.org.toml"), ownRules+fmt.Sprintf("[origin]\nproofs = [%q]\n", method))
 		h.store(func(e *engine.Engine) {
 			for _, r := range all {
 				m := r.report(arrived)
@@ -148,20 +148,20 @@ func (h *home) table(all []told, arrived []*message.Message) string {
 				row := fmt.Sprintf("| %s | %s", r.by, r.returned(m))
 				holds := proofs[0].Origin == origin.Genuine
 				if proves[row] == nil {
-					rows, proves[row] = append(rows, row), map[origin.Rung]bool{}
+					rows, proves[row] = append(rows, row), map[origin.Method]bool{}
 				}
-				if had, ok := proves[row][rung]; ok && had != holds {
-					h.t.Errorf("%s: proved by %s: %v, and its like: %v", r.to, rung, holds, had)
+				if had, ok := proves[row][method]; ok && had != holds {
+					h.t.Errorf("%s: proved by %s: %v, and its like: %v", r.to, method, holds, had)
 				}
-				proves[row][rung] = holds
+				proves[row][method] = holds
 			}
 		})
 	}
 	var text strings.Builder
 	for _, row := range rows {
 		text.WriteString(row)
-		for _, rung := range origin.Rungs {
-			text.WriteString(map[bool]string{true: " | yes", false: " | -"}[proves[row][rung]])
+		for _, method := range origin.Methods {
+			text.WriteString(map[bool]string{true: " | yes", false: " | -"}[proves[row][method]])
 		}
 		text.WriteString(" |\n")
 	}

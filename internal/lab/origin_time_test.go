@@ -54,7 +54,7 @@ func TestOriginInTime(t *testing.T) {
 	}
 	h.expect("a token on other mail", origin.Unknown, "does not fit", with(stolen, "stolen"))
 	h.expect("a token of another server", origin.Forged, "a key that is not ours", with(strings.Replace(stolen, "k=", "k=0", 1), "other"))
-	only := func(rung origin.Rung) string { return tagless + fmt.Sprintf("[origin]\nproofs = [%q]\n", rung) }
+	only := func(method origin.Method) string { return tagless + fmt.Sprintf("[origin]\nproofs = [%q]\n", method) }
 	h.again(only(origin.ByMessageID), nil)
 	h.expect("no Message-ID, by ours alone", origin.Genuine, "we sent Message-ID", func() { h.submit(nobody, "", letter("bare", "", "", "Hello.")) })
 
@@ -85,8 +85,8 @@ func TestOriginInTime(t *testing.T) {
 
 	// Mail of three days ago is bounced only now, and has nothing but its Message-ID or its
 	// recipient to prove it.
-	late := func(rung origin.Rung, to, id string) {
-		h.again(only(rung), func() {
+	late := func(method origin.Method, to, id string) {
+		h.again(only(method), func() {
 			h.store(func(e *engine.Engine) {
 				m := message.Parse(message.Envelope{AuthUser: "ann", DaemonName: "ORIGINATING", ReversePath: "ann@example.org", Recipients: []message.Recipient{{Addr: to}}}, now.AddDate(0, 0, -3),
 					[]byte(strings.ReplaceAll(letter(id, stamp(now.AddDate(0, 0, -3)), id+"@example.org", "Hello."), "\n", "\r\n")))

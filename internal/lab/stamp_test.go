@@ -62,11 +62,11 @@ var ring = (&origin.Ring{}).With(bytes.Repeat([]byte("k"), 32), time.Now().Add(-
 
 // stamps judges as a host does that signs the mail of example.test: it is stamped, good tags
 // are taken off, and all is delivered.
-func stamps(form origin.Form) func(context.Context, *message.Message) ([]rules.Decision, error) {
-	return func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+func stamps(form origin.Form) func(context.Context, *message.Message) (rules.Judgement, error) {
+	return func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		var stamp *origin.Stamp
 		if strings.HasSuffix(m.ReversePath, "@example.test") {
-			s, _ := ring.Sign(m, "example.test", origin.Wishes{Token: true, Tag: form})
+			s, _ := ring.Sign(m, "example.test", origin.SignOptions{Token: true, Tag: form})
 			stamp = &s
 		}
 		ds := make([]rules.Decision, len(m.Recipients))
@@ -76,7 +76,7 @@ func stamps(form origin.Form) func(context.Context, *message.Message) ([]rules.D
 				ds[i].To = tag.Plain
 			}
 		}
-		return ds, nil
+		return rules.Judgement{Message: m, Decisions: ds}, nil
 	}
 }
 
@@ -335,7 +335,7 @@ func TestStampRefusal(t *testing.T) {
 			}
 			named := 0
 			for _, o := range f.seen() {
-				if o.Named {
+				if o.AtRCPT {
 					named++
 				} else if len(o.Message.Recipients) != 1 && o.Message.ReversePath == "" || o.Message.QueueID == "" {
 					t.Errorf("%+v", o.Message.Envelope)
@@ -355,25 +355,25 @@ func TestStampLocal(t *testing.T) {
 	kept := map[string]int{}
 	f := newFilter(t, &milterd.Server{
 		OnError: rules.Tempfail,
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			ds := make([]rules.Decision, len(m.Recipients))
 			for i, r := range m.Recipients {
 				ds[i] = rules.Decision{Recipient: r, Action: rules.Deliver, Reason: "test"}
 				switch {
 				case m.Subject == "broken":
-					ds[i] = rules.Failed(&m.Envelope, r, "", rules.Tempfail)
+					ds[i].Action = "" // undecided
 				case m.Subject == "put off":
 					ds[i].Action = rules.Tempfail
 				case m.Subject == "rejected" || m.ReversePath == "":
 					ds[i].Action = rules.Reject
 				}
 			}
-			return rules.Combine(m, ds), nil
+			return rules.Judgement{Message: m, Decisions: rules.Combine(m, ds)}, nil
 		},
-		Absorb: func(_ context.Context, m *message.Message, _ []rules.Decision) error {
+		Absorb: func(_ context.Context, j rules.Judgement) error {
 			mu.Lock()
 			defer mu.Unlock()
-			kept[m.Subject]++
+			kept[j.Message.Subject]++
 			return nil
 		},
 	})

@@ -138,7 +138,7 @@ const mostOfOne = 6
 
 // check compares what arrived and what was absorbed with what must. Of each mailshot at each
 // mailbox one arrives at least, whichever of the copies it is: fewer than three where the storm was
-// widespread by then. Of what answers it in the same words the first three arrive, whichever they are,
+// rules.Widespread by then. Of what answers it in the same words the first three arrive, whichever they are,
 // and of ordinary mail all. From each further network and of each further wording one more may
 // arrive.
 // Where Message-IDs change, answers name a message that is new each time.

@@ -162,7 +162,7 @@ func TestSecondMilterPutsOff(t *testing.T) {
 	Need(t, "postfix")
 	var mu sync.Mutex
 	tries := map[string]int{}
-	greylist := &milterd.Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	greylist := &milterd.Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		tries[m.MessageID]++
@@ -174,7 +174,7 @@ func TestSecondMilterPutsOff(t *testing.T) {
 		for i, r := range m.Recipients {
 			ds[i] = rules.Decision{Recipient: r, Action: action, Reason: "come again"}
 		}
-		return ds, nil
+		return rules.Judgement{Message: m, Decisions: ds}, nil
 	}}
 	spec := fmt.Sprintf("inet:127.0.0.1:%d", Ports(t, 1))
 	ln, err := milterd.Listen(spec, milterd.ListenOptions{})

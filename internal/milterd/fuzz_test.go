@@ -54,12 +54,12 @@ func FuzzSession(f *testing.F) {
 // answers plays b to a session, and returns what it answers until it ends.
 func answers(t *testing.T, b []byte) (got []string) {
 	t.Helper()
-	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
-		ds := all(m, rules.Reject)
-		for i := range ds {
-			ds[i].Text = digest(m.QueueID, m.ReversePath, len(m.Recipients), string(m.Raw))
+	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
+		j := all(m, rules.Reject)
+		for i := range j.Decisions {
+			j.Decisions[i].Text = digest(m.QueueID, m.ReversePath, len(m.Recipients), string(m.Raw))
 		}
-		return ds, nil
+		return j, nil
 	}, Refuse: func(_ context.Context, _ message.Envelope, r message.Recipient) (string, bool) {
 		return "no", strings.HasPrefix(r.Addr, "no")
 	}}

@@ -101,7 +101,7 @@ func TestHandOverInHand(t *testing.T) {
 	taken := make(chan Handed, 10)
 	s := &Server{
 		HandOver: func(h Handed) error { taken <- h; return nil },
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			close(inJudge)
 			<-goOn
 			return all(m, rules.Deliver), nil

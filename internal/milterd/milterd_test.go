@@ -55,11 +55,11 @@ func start(t testing.TB, s *Server) (addr string, got *seen) {
 	got = &seen{}
 	judge := s.Judge
 	if judge == nil {
-		judge = func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		judge = func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver), nil
 		}
 	}
-	s.Judge = func(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	s.Judge = func(ctx context.Context, m *message.Message) (rules.Judgement, error) {
 		got.mu.Lock()
 		got.messages = append(got.messages, m)
 		got.raws = append(got.raws, string(m.Raw))
@@ -89,12 +89,12 @@ func start(t testing.TB, s *Server) (addr string, got *seen) {
 	return addr, got
 }
 
-func all(m *message.Message, actions ...rules.Action) []rules.Decision {
+func all(m *message.Message, actions ...rules.Action) rules.Judgement {
 	ds := make([]rules.Decision, len(m.Recipients))
 	for i, r := range m.Recipients {
 		ds[i] = rules.Decision{Recipient: r, Action: actions[i%len(actions)], Class: "personal", Reason: "test", Rule: rules.Source{File: "x.toml", Line: 3}}
 	}
-	return ds
+	return rules.Judgement{Message: m, Decisions: ds}
 }
 
 func dial(t testing.TB, addr string, o client.Options) *client.Conn {
@@ -184,7 +184,7 @@ func inMemory(t testing.TB, s *Server) *pipes {
 		}
 	})
 	if s.Judge == nil {
-		s.Judge = func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		s.Judge = func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver), nil
 		}
 	}

@@ -11,34 +11,6 @@ import (
 	"breakwater/internal/rules"
 )
 
-// settle makes decisions fit one answer, if they do not yet, so that nobody who is to get
-// the message loses it. It returns what can be carried out.
-func settle(ds []rules.Decision) []rules.Decision {
-	count := map[rules.Action]int{}
-	text := "" // of the first who is to try again
-	for _, d := range ds {
-		if count[d.Action]++; d.Action == rules.Tempfail && text == "" {
-			text = or(d.Text, d.Reason)
-		}
-	}
-	settled := slices.Clone(ds)
-	for i := range settled {
-		d := &settled[i]
-		switch {
-		case count[rules.Tempfail] > 0 && d.Action != rules.Tempfail:
-			// Even if but one is: tried again, it is lost to nobody.
-			d.Wanted, d.Action, d.Text = d.Action, rules.Tempfail, text
-		case d.Action == rules.Reject && count[rules.Reject] < len(ds),
-			d.Action == rules.Quarantine && count[rules.Deliver]+count[rules.Tag]+count[rules.Reject] > 0:
-			d.Wanted, d.Action = d.Action, rules.Deliver
-		default:
-			continue
-		}
-		d.Reason += "; mixed"
-	}
-	return settled
-}
-
 // plan is what the MTA is told of a message.
 type plan struct {
 	verdict    rules.Action // Deliver, Absorb (of all: a discard), Reject or Tempfail
@@ -46,7 +18,7 @@ type plan struct {
 	add        []string     // recipients without the tags that they came with
 	from       string       // the new reverse-path; "" for none
 	fields     []message.Field
-	tag        string // value of an X-Breakwater field; "" for none
+	label      string // value of an X-Breakwater field; "" for none
 	quarantine string // why; "" if it is not
 	text       string // of Reject and Tempfail
 	own        bool   // its marks stay, and are ours
@@ -64,7 +36,7 @@ func planFor(ds []rules.Decision) plan {
 		case rules.Absorb:
 			p.remove = append(p.remove, d.Recipient.Addr)
 		case rules.Tag:
-			p.tag = tag(d)
+			p.label = label(d)
 		case rules.Quarantine:
 			p.quarantine = fmt.Sprintf("breakwater: %s (%s)", d.Reason, d.Rule)
 		case rules.Reject, rules.Tempfail:
@@ -103,8 +75,8 @@ func sameAddress(a, b string) bool {
 	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
-// tag is the value of the X-Breakwater field.
-func tag(d rules.Decision) string {
+// label is the value of the X-Breakwater field.
+func label(d rules.Decision) string {
 	v := fmt.Sprintf("class=%s; action=%s; rule=%s", d.Class, d.Action, d.Rule)
 	if d.Storm != "" {
 		v += "; storm=" + d.Storm
@@ -166,8 +138,8 @@ func (p plan) apply(m *milter.Modifier, k marks, params []string) (milter.Respon
 			return nil, err
 		}
 	}
-	if p.tag != "" {
-		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.tag})
+	if p.label != "" {
+		p.fields = append(slices.Clip(p.fields), message.Field{Name: ours, Value: p.label})
 	}
 	for _, f := range slices.Backward(p.fields) {
 		set := m.InsertHeader // 1 is behind the MTA's own Received

@@ -44,7 +44,7 @@ func TestSettle(t *testing.T) {
 // that these leave nobody without the message who was to get it.
 func checkPlan(t *testing.T, ds []rules.Decision) {
 	t.Helper()
-	settled := settle(ds)
+	settled := rules.Judgement{Message: &message.Message{}, Decisions: ds}.Settle("").Decisions
 	p := planFor(settled)
 	for i, d := range settled {
 		done := p.verdict
@@ -56,7 +56,7 @@ func checkPlan(t *testing.T, ds []rules.Decision) {
 			done = rules.Quarantine
 		}
 		said := d.Action
-		if said == rules.Tag && p.tag != "" {
+		if said == rules.Tag && p.label != "" {
 			said = rules.Deliver
 		}
 		if done != said {
@@ -113,13 +113,13 @@ func actionsOf(ds []rules.Decision) (as []rules.Action) {
 	return as
 }
 
-func TestTag(t *testing.T) {
+func TestLabel(t *testing.T) {
 	d := rules.Decision{Action: rules.Tag, Class: "dsn", Storm: "id:1", Rule: rules.Source{File: "rules/gr\xfc\r\nBcc: x.toml", Line: 7}}
-	if got, want := tag(d), "class=dsn; action=tag; rule=rules/gr???Bcc: x.toml:7; storm=id:1"; got != want {
+	if got, want := label(d), "class=dsn; action=tag; rule=rules/gr???Bcc: x.toml:7; storm=id:1"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	d.Rule.File = strings.Repeat("x", 2000)
-	if n := len(tag(d)); n != 500 {
+	if n := len(label(d)); n != 500 {
 		t.Errorf("%d bytes", n)
 	}
 }

@@ -29,19 +29,19 @@ import (
 // Server serves MTAs. Judge is needed; all else may be zero. Fields must not change after
 // the first call of Serve.
 type Server struct {
-	// Judge returns one decision for each recipient, in their order, usable even when
-	// the error is not nil. It may panic, or not return in time: both are OnError. The
+	// Judge returns a judgement with one decision for each recipient, in their order. Those
+	// without an Action are OnError, and so are all if it panics or does not return in time. The
 	// message is valid until it returns.
-	Judge func(context.Context, *message.Message) ([]rules.Decision, error)
-	// Absorb keeps m for the recipients of ds. When it returns nil, m is on disk. What is
-	// true of Judge is true of it.
-	Absorb func(ctx context.Context, m *message.Message, ds []rules.Decision) error
-	// Refuse may refuse a recipient as soon as it is named, and says why: the reply is 550 5.7.1.
+	Judge func(context.Context, *message.Message) (rules.Judgement, error)
+	// Absorb keeps the message for those for whom it is Absorbed. When it returns nil, it is on
+	// disk. What is true of Judge is true of it.
+	Absorb func(context.Context, rules.Judgement) error
+	// Refuse may refuse a recipient at RCPT, and says why: the reply is 550 5.7.1.
 	// env has no recipients, and with Postfix no queue ID before one was accepted. It is
 	// asked about mail with the null reverse-path, unless that is local. nil refuses nobody; it may panic, or not return in time: both
 	// refuse nobody.
 	Refuse func(ctx context.Context, env message.Envelope, rcpt message.Recipient) (text string, refused bool)
-	// Done is told what was decided, once the MTA has its answer: nothing that it waits for delays mail.
+	// Done is given what became of a message, once the MTA has its answer: nothing that it waits for delays mail.
 	// It must not keep the message's bytes.
 	Done func(Outcome)
 
@@ -79,13 +79,12 @@ type Server struct {
 	idle     chan struct{} // made by Shutdown, closed when the last connection has ended
 }
 
-// Outcome is what was decided about a message, or about a recipient that was refused when it was named.
+// Outcome is what became of a message, or of a recipient that was refused at RCPT.
 type Outcome struct {
-	Message   *message.Message
-	Decisions []rules.Decision // as carried out
-	Named     bool             // the one recipient was refused at RCPT; Message is its envelope alone
-	Err       error            // why OnError held; nil otherwise
-	Took      time.Duration    // from the end of the message on
+	rules.Judgement               // with the decisions as they were carried out
+	AtRCPT          bool          // the one recipient was refused; Message is its envelope alone
+	Err             error         // why OnError decided; nil if it did not
+	Took            time.Duration // from the end of the message on
 }
 
 func or[T comparable](v, otherwise T) T {

@@ -17,7 +17,7 @@ import (
 
 func TestShutdown(t *testing.T) {
 	inJudge, goOn := make(chan struct{}), make(chan struct{})
-	s := &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	s := &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		close(inJudge)
 		<-goOn
 		return all(m, rules.Deliver), nil
@@ -152,7 +152,7 @@ func (e *exhausted) Accept() (net.Conn, error) {
 
 func TestAcceptGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		s := &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver), nil
 		}}
 		in := newPipes()

@@ -86,10 +86,10 @@ func TestSourceRoutes(t *testing.T) {
 		}
 	}
 	addr, got := start(t, &Server{
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver, rules.Absorb), nil
 		},
-		Absorb: func(context.Context, *message.Message, []rules.Decision) error { return nil },
+		Absorb: func(context.Context, rules.Judgement) error { return nil },
 	})
 	m := mail("Q", "u1@example.test", "@relay.test:u2@example.test")
 	m.From = "@relay.test:ann@example.net"
@@ -141,7 +141,7 @@ func TestNullReversePath(t *testing.T) {
 }
 
 func TestForeignMarks(t *testing.T) {
-	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) { return all(m, rules.Tag), nil }})
+	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) { return all(m, rules.Tag), nil }})
 	m := mail("Q", "u1@example.test")
 	m.Raw = []byte("X-Breakwater: a\r\nSubject: x\r\nx-breakwater: b\r\nX-Breakwater-Token: c\r\n\r\nbody")
 	res := send(t, dial(t, addr, client.Options{}), m)
@@ -155,11 +155,11 @@ func TestSizes(t *testing.T) {
 	absorbed := 0
 	s := &Server{
 		SpoolMemory: 10_000, MaxMessage: 2_000_000,
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Absorb), nil
 		},
-		Absorb: func(_ context.Context, m *message.Message, _ []rules.Decision) error {
-			absorbed = len(m.Raw)
+		Absorb: func(_ context.Context, j rules.Judgement) error {
+			absorbed = len(j.Message.Raw)
 			return nil
 		},
 	}
@@ -184,10 +184,10 @@ func TestSizes(t *testing.T) {
 
 func TestManyRecipients(t *testing.T) {
 	addr, got := start(t, &Server{
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver, rules.Absorb), nil
 		},
-		Absorb: func(context.Context, *message.Message, []rules.Decision) error { return nil },
+		Absorb: func(context.Context, rules.Judgement) error { return nil },
 	})
 	var to []string
 	for i := range 1000 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-milter"
@@ -18,10 +19,10 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
 	begun := time.Now()
 	s.conn.judging.Store(&begun)
-	msg, ds, err := s.judge(begun)
-	ds, keepErr := s.absorb(msg, settle(ds))
-	resp, lost := planFor(ds).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
-	o := Outcome{Message: msg, Decisions: ds, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)}
+	j, err := s.judge(begun)
+	j, keepErr := s.absorb(j.Settle(s.server.OnError))
+	resp, lost := planFor(j.Decisions).apply(m, s.marks, s.params) // lost: the MTA is gone, and will ask again
+	o := Outcome{Judgement: j, Err: errors.Join(err, keepErr, lost), Took: time.Since(begun)}
 	if o.Err != nil && (s.server.Counted == nil || !s.server.Counted(o.Err)) {
 		s.server.failures.Add(1)
 	}
@@ -29,50 +30,43 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	return resp, lost
 }
 
-// judge asks for decisions. Without them, for any reason, they are what OnError says.
-func (s *session) judge(at time.Time) (*message.Message, []rules.Decision, error) {
-	m, ds, err := s.ask(at)
-	if m != nil && len(ds) == len(s.env.Recipients) {
-		return m, ds, err
+// judge has the message judged. What fails leaves it undecided.
+func (s *session) judge(at time.Time) (rules.Judgement, error) {
+	j, err := s.ask(at)
+	if j.Message != nil && len(j.Decisions) == len(s.env.Recipients) {
+		return j, err
 	}
 	if err == nil {
-		err = fmt.Errorf("%d decisions for %d recipients", len(ds), len(s.env.Recipients))
+		err = fmt.Errorf("%d decisions for %d recipients", len(j.Decisions), len(s.env.Recipients))
 	}
-	ds = make([]rules.Decision, len(s.env.Recipients))
-	for i, r := range s.env.Recipients {
-		ds[i] = rules.Failed(&s.env, r, "", s.server.OnError)
-	}
-	return &message.Message{Envelope: s.env, At: at}, ds, err
+	return rules.Undecided(&message.Message{Envelope: s.env, At: at}), err
 }
 
 // ask calls Judge, if there is a whole message to judge.
-func (s *session) ask(at time.Time) (*message.Message, []rules.Decision, error) {
+func (s *session) ask(at time.Time) (j rules.Judgement, err error) {
 	if s.failed != nil {
-		return nil, nil, s.failed
+		return j, s.failed
 	}
 	if s.spool == nil {
-		return nil, nil, errors.New("the mail server ended a message that it had not begun")
+		return j, errors.New("the mail server ended a message that it had not begun")
 	}
 	raw, err := s.spool.bytes()
 	if err != nil {
-		return nil, nil, err
+		return j, err
 	}
 	defer s.server.turn(len(s.env.Recipients))()
 	env := s.env
 	env.Truncated = s.spool.truncated
-	type judged struct {
-		m  *message.Message
-		ds []rules.Decision
-	}
-	j, err := within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (judged, error) {
+	j, err = within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (rules.Judgement, error) {
 		m := message.Parse(env, at.UTC().Round(0), raw)
-		ds, err := s.server.Judge(ctx, m)
-		return judged{m, ds}, err
+		j, err := s.server.Judge(ctx, m)
+		j.Message = m
+		return j, err
 	})
 	if err != nil {
 		err = fmt.Errorf("judge: %w", err)
 	}
-	return j.m, j.ds, err
+	return j, err
 }
 
 // A message to many recipients takes as long to judge as many messages. Of such, few are judged at once and the
@@ -105,38 +99,33 @@ func (s *Server) turn(n int) (end func()) {
 }
 
 // absorb has the message kept for those who do not get it, before the MTA has its answer.
-// Where that fails, OnError says what happens instead; what is not whole is delivered.
-func (s *session) absorb(m *message.Message, ds []rules.Decision) ([]rules.Decision, error) {
-	var absorbed []rules.Decision
-	for _, d := range ds {
-		if d.Action == rules.Absorb {
-			absorbed = append(absorbed, d)
-		}
-	}
-	if len(absorbed) == 0 {
-		return ds, nil
+// Where that fails, OnError decides instead; what is not whole is delivered.
+func (s *session) absorb(j rules.Judgement) (rules.Judgement, error) {
+	if len(j.Absorbed()) == 0 {
+		return j, nil
 	}
 	instead, err := s.server.OnError, error(nil)
 	switch {
-	case m.Truncated:
+	case j.Message.Truncated:
 		instead, err = rules.Deliver, errors.New("the message is too long")
 	case s.server.Absorb == nil:
 		err = errors.New("there is no archive")
 	default:
 		_, err = within(s, or(s.server.AbsorbTimeout, 30*time.Second), func(ctx context.Context) (struct{}, error) {
-			return struct{}{}, s.server.Absorb(ctx, m, absorbed)
+			return struct{}{}, s.server.Absorb(ctx, j)
 		})
 	}
 	if err == nil {
-		return ds, nil
+		return j, nil
 	}
-	for i, d := range ds {
-		if d.Action == rules.Absorb {
-			ds[i] = rules.Failed(&m.Envelope, d.Recipient, d.Class, instead)
-			ds[i].To, ds[i].Stamp = d.To, d.Stamp
+	undone := j
+	undone.Decisions = slices.Clone(j.Decisions)
+	for i := range undone.Decisions {
+		if d := &undone.Decisions[i]; d.Action == rules.Absorb {
+			d.Action = ""
 		}
 	}
-	return settle(ds), fmt.Errorf("absorb: %w", err)
+	return undone.Settle(instead), fmt.Errorf("absorb: %w", err)
 }
 
 // refuse asks whether a recipient is refused, and what the peer is told.
@@ -163,10 +152,12 @@ func (s *session) refuse(rcpt message.Recipient) (text string, refused bool) {
 	}
 	env.Recipients = []message.Recipient{rcpt}
 	s.outcome = &Outcome{
-		Message:   &message.Message{Envelope: env, At: begun.UTC().Round(0)},
-		Decisions: []rules.Decision{{Recipient: rcpt, Action: rules.Reject, Reason: "refused at RCPT", Rule: rules.Source{File: "refuse"}, Text: a.text}},
-		Named:     true,
-		Took:      time.Since(begun),
+		Judgement: rules.Judgement{
+			Message:   &message.Message{Envelope: env, At: begun.UTC().Round(0)},
+			Decisions: []rules.Decision{{Recipient: rcpt, Action: rules.Reject, Reason: "refused at RCPT", Rule: rules.Source{File: "refuse"}, Text: a.text}},
+		},
+		AtRCPT: true,
+		Took:   time.Since(begun),
 	}
 	return a.text, true
 }

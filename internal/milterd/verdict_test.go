@@ -44,10 +44,10 @@ func TestActions(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			kept := 0
 			addr, got := start(t, &Server{
-				Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+				Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 					return all(m, tt.action...), nil
 				},
-				Absorb: func(_ context.Context, _ *message.Message, ds []rules.Decision) error { kept = len(ds); return nil },
+				Absorb: func(_ context.Context, j rules.Judgement) error { kept = len(j.Absorbed()); return nil },
 			})
 			res := send(t, dial(t, addr, client.Options{}), mail("Q", "u1@example.test", "U2+x@Example.test"))
 			if !reflect.DeepEqual(res, tt.want) || kept != tt.kept {
@@ -86,15 +86,15 @@ func TestStamp(t *testing.T) {
 	for _, tt := range tests {
 		for _, archive := range []error{nil, errors.New("disk full")} {
 			addr, _ := start(t, &Server{
-				Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
-					ds := all(m, tt.actions...)
-					ds[0].To = "u1@example.test"
-					for i := range ds {
-						ds[i].Stamp = stamp
+				Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
+					j := all(m, tt.actions...)
+					j.Decisions[0].To = "u1@example.test"
+					for i := range j.Decisions {
+						j.Decisions[i].Stamp = stamp
 					}
-					return ds, nil
+					return j, nil
 				},
-				Absorb: func(context.Context, *message.Message, []rules.Decision) error { return archive },
+				Absorb: func(context.Context, rules.Judgement) error { return archive },
 			})
 			want := plain
 			want.Inserted = slices.Clone(plain.Inserted)
@@ -113,10 +113,10 @@ func TestStamp(t *testing.T) {
 
 // TestParams: those of one message are not the next one's.
 func TestParams(t *testing.T) {
-	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
-		ds := all(m, rules.Deliver)
-		ds[0].Stamp = &origin.Stamp{ReversePath: "t@example.net"}
-		return ds, nil
+	addr, _ := start(t, &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
+		j := all(m, rules.Deliver)
+		j.Decisions[0].Stamp = &origin.Stamp{ReversePath: "t@example.net"}
+		return j, nil
 	}})
 	c := dial(t, addr, client.Options{})
 	for _, tt := range []struct {
@@ -171,7 +171,7 @@ func TestRefuse(t *testing.T) {
 				before++
 				for i, r := range o.Message.Recipients {
 					switch d := o.Decisions[i]; {
-					case !o.Named:
+					case !o.AtRCPT:
 						judged = append(judged, r.Addr)
 					case d.Action == rules.Reject && d.Recipient == r && d.Text == "100% no" && o.Message.QueueID == to:
 						early = append(early, r.Addr)
@@ -225,7 +225,7 @@ func TestRefuseFails(t *testing.T) {
 
 // TestLocalMail: what fails about it delivers it.
 func TestLocalMail(t *testing.T) {
-	addr, _ := start(t, &Server{OnError: rules.Tempfail, Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { panic("oops") }})
+	addr, _ := start(t, &Server{OnError: rules.Tempfail, Judge: func(context.Context, *message.Message) (rules.Judgement, error) { panic("oops") }})
 	m := mail("Q", "u1@example.test")
 	m.Local = true
 	if res := send(t, dial(t, addr, client.Options{}), m); res.Verdict != client.Accept {
@@ -236,7 +236,7 @@ func TestLocalMail(t *testing.T) {
 // TestFailures lets each part of ours fail: the message is what OnError says, and the
 // connection goes on.
 func TestFailures(t *testing.T) {
-	absorb := func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	absorb := func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		return all(m, rules.Deliver, rules.Absorb), nil
 	}
 	hang := make(chan struct{})
@@ -246,18 +246,18 @@ func TestFailures(t *testing.T) {
 		s    *Server
 		err  string
 	}{
-		{"panic", &Server{Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { panic("oops") }}, "panic: oops"},
-		{"error", &Server{Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
-			return nil, errors.New("broken")
+		{"panic", &Server{Judge: func(context.Context, *message.Message) (rules.Judgement, error) { panic("oops") }}, "panic: oops"},
+		{"error", &Server{Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
+			return rules.Judgement{}, errors.New("broken")
 		}}, "broken"},
-		{"too few decisions", &Server{Judge: func(context.Context, *message.Message) ([]rules.Decision, error) { return nil, nil }}, "0 decisions for 2"},
-		{"hangs", &Server{JudgeTimeout: 10 * time.Millisecond, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		{"too few decisions", &Server{Judge: func(context.Context, *message.Message) (rules.Judgement, error) { return rules.Judgement{}, nil }}, "0 decisions for 2"},
+		{"hangs", &Server{JudgeTimeout: 10 * time.Millisecond, Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			<-hang
 			_ = m.Raw[len(m.Raw)-1] // still there
-			return nil, nil
+			return rules.Judgement{}, nil
 		}}, "judge: no answer within"},
-		{"archive fails", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { return errors.New("disk full") }}, "absorb: disk full"},
-		{"archive panics", &Server{Judge: absorb, Absorb: func(context.Context, *message.Message, []rules.Decision) error { panic("oops") }}, "absorb: panic: oops"},
+		{"archive fails", &Server{Judge: absorb, Absorb: func(context.Context, rules.Judgement) error { return errors.New("disk full") }}, "absorb: disk full"},
+		{"archive panics", &Server{Judge: absorb, Absorb: func(context.Context, rules.Judgement) error { panic("oops") }}, "absorb: panic: oops"},
 		{"spool fails", &Server{SpoolMemory: 10, SpoolDir: "/nonexistent"}, "spool message"},
 	}
 	for _, tt := range tests {
@@ -329,10 +329,10 @@ func TestDoneHangs(t *testing.T) {
 func TestTooLong(t *testing.T) {
 	s := &Server{
 		MaxMessage: 100, OnError: rules.Tempfail,
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Absorb), nil
 		},
-		Absorb: func(context.Context, *message.Message, []rules.Decision) error { t.Error("absorbed"); return nil },
+		Absorb: func(context.Context, rules.Judgement) error { t.Error("absorbed"); return nil },
 	}
 	addr, got := start(t, s)
 	m := mail("Q", "u1@example.test", "u2@example.test")
@@ -348,7 +348,7 @@ func TestTooLong(t *testing.T) {
 func TestHungJudge(t *testing.T) {
 	goOn, done := make(chan struct{}), make(chan string)
 	s := &Server{SpoolMemory: 1000, JudgeTimeout: 10 * time.Millisecond}
-	s.Judge = func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	s.Judge = func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		if m.Subject == "hang" {
 			<-goOn
 			done <- string(m.Raw)
@@ -390,7 +390,7 @@ func TestHungJudge(t *testing.T) {
 // TestSpoolHasNoName: nothing of a message stays on disk, even if the daemon is killed.
 func TestSpoolHasNoName(t *testing.T) {
 	dir := t.TempDir()
-	addr, got := start(t, &Server{SpoolMemory: 10, SpoolDir: dir, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	addr, got := start(t, &Server{SpoolMemory: 10, SpoolDir: dir, Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		names, err := os.ReadDir(dir)
 		if err != nil || len(names) > 0 || spoolFiles(t) == 0 {
 			t.Errorf("%v, %v", names, err)
@@ -429,7 +429,7 @@ func TestHungCallsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		goOn := make(chan struct{})
 		var last Outcome
-		s := &Server{MaxConns: 2, Done: func(o Outcome) { last = o }, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		s := &Server{MaxConns: 2, Done: func(o Outcome) { last = o }, Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			<-goOn
 			return all(m, rules.Deliver), nil
 		}}
@@ -464,10 +464,10 @@ func TestHungAbsorb(t *testing.T) {
 		var last Outcome
 		s := &Server{
 			Done: func(o Outcome) { last = o },
-			Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+			Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 				return all(m, rules.Absorb), nil
 			},
-			Absorb: func(context.Context, *message.Message, []rules.Decision) error { <-goOn; return nil },
+			Absorb: func(context.Context, rules.Judgement) error { <-goOn; return nil },
 		}
 		c := inMemory(t, s).dial(t)
 		c.negotiate()
@@ -486,10 +486,10 @@ func TestHungAbsorb(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	goOn, told := make(chan struct{}), make(chan Outcome, 1)
 	s := &Server{
-		Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver, rules.Absorb), nil
 		},
-		Absorb: func(context.Context, *message.Message, []rules.Decision) error { <-goOn; return nil },
+		Absorb: func(context.Context, rules.Judgement) error { <-goOn; return nil },
 	}
 	addr, _ := start(t, s)
 	s.Done = func(o Outcome) { told <- o }
@@ -507,7 +507,7 @@ func TestLostAnswer(t *testing.T) {
 func TestTurns(t *testing.T) {
 	var large, most atomic.Int64
 	goOn := make(chan struct{})
-	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	s := &Server{JudgeTimeout: time.Minute, Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		if len(m.Recipients) >= largeFrom {
 			n := large.Add(1)
 			for was := most.Load(); n > was && !most.CompareAndSwap(was, n); was = most.Load() {

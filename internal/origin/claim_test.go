@@ -13,7 +13,7 @@ import (
 // stamped is mail that we sent, with its token.
 func stamped(r *Ring) (raw, token string) {
 	m := message.Parse(message.Envelope{QueueID: "1", ReversePath: "ann@example.org"}, start, []byte("From: "+from+"\r\nTo: bob@example.net\r\nSubject: Hello\r\n\r\nHello.\r\n"))
-	s, _ := r.Sign(m, "example.org", Wishes{Token: true})
+	s, _ := r.Sign(m, "example.org", SignOptions{Token: true})
 	for _, f := range s.Fields {
 		raw += f.Name + ": " + f.Value + "\r\n"
 	}
@@ -45,7 +45,7 @@ func TestReturned(t *testing.T) {
 			t.Errorf("%s: %s claims nothing", name, v.Class)
 			continue
 		}
-		p := r.Prove(Case{Claim: c, At: start, Recipient: "ann@example.org", Tries: []Rung{ByToken}})
+		p := r.Prove(Case{Claim: c, At: start, Recipient: "ann@example.org", Tries: []Method{ByToken}})
 		if p.Origin != Genuine {
 			t.Errorf("%s: %s, %s", name, p.Origin, p.Why())
 		}
@@ -88,7 +88,7 @@ func TestInstant(t *testing.T) {
 
 func TestSign(t *testing.T) {
 	r := ring(1)
-	sign := func(raw string, w Wishes) (Stamp, string) {
+	sign := func(raw string, w SignOptions) (Stamp, string) {
 		return r.Sign(message.Parse(message.Envelope{QueueID: "1", ReversePath: "ann@example.org"}, start, []byte(raw)), "example.org", w)
 	}
 	names := func(s Stamp) string {
@@ -98,18 +98,18 @@ func TestSign(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	s, got := sign("From: a\r\nDate: "+date+"\r\nMessage-ID: "+id+"\r\n\r\n", Wishes{Token: true})
+	s, got := sign("From: a\r\nDate: "+date+"\r\nMessage-ID: "+id+"\r\n\r\n", SignOptions{Token: true})
 	if names(s) != TokenField || got != "1@example.org" || s.ReversePath != "" {
 		t.Errorf("%+v, %s", s, got)
 	}
-	s, got = sign("From: a\r\nMessage-ID: \r\n\r\n", Wishes{Token: true, Tag: SubAddress})
+	s, got = sign("From: a\r\nMessage-ID: \r\n\r\n", SignOptions{Token: true, Tag: SubAddress})
 	if names(s) != "Message-ID Date "+TokenField || !strings.HasSuffix(got, "@example.org") || s.Fields[1].Value != date || !strings.HasPrefix(s.ReversePath, "ann+prvs-") {
 		t.Errorf("%+v, %s", s, got)
 	}
-	if again, _ := sign("From: a\r\nMessage-ID: \r\n\r\n", Wishes{}); names(again) != "Message-ID Date" || again.Fields[0] != s.Fields[0] {
+	if again, _ := sign("From: a\r\nMessage-ID: \r\n\r\n", SignOptions{}); names(again) != "Message-ID Date" || again.Fields[0] != s.Fields[0] {
 		t.Errorf("%+v", again)
 	}
-	if other, _ := sign("From: b\r\n\r\n", Wishes{}); other.Fields[0] == s.Fields[0] {
+	if other, _ := sign("From: b\r\n\r\n", SignOptions{}); other.Fields[0] == s.Fields[0] {
 		t.Error("two messages got one Message-ID")
 	}
 }
@@ -128,7 +128,7 @@ func FuzzRead(f *testing.F) {
 			if !ok || len(c.IDs) > maxNamed || len(c.Partner) > maxNamed {
 				t.Fatalf("%v, %+v", ok, c)
 			}
-			p := r.Prove(Case{Claim: c, At: start.Add(time.Hour), Asked: start.Add(time.Hour), Recipient: "ann@example.org", Tries: Rungs, AllMailLeavesHere: true, LearnsSince: start.AddDate(-1, 0, 0), Covered: true})
+			p := r.Prove(Case{Claim: c, At: start.Add(time.Hour), Asked: start.Add(time.Hour), Recipient: "ann@example.org", Tries: Methods, AllMailLeavesHere: true, LearnsSince: start.AddDate(-1, 0, 0), Covered: true})
 			if p.Origin == Genuine && !strings.Contains(string(raw), "s=") {
 				t.Errorf("%+v", p)
 			}

@@ -8,15 +8,15 @@ import (
 	"breakwater/internal/message"
 )
 
-// Wishes is how a domain wants its mail to leave.
-type Wishes struct {
+// SignOptions is how a domain wants its mail to leave.
+type SignOptions struct {
 	Token bool
 	Tag   Form
 }
 
 // Sign makes the stamp of mail that a domain of ours sends. id is its Message-ID without
 // angle brackets, its own or the one that it gets.
-func (r *Ring) Sign(m *message.Message, domain string, w Wishes) (s Stamp, id string) {
+func (r *Ring) Sign(m *message.Message, domain string, w SignOptions) (s Stamp, id string) {
 	field := func(name, otherwise string) string {
 		value := m.Header.Get(name)
 		if strings.TrimSpace(value) == "" {

@@ -2,11 +2,8 @@ package rules
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
-	"breakwater/internal/classify"
-	"breakwater/internal/message"
 	"breakwater/internal/storm"
 )
 
@@ -132,51 +129,4 @@ func (dec Decision) instead(a Action, why string) Decision {
 	}
 	dec.Action, dec.Reason = a, dec.Reason+"; "+why
 	return dec
-}
-
-// Combine makes the decisions for the recipients of one transaction fit together, since an
-// MTA can refuse or hold a message only as a whole, and never makes a peer send a bounce.
-// It changes ds and returns it.
-func Combine(m *message.Message, ds []Decision) []Decision {
-	for i := range ds {
-		ds[i] = calm(m, ds[i])
-	}
-	all := func(a Action) bool { return !slices.ContainsFunc(ds, func(d Decision) bool { return d.Action != a }) }
-	some := slices.ContainsFunc(ds, Decision.Arrives)
-	for i, d := range ds {
-		apart := (d.Action == Reject || d.Action == Tempfail) && !all(d.Action) || d.Action == Quarantine && some
-		if apart {
-			d = d.instead(Absorb, "mixed")
-		}
-		// What is absorbed must be whole.
-		if d.Action == Absorb && m.Truncated {
-			d = d.instead(Deliver, "truncated")
-		}
-		ds[i] = d
-	}
-	return ds
-}
-
-// calm keeps a peer from sending bounces or more copies because of our answer: a refusal is
-// for bounces, which are never answered, and for clients that are no relays and will not
-// bounce; a 4xx would feed a storm.
-func calm(m *message.Message, d Decision) Decision {
-	if m.Local && (d.Action == Reject || d.Action == Tempfail) {
-		// Nobody is there to be told: it would be a bounce to ourselves, or none at all.
-		return d.instead(Absorb, string(d.Action)+" of local mail")
-	}
-	relayed := m.ReversePath != "" && len(m.Received) > 0
-	if d.Action == Reject && relayed || d.Action == Tempfail && d.Storm != "" {
-		return d.instead(Absorb, string(d.Action)+" would feed the flood")
-	}
-	return d
-}
-
-// Failed is the decision where ours could not be made, or not carried out: action is
-// Deliver or Tempfail, "" for Deliver. Local mail is delivered: nobody would send it again.
-func Failed(env *message.Envelope, rcpt message.Recipient, c classify.Class, action Action) Decision {
-	if action != Tempfail || env.Local {
-		action = Deliver
-	}
-	return Decision{Recipient: rcpt, Action: action, Class: c, Reason: "on_error", Rule: Source{File: "on_error"}}
 }

@@ -12,9 +12,9 @@ import (
 
 // Origin is how it is proved that a domain sent what a report is about.
 type Origin struct {
-	Proofs []origin.Rung `toml:"proofs" doc:"Which proofs are tried."`
-	Token  bool          `toml:"token" doc:"Whether mail that the domain sends gets a field with a token."`
-	Learn  time.Duration `toml:"learn" doc:"For so long after all_mail_leaves_here was set nothing is told to be forged."`
+	Proofs []origin.Method `toml:"proofs" doc:"Which proofs are tried."`
+	Token  bool            `toml:"token" doc:"Whether mail that the domain sends gets a field with a token."`
+	Learn  time.Duration   `toml:"learn" doc:"For so long after all_mail_leaves_here was set nothing is told to be forged."`
 }
 
 // BATV is how the reverse-path of mail that a domain sends is tagged.

@@ -289,14 +289,15 @@ func TestCombine(t *testing.T) {
 	}
 }
 
-func TestFailed(t *testing.T) {
+func TestOnError(t *testing.T) {
 	for _, tt := range []struct {
 		onError Action
 		local   bool
 		want    Action
 	}{{"", false, Deliver}, {Deliver, false, Deliver}, {Tempfail, false, Tempfail}, {Tempfail, true, Deliver}, {Reject, false, Deliver}} {
-		if d := Failed(&message.Envelope{Local: tt.local}, message.Recipient{}, "", tt.onError); d.Action != tt.want {
-			t.Errorf("%+v: %q", tt, d.Action)
+		m := &message.Message{Envelope: message.Envelope{Local: tt.local, Recipients: []message.Recipient{{Addr: "a@example.test"}}}}
+		if d := Undecided(m).Settle(tt.onError).Decisions[0]; d.Action != tt.want || d.Recipient != m.Recipients[0] || d.Reason != "on_error" {
+			t.Errorf("%+v: %+v", tt, d)
 		}
 	}
 }

@@ -112,7 +112,7 @@ func load(fsys fs.FS, name string) ([]*Test, error) {
 }
 
 // Judge decides about a message, for each of its recipients.
-type Judge func(context.Context, *message.Message) ([]rules.Decision, error)
+type Judge func(context.Context, *message.Message) (rules.Judgement, error)
 
 // Start is when every test begins.
 var Start = time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
@@ -130,13 +130,13 @@ func (t *Test) Run(ctx context.Context, judge Judge) (int, error) {
 			if err != nil {
 				return n, err
 			}
-			ds, err := judge(ctx, m)
+			j, err := judge(ctx, m)
 			if err != nil {
 				return n, fmt.Errorf("%s: %w", t.Name, err)
 			}
 			n++
 			at = m.At
-			check.add(ds)
+			check.add(j.Decisions)
 		}
 		wrong = append(wrong, check.done()...)
 	}

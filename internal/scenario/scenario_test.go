@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite the .want files")
 // thrice lets three of each Message-ID pass to each recipient.
 func thrice() Judge {
 	seen := map[string]int{}
-	return func(_ context.Context, m *message.Message) ([]rules.Decision, error) {
+	return func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 		var ds []rules.Decision
 		for _, r := range m.Recipients {
 			d := rules.Decision{Recipient: r, Action: rules.Deliver, Reason: "first", Rule: rules.Source{File: "x.toml", Line: 3}}
@@ -30,7 +30,7 @@ func thrice() Judge {
 			}
 			ds = append(ds, d)
 		}
-		return ds, nil
+		return rules.Judgement{Message: m, Decisions: ds}, nil
 	}
 }
 
@@ -126,7 +126,7 @@ expect = ["deliver"]
 		t.Fatal(err)
 	}
 	var got []*message.Message
-	n, err := tests[0].Run(t.Context(), func(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+	n, err := tests[0].Run(t.Context(), func(ctx context.Context, m *message.Message) (rules.Judgement, error) {
 		got = append(got, m)
 		return thrice()(ctx, m)
 	})
@@ -162,7 +162,7 @@ func TestJudgeFails(t *testing.T) {
 		t.Fatal("the folder has good and bad files")
 	}
 	broken := errors.New("disk on fire")
-	_, err = tests[0].Run(t.Context(), func(context.Context, *message.Message) ([]rules.Decision, error) { return nil, broken })
+	_, err = tests[0].Run(t.Context(), func(context.Context, *message.Message) (rules.Judgement, error) { return rules.Judgement{}, broken })
 	if !errors.Is(err, broken) {
 		t.Error(err)
 	}
@@ -188,9 +188,9 @@ func FuzzLoad(f *testing.F) {
 		for _, tt := range tests {
 			few := 0
 			judge := thrice()
-			_, _ = tt.Run(t.Context(), func(ctx context.Context, m *message.Message) ([]rules.Decision, error) {
+			_, _ = tt.Run(t.Context(), func(ctx context.Context, m *message.Message) (rules.Judgement, error) {
 				if few++; few > 50 {
-					return nil, errors.New("enough")
+					return rules.Judgement{}, errors.New("enough")
 				}
 				return judge(ctx, m)
 			})

@@ -32,11 +32,10 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	if c.Revoke {
 		return t.revoke(s, c)
 	}
-	if t.Seen == 0 || c.Restart || t.Forgotten(s.At) {
+	if t.Seen == 0 || t.Forgotten(s.At) {
 		t = Tally{First: s.At, Last: s.At, Link: c.Link}
 	}
 	t.Key, t.Limit = c.Key, c.Limit
-	t.Marks |= c.Marks
 	t = t.settle(s.At)
 	if c.Limit.Copies > 0 && !c.Key.Kind.Rate() {
 		var retry bool
@@ -122,7 +121,7 @@ func (l Limit) highest() float64 {
 func (t Tally) settle(at time.Time) Tally {
 	t.Answer = Answer{}
 	passed := at.Sub(t.Last)
-	if passed < -outOfOrder {
+	if SetBack(t.Last, at) {
 		t, passed = t.setBack(at), 0
 	}
 	if passed < 0 {
@@ -145,6 +144,9 @@ func (t Tally) settle(at time.Time) Tally {
 	}
 	return t
 }
+
+// SetBack reports whether a time is so long before the last one that the clock was set back.
+func SetBack(last, at time.Time) bool { return at.Sub(last) < -outOfOrder }
 
 // setBack puts the times of t that are behind at to that.
 func (t Tally) setBack(at time.Time) Tally {
@@ -234,7 +236,7 @@ func retried(known []Transfer, s Sighting) ([]Transfer, bool) {
 
 // isRetry reports whether s may be a transfer once more. The stamps of another network can be made up.
 func (s Sighting) isRetry(of Transfer) bool {
-	return of.Stamp == s.Transfer && of.Network == s.Network
+	return of.ID == s.Transfer && of.Network == s.Network
 }
 
 // remember adds the transfer of s to those that are known. firsts are networks whose transfers are not
@@ -248,7 +250,7 @@ func remember(known []Transfer, s Sighting, firsts []uint64) []Transfer {
 		at := spare(known, firsts)
 		known = slices.Concat(known[:at], known[at+1:])
 	}
-	return append(known, Transfer{Stamp: s.Transfer, Network: s.Network, Last: s.At})
+	return append(known, Transfer{ID: s.Transfer, Network: s.Network, Last: s.At})
 }
 
 // spare is the place of the transfer that is forgotten first: the oldest one of the network that has the

@@ -12,7 +12,7 @@ func sample(copies int) Tally {
 	for i := range copies {
 		t = Add(t, Sighting{At: start.Add(time.Duration(i) * 1234567891), Transfer: uint64(i) << 50, Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), Class: "dsn", Subject: "Grüße", Signs: Connector | Resent,
 			Network: uint64(i / 3), Saying: Saying{Versions: []uint64{uint64(i / 2), uint64(i%2) << 60}, Content: uint64(i), Parts: []Part{{9, []uint64{uint64(i), 7}}}}},
-			Count{Key: Key{Owner: [8]byte{1, 2}, Kind: DSN, Hash: [8]byte{9}}, Limit: identity, Link: [8]byte{5}, Marks: 1 << 63, Mailbox: "u1@example.test"})
+			Count{Key: Key{Owner: [8]byte{1, 2}, Kind: DSN, Hash: [8]byte{9}}, Limit: identity, Link: [8]byte{5}, Mailbox: "u1@example.test"})
 	}
 	t.Answer = Answer{}
 	return t

@@ -12,7 +12,7 @@ import (
 // Kind is what a key is made of.
 type Kind uint8
 
-// Kinds of keys. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
+// Kinds of keys. From 32 on they are those of notes, save Release. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
 // messages do not. Repeat and Class are rates: distinct messages share them.
 const (
 	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
@@ -24,15 +24,6 @@ const (
 	Near                   // nearly the same text, and a second witness
 )
 
-// Kinds of keys that are never storms, and of no mailbox: they say what is known of a message
-// before it is counted.
-const (
-	Shingle  Kind = 32 + iota // a few words in a row; its Link is the text in which they came first
-	Outbreak                  // of storms of one text: how many there are, or that a server takes part
-	Handed                    // the stamp of the first server that handled a mail; its Link is of the text that first came with it
-	Numbered                  // a block of text with an ID in it, of the network that it comes from, or all mail without one; its Marks are of subjects
-)
-
 // Kinds of prints that are no keys.
 const (
 	Version Kind = 48 + iota // see Saying
@@ -42,14 +33,6 @@ const (
 
 // Release is the kind of a copy's release, which passes once. No rule is about it.
 const Release Kind = 64
-
-// Kinds of keys that make up the index of what we sent. They are counted, and never storms.
-const (
-	Sent    Kind = 65 + iota // a message, by its Message-ID, or by who wrote to whom
-	Covered                  // Marks are the minutes of an hour in which the index saw all mail that was sent
-	Learned                  // since when all mail of a domain is seen
-	Spared                   // what a domain would have absorbed, had it not been learning
-)
 
 // Rate reports whether distinct messages share keys of this kind.
 func (k Kind) Rate() bool { return k == Repeat || k == Class }
@@ -74,8 +57,6 @@ type Count struct {
 	Key     Key
 	Limit   Limit
 	Link    [8]byte // kept from the first sighting on
-	Marks   uint64  // or-ed
-	Restart bool    // the tally begins anew with this sighting
 	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
 	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
 	Mailbox string  // in clear, for the label; kept only while there is a storm
@@ -96,7 +77,7 @@ type Sighting struct {
 
 // Transfer is one transfer of an identity that was let through.
 type Transfer struct {
-	Stamp   uint64
+	ID      uint64    // see Sighting.Transfer
 	Network uint64    // from where it came
 	Level   float64   // leaky bucket of its retries
 	Last    time.Time // when Level was true
@@ -156,7 +137,6 @@ type Tally struct {
 	Level       float64 // of the bucket at Last
 	Seen        uint64  // sightings that were no retry
 	Link        [8]byte
-	Marks       uint64
 	Transfers   []Transfer // identities: those let through, newest last
 	Given       *Given     // what was let through; nil for nothing, shared by copies of a Tally and never changed in place
 	Storm       *Storm     // nil while there is none; shared by copies of a Tally and never changed in place

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"breakwater/internal/message"
+	"breakwater/internal/notes"
 	"breakwater/internal/rules"
 	"breakwater/internal/store/badgerdb"
 	"breakwater/internal/storm"
@@ -171,8 +172,11 @@ func TestState(t *testing.T) {
 		t.Fatal(s, err)
 	}
 	tally := storm.Add(storm.Tally{}, storm.Sighting{At: monday}, storm.Count{Key: storm.Key{Kind: storm.ID}, Limit: storm.Limit{Copies: 3, Window: time.Hour, Calm: 2 * time.Hour, Keep: 2 * time.Hour}})
+	note := notes.Add(notes.Note{}, monday, notes.Entry{Key: storm.Key{Kind: 32}, Keep: time.Hour, Bits: 5})
+	kept := newScratch(nil)
+	kept.tallies[tally.Key], kept.notes[note.Key] = tally, note
 	f := &folderState{UIDValidity: 7, UIDNext: 100}
-	if err := f.keep(map[storm.Key]storm.Tally{tally.Key: tally}, monday); err != nil {
+	if err := f.keep(kept, monday); err != nil {
 		t.Fatal(err)
 	}
 	s["INBOX"] = f
@@ -186,9 +190,9 @@ func TestState(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(got, s) || got["INBOX"].Restored != "5,120:121" {
 		t.Fatal(got, err)
 	}
-	tallies, err := got["INBOX"].restore()
-	if err != nil || tallies[tally.Key].Seen != 1 {
-		t.Error(tallies, err)
+	again := newScratch(nil)
+	if err := got["INBOX"].restore(again); err != nil || again.tallies[tally.Key].Seen != 1 || again.notes[note.Key] != note || len(again.tallies)+len(again.notes) != 2 {
+		t.Error(again, err)
 	}
 	if other := got.of("INBOX", session.State{UIDValidity: 8}); other.UIDNext != 0 {
 		t.Error("the state of another folder was taken")
@@ -297,6 +301,6 @@ func FuzzUIDs(f *testing.F) {
 func FuzzTallies(f *testing.F) {
 	f.Add([]byte{3, 1, 2, 3})
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_, _ = (&folderState{Tallies: b}).restore() // it must not panic
+		_ = (&folderState{Tallies: b}).restore(newScratch(nil)) // it must not panic
 	})
 }

@@ -130,7 +130,7 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 	if s.Full || freed { // which copies stay is decided anew for all
 		had.UIDNext, had.Tallies, had.Young, held = 0, nil, "", nil
 	}
-	if v.scratch.tallies, err = had.restore(); err != nil {
+	if err := had.restore(v.scratch); err != nil {
 		return fmt.Errorf("read state: %w; sweep with --full", err)
 	}
 	v.engine = s.Engine(v.scratch)
@@ -161,7 +161,7 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 		return err
 	}
 	fp.next = next
-	return next.keep(v.scratch.tallies, v.latest)
+	return next.keep(v.scratch, v.latest)
 }
 
 // leavePutBack leaves alone what a sweep has taken away before: somebody has put it back.
@@ -364,7 +364,8 @@ func (v *view) judge(ctx context.Context, batch []session.Message) error {
 	slices.SortStableFunc(list, func(a, b arrival) int { return a.m.At.Compare(b.m.At) })
 	for _, a := range list {
 		v.scratch.undated, v.scratch.keys = !a.dated, v.scratch.keys[:0]
-		ds, err := v.engine.Judge(ctx, a.m)
+		j, err := v.engine.Judge(ctx, a.m)
+		ds := j.Decisions
 		if err != nil {
 			return fmt.Errorf("judge message %d: %w", a.UID, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
 )
@@ -19,6 +20,7 @@ import (
 type scratch struct {
 	daemon  store.Store // nil: there is none
 	tallies map[storm.Key]storm.Tally
+	notes   map[storm.Key]notes.Note
 
 	undated bool        // the message under way has no time of its own: rates do not count it
 	copies  uint64      // messages so far
@@ -29,10 +31,10 @@ type scratch struct {
 }
 
 func newScratch(daemon store.Store) *scratch {
-	return &scratch{daemon: daemon, tallies: map[storm.Key]storm.Tally{}}
+	return &scratch{daemon: daemon, tallies: map[storm.Key]storm.Tally{}, notes: map[storm.Key]notes.Note{}}
 }
 
-// forgetEvery is the time in mail after which tallies that can not count any more are dropped.
+// forgetEvery is the time in mail after which tallies and notes that can not count any more are dropped.
 const forgetEvery = 24 * time.Hour
 
 // Observe is store.Store's.
@@ -50,7 +52,7 @@ func (s *scratch) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally
 			if s.undated || sg.At.Before(before.Last) {
 				continue
 			}
-		} else if slices.Contains(storm.Kinds, c.Key.Kind) && !c.Revoke {
+		} else if !c.Revoke && slices.Contains(storm.Kinds, c.Key.Kind) {
 			s.keys = append(s.keys, c.Key)
 		}
 		t := storm.Add(before, sg, c)
@@ -79,13 +81,35 @@ func (s *scratch) known(ctx context.Context, t storm.Tally, at time.Time) storm.
 	return t
 }
 
-// forget drops tallies that are too old to count, now and then.
+// forget drops tallies and notes that are too old to count, now and then.
 func (s *scratch) forget(at time.Time) {
 	if at.Sub(s.swept) < forgetEvery {
 		return
 	}
 	s.swept = at
 	maps.DeleteFunc(s.tallies, func(_ storm.Key, t storm.Tally) bool { return t.Forgotten(at) })
+	maps.DeleteFunc(s.notes, func(_ storm.Key, n notes.Note) bool { return n.Forgotten(at) })
+}
+
+// Noted is store.Store's.
+func (s *scratch) Noted(ctx context.Context, at time.Time, keys []storm.Key) ([]notes.Note, error) {
+	found := make([]notes.Note, len(keys))
+	for i, k := range keys {
+		if n := s.notes[k]; !n.Forgotten(at) {
+			found[i] = n
+		}
+	}
+	return found, ctx.Err()
+}
+
+// Note is store.Store's.
+func (s *scratch) Note(_ context.Context, at time.Time, entries []notes.Entry) ([]notes.Note, error) {
+	noted := make([]notes.Note, len(entries))
+	for i, e := range entries {
+		noted[i] = notes.Add(s.notes[e.Key], at, e)
+		s.notes[e.Key] = noted[i]
+	}
+	return noted, nil
 }
 
 // Lookup is store.Store's.

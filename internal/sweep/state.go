@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/owned"
 	"breakwater/internal/storm"
 	"breakwater/internal/sweep/session"
@@ -88,38 +89,56 @@ func (f *folderState) sameFlags(now session.State) bool {
 	return f.Held == "" || f.ModSeq != 0 && f.ModSeq == now.HighestModSeq
 }
 
-// keep takes over the tallies that can still count at a time.
-func (f *folderState) keep(tallies map[storm.Key]storm.Tally, at time.Time) error {
+// keep takes over the tallies and notes that can still count at a time.
+func (f *folderState) keep(s *scratch, at time.Time) error {
 	f.Tallies = nil
-	for _, t := range tallies {
+	add := func(b []byte, err error) error {
+		f.Tallies = append(binary.AppendUvarint(f.Tallies, uint64(len(b))), b...)
+		return err
+	}
+	for _, t := range s.tallies {
 		if t.Forgotten(at) {
 			continue
 		}
-		b, err := t.AppendBinary(nil)
-		if err != nil {
+		if err := add(t.AppendBinary(nil)); err != nil {
 			return err
 		}
-		f.Tallies = append(binary.AppendUvarint(f.Tallies, uint64(len(b))), b...)
+	}
+	for _, n := range s.notes {
+		if n.Forgotten(at) {
+			continue
+		}
+		if err := add(n.AppendBinary(nil)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// restore gives back what keep took.
-func (f *folderState) restore() (map[storm.Key]storm.Tally, error) {
-	tallies := map[storm.Key]storm.Tally{}
+// restore gives back to s what keep took.
+func (f *folderState) restore(s *scratch) error {
 	for b := f.Tallies; len(b) > 0; {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || n > uint64(len(b)-w) {
-			return nil, errors.New("tallies are cut off")
+		size, w := binary.Uvarint(b)
+		if w <= 0 || size > uint64(len(b)-w) {
+			return errors.New("tallies are cut off")
 		}
-		var t storm.Tally
-		if err := t.UnmarshalBinary(b[w : w+int(n)]); err != nil {
-			return nil, err
+		value := b[w : w+int(size)]
+		var t storm.Tally // a note has the same form
+		if err := t.UnmarshalBinary(value); err != nil {
+			return err
 		}
-		tallies[t.Key] = t
-		b = b[w+int(n):]
+		if notes.Of(t.Key.Kind) {
+			var n notes.Note
+			if err := n.UnmarshalBinary(value); err != nil {
+				return err
+			}
+			s.notes[n.Key] = n
+		} else {
+			s.tallies[t.Key] = t
+		}
+		b = b[w+int(size):]
 	}
-	return tallies, nil
+	return nil
 }
 
 // restored adds UIDs of messages that were brought back.

@@ -25,6 +25,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -182,15 +183,33 @@ func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]s
 	}
 	tallies := make([]storm.Tally, len(keys))
 	for i, k := range keys {
-		t, err := s.lookup(k)
+		value, err := s.lookup(k)
 		if err != nil {
 			return nil, err
 		}
-		if !t.Forgotten(at) {
+		if t := s.tally(value); !t.Forgotten(at) {
 			tallies[i] = t
 		}
 	}
 	return tallies, nil
+}
+
+// Noted is store.Store's.
+func (s *Store) Noted(ctx context.Context, at time.Time, keys []storm.Key) ([]notes.Note, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	found := make([]notes.Note, len(keys))
+	for i, k := range keys {
+		value, err := s.lookup(k)
+		if err != nil {
+			return nil, err
+		}
+		if n := s.note(value); !n.Forgotten(at) {
+			found[i] = n
+		}
+	}
+	return found, nil
 }
 
 // Observe is store.Store's. When it fails, some of the keys may have been counted.
@@ -200,13 +219,37 @@ func (s *Store) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally, 
 	}
 	tallies := make([]storm.Tally, len(sg.Counts))
 	for i, c := range sg.Counts {
-		t, err := s.add(ctx, sg, c)
+		err := s.change(ctx, c.Key, func(sh *shard, value []byte) (entry, error) {
+			t := storm.Add(s.tally(value), sg, c)
+			tallies[i] = t
+			value, err := sh.encode(t)
+			return entry{value, expires(t.Last, t.Limit.Keep, time.Now())}, err
+		})
 		if err != nil {
 			return nil, err
 		}
-		tallies[i] = t
 	}
 	return tallies, nil
+}
+
+// Note is store.Store's. When it fails, some of the entries may have been noted.
+func (s *Store) Note(ctx context.Context, at time.Time, entries []notes.Entry) ([]notes.Note, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	noted := make([]notes.Note, len(entries))
+	for i, e := range entries {
+		err := s.change(ctx, e.Key, func(_ *shard, value []byte) (entry, error) {
+			n := notes.Add(s.note(value), at, e)
+			noted[i] = n
+			value, err := n.AppendBinary(make([]byte, 0, noteSize))
+			return entry{value, expires(n.Last, n.Keep, time.Now())}, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return noted, nil
 }
 
 // Close writes and syncs all, and closes the database. It waits for loops over Tallies to

@@ -169,7 +169,7 @@ func TestExpires(t *testing.T) {
 		{now.AddDate(10, 0, 0), time.Hour, now.AddDate(10, 0, 0).Add(time.Hour + keepMargin)}, // a clock that was ahead
 		{now, 0, time.Unix(0, 0)},
 	} {
-		got := expires(storm.Tally{Last: tt.last, Limit: storm.Limit{Keep: tt.keep}}, now)
+		got := expires(tt.last, tt.keep, now)
 		if got != uint64(tt.want.Unix()) {
 			t.Errorf("last %v, keep %v: %v, want %v", tt.last, tt.keep, time.Unix(int64(got), 0).UTC(), tt.want)
 		}

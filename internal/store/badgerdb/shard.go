@@ -12,6 +12,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -63,74 +64,85 @@ func (s *Store) shard(k storm.Key) *shard {
 	return &s.shards[h*0x9e3779b97f4a7c15>>(64-6)]
 }
 
-func (s *Store) lookup(k storm.Key) (storm.Tally, error) {
+// lookup returns the stored form of what is known of k, empty where that is nothing.
+func (s *Store) lookup(k storm.Key) ([]byte, error) {
 	sh := s.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	return s.load(sh, k)
 }
 
-// add counts one sighting of one key.
-func (s *Store) add(ctx context.Context, sg storm.Sighting, c storm.Count) (storm.Tally, error) {
-	sh := s.shard(c.Key)
+// change puts what to makes of the stored form of k in its place, in one step.
+func (s *Store) change(ctx context.Context, k storm.Key, to func(sh *shard, value []byte) (entry, error)) error {
+	sh := s.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if err := s.makeRoom(ctx, sh, c.Key); err != nil {
-		return storm.Tally{}, err
+	if err := s.makeRoom(ctx, sh, k); err != nil {
+		return err
 	}
-	t, err := s.load(sh, c.Key)
+	value, err := s.load(sh, k)
 	if err != nil {
-		return storm.Tally{}, err
+		return err
 	}
-	t = storm.Add(t, sg, c)
-	value, err := sh.encode(t)
+	e, err := to(sh, value)
 	if err != nil {
-		return storm.Tally{}, fmt.Errorf("encode tally %s: %w", c.Key, err)
+		return fmt.Errorf("encode tally %s: %w", k, err)
 	}
-	sh.put(c.Key, entry{value, expires(t, time.Now())})
+	sh.put(k, e)
 	if sh.dirtySize > sh.maxDirty/2 {
 		s.wake()
 	}
-	return t, nil
+	return nil
 }
 
-// load returns the tally of k. The shard is locked, so that no newer one comes between.
-func (s *Store) load(sh *shard, k storm.Key) (storm.Tally, error) {
+// load returns the stored form of k. The shard is locked, so that no newer one comes between.
+func (s *Store) load(sh *shard, k storm.Key) ([]byte, error) {
 	if s.closed.Load() {
-		return storm.Tally{}, errClosed
+		return nil, errClosed
 	}
 	value := sh.get(k)
 	if value == nil {
 		var err error
 		if value, err = s.read(k); err != nil {
-			return storm.Tally{}, fmt.Errorf("read tally %s: %w", k, err)
+			return nil, fmt.Errorf("read tally %s: %w", k, err)
 		}
 		if value == nil {
 			value = absent // what is looked up is often counted next
 		}
 		sh.cache(k, value)
 	}
-	if len(value) == 0 {
-		return storm.Tally{}, nil
+	return value, nil
+}
+
+// noteSize is room for a note: most have some 60 bytes.
+const noteSize = 72
+
+// tally is what a stored form says; the zero value of an empty one, and of one that cannot be read.
+func (s *Store) tally(value []byte) (t storm.Tally) {
+	if len(value) > 0 {
+		s.readable(t.UnmarshalBinary(value))
 	}
-	t, _ := s.decode(value)
-	return t, nil
+	return t
+}
+
+// note is tally for notes.
+func (s *Store) note(value []byte) (n notes.Note) {
+	if len(value) > 0 {
+		s.readable(n.UnmarshalBinary(value))
+	}
+	return n
 }
 
 // absent is cached for a key that is not on disk.
 var absent = []byte{}
 
-// decode reads a stored tally. One that cannot be read counts as never seen: the others
+// readable reports whether a stored tally or note could be read. One that could not counts as never seen: the others
 // still protect their mailboxes.
-func (s *Store) decode(value []byte) (storm.Tally, bool) {
-	var t storm.Tally
-	if err := t.UnmarshalBinary(value); err != nil {
-		if s.unreadable.now(time.Now()) {
-			s.o.Log.Warn("stored tallies are counted anew", "folder", s.dir, "err", err)
-		}
-		return storm.Tally{}, false
+func (s *Store) readable(err error) bool {
+	if err != nil && s.unreadable.now(time.Now()) {
+		s.o.Log.Warn("stored tallies are counted anew", "folder", s.dir, "err", err)
 	}
-	return t, true
+	return err == nil
 }
 
 // read returns what is on disk for k, or nil.
@@ -224,7 +236,8 @@ func (s *Store) forget(sh *shard) {
 	var worst storm.Tally
 	seen := 0
 	for k, e := range sh.dirty { // in random order
-		t, ok := s.decode(e.value)
+		var t storm.Tally // a note has the same form
+		ok := s.readable(t.UnmarshalBinary(e.value))
 		if seen == 0 || !ok || lessWorth(t, worst) {
 			victim, worst = k, t
 		}
@@ -297,15 +310,16 @@ func (sh *shard) encode(t storm.Tally) ([]byte, error) {
 	return bytes.Clone(value), err
 }
 
-// expires says when t may go from disk. Its times may be ahead of the clock, as in a replay.
-func expires(t storm.Tally, now time.Time) uint64 {
-	if t.Limit.Keep <= 0 {
+// expires says in Unix seconds when what was seen last at a time and is kept for so long may go from disk. That
+// time may be ahead of the clock, as in a replay.
+func expires(last time.Time, keep time.Duration, now time.Time) uint64 {
+	if keep <= 0 {
 		return 0
 	}
-	if t.Last.After(now) {
-		now = t.Last
+	if last.After(now) {
+		now = last
 	}
-	return uint64(now.Add(t.Limit.Keep).Add(keepMargin).Unix())
+	return uint64(now.Add(keep).Add(keepMargin).Unix())
 }
 
 func diskKey(k storm.Key) []byte {

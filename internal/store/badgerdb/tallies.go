@@ -8,6 +8,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -27,16 +28,16 @@ func (s *Store) Tallies(ctx context.Context, since time.Time) iter.Seq2[storm.Ta
 			s.shards[i].unwritten(newer)
 		}
 		show := func(value []byte) bool {
-			t, ok := s.decode(value)
-			return !ok || t.Last.Before(since) || yield(t, nil)
+			var t storm.Tally
+			return !s.readable(t.UnmarshalBinary(value)) || t.Last.Before(since) || yield(t, nil)
 		}
 		more, err := s.onDisk(ctx, newer, show)
 		if err != nil {
 			yield(storm.Tally{}, fmt.Errorf("list tallies: %w", err))
 			return
 		}
-		for _, e := range newer {
-			if more = more && show(e.value); !more {
+		for k, e := range newer {
+			if more = more && (notes.Of(k.Kind) || show(e.value)); !more {
 				return
 			}
 		}
@@ -56,7 +57,7 @@ func (s *Store) onDisk(ctx context.Context, newer map[storm.Key]entry, show func
 				return errClosed
 			}
 			k, ok := memoryKey(it.Item().Key())
-			if _, known := newer[k]; known || !ok {
+			if _, known := newer[k]; known || !ok || notes.Of(k.Kind) {
 				continue
 			}
 			more = true

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
 )
@@ -39,7 +40,7 @@ type key struct {
 	Hash  []byte     `json:"hash"`
 }
 
-// answer is a line of an answer: a tally in the form that all stores keep, empty for one never
+// answer is a line of an answer: a tally or note in the form that all stores keep, empty for one never
 // seen; or the end.
 type answer struct {
 	Tally []byte `json:"tally,omitempty"`
@@ -50,12 +51,17 @@ type answer struct {
 // Handler answers for a store under /store/.
 func Handler(s store.Store) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /store/lookup", func(w http.ResponseWriter, r *http.Request) { lookup(w, r, s) })
+	mux.HandleFunc("POST /store/lookup", func(w http.ResponseWriter, r *http.Request) { look(w, r, s.Lookup) })
+	mux.HandleFunc("POST /store/noted", func(w http.ResponseWriter, r *http.Request) { look(w, r, s.Noted) })
 	mux.HandleFunc("GET /store/tallies", func(w http.ResponseWriter, r *http.Request) { tallies(w, r, s) })
 	return mux
 }
 
-func lookup(w http.ResponseWriter, r *http.Request, s store.Store) {
+// stored is a tally or a note.
+type stored interface{ AppendBinary([]byte) ([]byte, error) }
+
+// look answers a question for some keys.
+func look[T stored](w http.ResponseWriter, r *http.Request, in func(context.Context, time.Time, []storm.Key) ([]T, error)) {
 	var q question
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4<<20)).Decode(&q); err != nil || len(q.Keys) > maxKeys {
 		http.Error(w, "not a question for tallies", http.StatusBadRequest)
@@ -67,12 +73,12 @@ func lookup(w http.ResponseWriter, r *http.Request, s store.Store) {
 		copy(keys[i].Owner[:], k.Owner)
 		copy(keys[i].Hash[:], k.Hash)
 	}
-	found, err := s.Lookup(r.Context(), q.At, keys)
+	found, err := in(r.Context(), q.At, keys)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	send(w, func(yield func(storm.Tally, error) bool) {
+	send(w, func(yield func(T, error) bool) {
 		for _, t := range found {
 			if !yield(t, nil) {
 				return
@@ -90,14 +96,14 @@ func tallies(w http.ResponseWriter, r *http.Request, s store.Store) {
 	send(w, s.Tallies(r.Context(), since))
 }
 
-// send writes tallies, a line each, and a last line that says that these were all.
-func send(w http.ResponseWriter, all iter.Seq2[storm.Tally, error]) {
+// send writes tallies or notes, a line each, and a last line that says that these were all.
+func send[T stored](w http.ResponseWriter, all iter.Seq2[T, error]) {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	enc := json.NewEncoder(w)
 	last := answer{End: true}
 	for t, err := range all {
 		var b []byte
-		if err == nil && t.Seen > 0 {
+		if err == nil && seen(t) {
 			b, err = t.AppendBinary(nil)
 		}
 		if err != nil {
@@ -109,6 +115,17 @@ func send(w http.ResponseWriter, all iter.Seq2[storm.Tally, error]) {
 		}
 	}
 	_ = enc.Encode(last) // the reader misses it
+}
+
+// seen reports whether there is anything to be told of a key.
+func seen(of stored) bool {
+	switch of := of.(type) {
+	case storm.Tally:
+		return of.Seen > 0
+	case notes.Note:
+		return of.Seen > 0
+	}
+	return false
 }
 
 // Store is the daemon's store, seen from another process. It is a store.Store.
@@ -128,7 +145,22 @@ func Open(path string) *Store {
 
 // Lookup is store.Store's.
 func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]storm.Tally, error) {
-	found := make([]storm.Tally, 0, len(keys))
+	return lookup[storm.Tally](ctx, s, "lookup", at, keys)
+}
+
+// Noted is store.Store's.
+func (s *Store) Noted(ctx context.Context, at time.Time, keys []storm.Key) ([]notes.Note, error) {
+	return lookup[notes.Note](ctx, s, "noted", at, keys)
+}
+
+// readable is a tally or a note to be read.
+type readable[T any] interface {
+	*T
+	UnmarshalBinary([]byte) error
+}
+
+func lookup[T any, P readable[T]](ctx context.Context, s *Store, what string, at time.Time, keys []storm.Key) ([]T, error) {
+	found := make([]T, 0, len(keys))
 	for begin := 0; begin < len(keys); begin += maxKeys {
 		q := question{At: at}
 		for _, k := range keys[begin:min(len(keys), begin+maxKeys)] {
@@ -138,7 +170,7 @@ func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]s
 		if err != nil {
 			return nil, err
 		}
-		for t, err := range s.ask(ctx, http.MethodPost, "lookup", bytes.NewReader(body)) {
+		for t, err := range ask[T, P](ctx, s, http.MethodPost, what, bytes.NewReader(body)) {
 			if err != nil {
 				return nil, err
 			}
@@ -156,9 +188,14 @@ func (s *Store) Observe(context.Context, storm.Sighting) ([]storm.Tally, error) 
 	return nil, ErrReadOnly
 }
 
+// Note is store.Store's. It always fails.
+func (s *Store) Note(context.Context, time.Time, []notes.Entry) ([]notes.Note, error) {
+	return nil, ErrReadOnly
+}
+
 // Tallies is store.Store's.
 func (s *Store) Tallies(ctx context.Context, since time.Time) iter.Seq2[storm.Tally, error] {
-	return s.ask(ctx, http.MethodGet, "tallies?since="+url.QueryEscape(since.Format(time.RFC3339Nano)), nil)
+	return ask[storm.Tally](ctx, s, http.MethodGet, "tallies?since="+url.QueryEscape(since.Format(time.RFC3339Nano)), nil)
 }
 
 // Close is store.Store's.
@@ -167,18 +204,31 @@ func (s *Store) Close() error {
 	return nil
 }
 
-func (s *Store) ask(ctx context.Context, method, what string, body io.Reader) iter.Seq2[storm.Tally, error] {
-	return func(yield func(storm.Tally, error) bool) {
-		err := s.read(ctx, method, what, body, func(t storm.Tally) bool { return yield(t, nil) })
+func ask[T any, P readable[T]](ctx context.Context, s *Store, method, what string, body io.Reader) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		err := s.read(ctx, method, what, body, func(b []byte) error {
+			var t T
+			if len(b) > 0 {
+				if err := P(&t).UnmarshalBinary(b); err != nil {
+					return err
+				}
+			}
+			if !yield(t, nil) {
+				return errStop
+			}
+			return nil
+		})
 		if err != nil && !errors.Is(err, errStop) {
-			yield(storm.Tally{}, fmt.Errorf("ask the daemon at %s: %w", s.path, err))
+			var none T
+			yield(none, fmt.Errorf("ask the daemon at %s: %w", s.path, err))
 		}
 	}
 }
 
 var errStop = errors.New("stop")
 
-func (s *Store) read(ctx context.Context, method, what string, body io.Reader, each func(storm.Tally) bool) error {
+// read calls each with what is in every line of an answer.
+func (s *Store) read(ctx context.Context, method, what string, body io.Reader, each func([]byte) error) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater/store/"+what, body)
 	if err != nil {
 		return err
@@ -197,19 +247,14 @@ func (s *Store) read(ctx context.Context, method, what string, body io.Reader, e
 		if err := dec.Decode(&a); err != nil {
 			return fmt.Errorf("the answer was cut off: %w", err)
 		}
-		var t storm.Tally
 		switch {
 		case a.Err != "":
 			return errors.New(a.Err)
 		case a.End:
 			return nil
-		case len(a.Tally) > 0:
-			if err := t.UnmarshalBinary(a.Tally); err != nil {
-				return err
-			}
 		}
-		if !each(t) {
-			return errStop
+		if err := each(a.Tally); err != nil {
+			return err
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -62,29 +63,29 @@ func foundedTwice(t *testing.T, d Driver) {
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			sg := storm.Sighting{At: start, Transfer: uint64(w)}
+			var entries []notes.Entry
 			for n := range shingles {
-				sg.Counts = append(sg.Counts, storm.Count{Key: key(n, storm.Shingle), Limit: shingle, Link: [8]byte{byte(w + 1)}, Marks: 1 << w})
+				entries = append(entries, notes.Entry{Key: key(n, noted), Keep: noteLife, Link: [8]byte{byte(w + 1)}, Bits: 1 << w})
 			}
-			got, err := s.Observe(context.Background(), sg)
+			got, err := s.Note(context.Background(), start, entries)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			for n, tally := range got {
+			for n, note := range got {
 				if links[n] == nil {
 					links[n] = map[[8]byte]bool{}
 				}
-				links[n][tally.Link] = true
+				links[n][note.Link] = true
 			}
 		})
 	}
 	wg.Wait()
 	for n := range shingles {
-		got := lookup(t, s, start, key(n, storm.Shingle))[0]
-		if len(links[n]) != 1 || !links[n][got.Link] || got.Marks != 1<<workers-1 || got.Seen != workers {
+		got := recall(t, s, start, key(n, noted))[0]
+		if len(links[n]) != 1 || !links[n][got.Link] || got.Bits != 1<<workers-1 || got.Seen != workers {
 			t.Errorf("shingle %d: links %v, kept %+v", n, links[n], got)
 		}
 	}
@@ -171,7 +172,7 @@ func reopened(t *testing.T, d Driver) {
 			for i := 0; ; i++ {
 				got, err := s.Observe(context.Background(), storm.Sighting{
 					At: start.Add(time.Duration(i)), Transfer: uint64(i), Client: netip.MustParseAddr("192.0.2.1"), Class: "dsn", Subject: "Offer",
-					Counts: []storm.Count{{Key: key(w, storm.ID), Limit: identity, Link: [8]byte{byte(w)}, Marks: 5, Mailbox: "u1@example.test"}},
+					Counts: []storm.Count{{Key: key(w, storm.ID), Limit: identity, Link: [8]byte{byte(w)}, Mailbox: "u1@example.test"}},
 				})
 				if err != nil {
 					return // closed

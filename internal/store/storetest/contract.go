@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
 
@@ -39,8 +40,8 @@ func sighting(r *rand.Rand, i int) storm.Sighting {
 	limits := []storm.Limit{identity, rate, counted}
 	for _, n := range r.Perm(40)[:r.IntN(6)] {
 		c := storm.Count{
-			Key: key(n, storm.Kinds[n%len(storm.Kinds)]), Limit: limits[n%len(limits)], Marks: 1 << (i % 64),
-			Mailbox: fmt.Sprintf("u%d@example.test", n), Restart: r.IntN(200) == 0,
+			Key: key(n, storm.Kinds[n%len(storm.Kinds)]), Limit: limits[n%len(limits)],
+			Mailbox: fmt.Sprintf("u%d@example.test", n),
 		}
 		binary.BigEndian.PutUint64(c.Link[:], uint64(i))
 		s.Counts = append(s.Counts, c)
@@ -48,7 +49,7 @@ func sighting(r *rand.Rand, i int) storm.Sighting {
 	return s
 }
 
-// random compares with storm.Add on a map: counts, storms, retries, links, marks.
+// random compares with storm.Add on a map: counts, storms, retries, links.
 func random(t *testing.T, d Driver) {
 	s := open(t, d)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -82,25 +83,59 @@ func random(t *testing.T, d Driver) {
 	}
 }
 
-// index keeps with a key what came with it first, and gathers marks: so texts are found again
+// randomNotes compares with notes.Add on a map: links, bits, and notes that begin again.
+func randomNotes(t *testing.T, d Driver) {
+	s := open(t, d)
+	r := rand.New(rand.NewPCG(3, 4))
+	model := map[storm.Key]notes.Note{}
+	for i := range 3000 {
+		at := start.Add(time.Duration(i)*time.Minute + time.Duration(r.IntN(900)-450)*time.Second)
+		var entries []notes.Entry
+		for _, n := range r.Perm(40)[:r.IntN(6)] {
+			e := notes.Entry{Key: key(n, noted), Keep: []time.Duration{time.Hour, noteLife, 0}[n%3], Bits: 1 << (i % 64), Reset: r.IntN(100) == 0}
+			binary.BigEndian.PutUint64(e.Link[:], uint64(i))
+			entries = append(entries, e)
+		}
+		for j, got := range note(t, s, at, entries...) {
+			want := notes.Add(model[entries[j].Key], at, entries[j])
+			if !sameNote(got, want) {
+				t.Fatalf("note %d, entry %d:\n got %+v\nwant %+v", i, j, got, want)
+			}
+			model[want.Key] = want
+		}
+		k := key(r.IntN(40), noted)
+		want := model[k]
+		if want.Forgotten(at) {
+			want = notes.Note{}
+		}
+		if got := recall(t, s, at, k)[0]; !sameNote(got, want) {
+			t.Fatalf("after note %d:\n got %+v\nwant %+v", i, got, want)
+		}
+	}
+	if n := len(all(t, s, time.Time{})); n != 0 {
+		t.Errorf("%d notes are shown as tallies", n)
+	}
+}
+
+// index keeps with a key what came with it first, and gathers bits: so texts are found again
 // by their shingles.
 func index(t *testing.T, d Driver) {
 	s := open(t, d)
-	words := []storm.Key{key(1, storm.Shingle), key(2, storm.Shingle), key(3, storm.Shingle)}
-	look := func(at time.Time, links string, marks ...uint64) {
+	words := []storm.Key{key(1, noted), key(2, noted), key(3, noted)}
+	look := func(at time.Time, links string, bits ...uint64) {
 		t.Helper()
-		for i, got := range lookup(t, s, at, words...) {
-			if got.Link[0] != links[i]-'0' || got.Marks != marks[i] || got.Storm != nil || len(got.Transfers) > 0 {
-				t.Errorf("shingle %d: link %d, marks %b, want %c, %b", i, got.Link[0], got.Marks, links[i], marks[i])
+		for i, got := range recall(t, s, at, words...) {
+			if got.Link[0] != links[i]-'0' || got.Bits != bits[i] {
+				t.Errorf("shingle %d: link %d, bits %b, want %c, %b", i, got.Link[0], got.Bits, links[i], bits[i])
 			}
 		}
 	}
-	text := func(at time.Time, link byte, mark uint64, keys ...storm.Key) {
-		sg := storm.Sighting{At: at, Transfer: 1}
+	text := func(at time.Time, link byte, bit uint64, keys ...storm.Key) {
+		var entries []notes.Entry
 		for _, k := range keys {
-			sg.Counts = append(sg.Counts, storm.Count{Key: k, Limit: shingle, Link: [8]byte{link}, Marks: mark})
+			entries = append(entries, notes.Entry{Key: k, Keep: noteLife, Link: [8]byte{link}, Bits: bit})
 		}
-		observe(t, s, sg)
+		note(t, s, at, entries...)
 	}
 	look(start, "000", 0, 0, 0)
 	text(start, 1, 1, words[:2]...)
@@ -216,6 +251,12 @@ func canceled(t *testing.T, d Driver) {
 	if _, err := s.Lookup(ctx, start, []storm.Key{c.Key}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Lookup: %v", err)
 	}
+	if _, err := s.Note(ctx, start, []notes.Entry{{Key: key(1, noted)}}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Note: %v", err)
+	}
+	if _, err := s.Noted(ctx, start, []storm.Key{key(1, noted)}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Noted: %v", err)
+	}
 	var last error
 	for _, err := range s.Tallies(ctx, time.Time{}) {
 		last = err
@@ -242,6 +283,12 @@ func closed(t *testing.T, d Driver) {
 	}
 	if _, err := s.Lookup(context.Background(), start, []storm.Key{c.Key}); err == nil {
 		t.Error("Lookup looks into a closed store")
+	}
+	if _, err := s.Note(context.Background(), start, []notes.Entry{{Key: key(1, noted)}}); err == nil {
+		t.Error("Note writes into a closed store")
+	}
+	if _, err := s.Noted(context.Background(), start, []storm.Key{key(1, noted)}); err == nil {
+		t.Error("Noted looks into a closed store")
 	}
 	for _, err := range s.Tallies(context.Background(), time.Time{}) {
 		if err == nil {

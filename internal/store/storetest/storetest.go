@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/notes"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
 )
@@ -25,8 +26,12 @@ var (
 	identity = storm.Limit{Copies: 3, Window: 24 * time.Hour, Calm: 48 * time.Hour, Keep: 48 * time.Hour}
 	rate     = storm.Limit{Copies: 30, Window: 10 * time.Minute, Calm: 20 * time.Minute, Keep: time.Hour}
 	counted  = storm.Limit{Keep: time.Hour}
-	shingle  = storm.Limit{Keep: 24 * time.Hour}
+
+	noteLife = 24 * time.Hour
 )
+
+// noted is a kind of notes.
+const noted storm.Kind = 32
 
 // Run tests a driver.
 func Run(t *testing.T, d Driver) {
@@ -40,6 +45,7 @@ func Run(t *testing.T, d Driver) {
 		{"hot key", hot},
 		{"overlapping sightings", overlapping},
 		{"index", index},
+		{"random notes", randomNotes},
 		{"founded twice", foundedTwice},
 		{"forgotten", forgotten},
 		{"tallies", tallies},
@@ -98,6 +104,39 @@ func lookup(t *testing.T, s store.Store, at time.Time, keys ...storm.Key) []stor
 		t.Fatalf("%d tallies for %d keys", len(got), len(keys))
 	}
 	return got
+}
+
+func note(t *testing.T, s store.Store, at time.Time, entries ...notes.Entry) []notes.Note {
+	t.Helper()
+	got, err := s.Note(context.Background(), at, entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(entries) {
+		t.Fatalf("%d notes for %d entries", len(got), len(entries))
+	}
+	return got
+}
+
+func recall(t *testing.T, s store.Store, at time.Time, keys ...storm.Key) []notes.Note {
+	t.Helper()
+	got, err := s.Noted(context.Background(), at, keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(keys) {
+		t.Fatalf("%d notes for %d keys", len(got), len(keys))
+	}
+	return got
+}
+
+// sameNote compares two notes in all that is stored.
+func sameNote(a, b notes.Note) bool {
+	if a.Seen == 0 || b.Seen == 0 {
+		return a == b
+	}
+	a.First, a.Last, b.First, b.Last = a.First.UTC(), a.Last.UTC(), b.First.UTC(), b.Last.UTC()
+	return a == b
 }
 
 func all(t *testing.T, s store.Store, since time.Time) map[storm.Key]storm.Tally {

@@ -15,10 +15,10 @@ import (
 	"breakwater/internal/store/badgerdb"
 )
 
-// BenchmarkKin looks up what is known of texts and counts them, in the real store, beside their
+// BenchmarkCompare looks up what is known of texts and counts them, in the real store, beside their
 // fingerprints: 8 shingles or more and the 3 keys of the first hop. All are counted, as it is
 // done once an hour, but in "memory, again".
-func BenchmarkKin(b *testing.B) {
+func BenchmarkCompare(b *testing.B) {
 	const few = 500
 	dir := b.TempDir()
 	e := newEngine(b, nil)
@@ -68,10 +68,19 @@ func BenchmarkKin(b *testing.B) {
 // fill counts the first n texts.
 func fill(b *testing.B, e *Engine, n int) {
 	for i := range n {
-		if _, err := e.kin(b.Context(), letter(i), classify.Verdict{Class: classify.Personal}); err != nil {
+		if err := printed(e, letter(i)).compare(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// printed is a message that is to be compared.
+func printed(e *Engine, m *message.Message) *judging {
+	x := e.begin(m)
+	x.j.Verdict.Class = classify.Personal
+	p := e.Hasher.Prints(m, x.j.Verdict, 0)
+	x.near = p.Near
+	return x
 }
 
 // run looks up b.N texts and counts them; text says which one comes as the ith, and how late.
@@ -82,24 +91,23 @@ func run(b *testing.B, e *Engine, text func(i int) (number int, late time.Durati
 	b.ReportAllocs()
 	var used time.Duration
 	b.ResetTimer()
-	ms, ks := make([]*message.Message, 500), make([]kin, 500)
+	all := make([]*judging, 500)
 	for i := range b.N {
-		if i%len(ks) == 0 {
+		if i%len(all) == 0 {
 			b.StopTimer()
-			for j := range min(len(ks), b.N-i) {
+			for j := range min(len(all), b.N-i) {
 				number, late := text(i + j)
 				m := letter(number)
 				m.At = m.At.Add(late)
-				ms[j] = m
-				ks[j].near = e.Hasher.Prints(m, classify.Verdict{Class: classify.Personal}, 0).Near
+				all[j] = printed(e, m)
 			}
 			b.StartTimer()
 			used -= spent(b)
 		}
-		if err := e.meet(b.Context(), ms[i%len(ks)], &ks[i%len(ks)]); err != nil {
+		if err := all[i%len(all)].compare(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		if i%len(ks) == len(ks)-1 || i == b.N-1 {
+		if i%len(all) == len(all)-1 || i == b.N-1 {
 			used += spent(b)
 		}
 	}

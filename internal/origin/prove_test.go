@@ -18,7 +18,7 @@ func forged() Case {
 	h, _, _ := message.ParseHeader([]byte("Received: from mx.example.net by mta.example.net with ESMTP; x\r\nFrom: ann@example.org\r\nDate: " + date + "\r\nMessage-ID: <x@example.org>\r\n\r\n"))
 	return Case{
 		Claim: Claim{IDs: []string{"x@example.org"}, Sent: h, Date: start, Partner: []string{"bob@example.net"}, From: []string{"ann@example.org"}},
-		At:    start.Add(time.Minute), Asked: start.Add(time.Minute), Recipient: "ann@example.org", Tries: Rungs, Hosts: []string{"mx.example.org"},
+		At:    start.Add(time.Minute), Asked: start.Add(time.Minute), Recipient: "ann@example.org", Tries: Methods, Hosts: []string{"mx.example.org"},
 		Covered: true, Life: Life, AllMailLeavesHere: true, LearnsSince: start.Add(-8 * days), Learns: 7 * days,
 	}
 }
@@ -35,7 +35,7 @@ func TestProve(t *testing.T) {
 		name   string
 		change func(*Case)
 		want   Origin
-		by     Rung
+		by     Method
 		why    string
 	}{
 		{"nothing", func(*Case) {}, Forged, "", "saw all mail of that time"},
@@ -68,9 +68,9 @@ func TestProve(t *testing.T) {
 		{"e) a Message-ID of another domain", func(c *Case) { c.SentIDs = []string{"x@example.org"} }, Unknown, "", "not known to be of the recipient's domain"},
 		{"e) a token that is not wanted", func(c *Case) {
 			c.Sent = returned(r.Token("example.org", from, date, id, start))
-			c.Tries = []Rung{ByTag, ByMessageID, ByCorrespondent}
+			c.Tries = []Method{ByTag, ByMessageID, ByCorrespondent}
 		}, Unknown, "", "a token of ours holds"},
-		{"e) the index is not wanted", func(c *Case) { c.Tries = []Rung{ByTag, ByToken} }, Unknown, "", "does not want the index"},
+		{"e) the index is not wanted", func(c *Case) { c.Tries = []Method{ByTag, ByToken} }, Unknown, "", "does not want the index"},
 		{"e) no Message-ID to look up", func(c *Case) { c.IDs = nil }, Unknown, "", "no Message-ID"},
 
 		{"from another account", func(c *Case) { c.From = []string{"ann@example.com"} }, Unknown, "", "not said to be from"},
@@ -92,8 +92,8 @@ func TestProve(t *testing.T) {
 		if unseen := p.By == ByToken || strings.Contains(tt.why, "token of ours holds"); p.Unseen != unseen { // the index knows nothing of its mail
 			t.Errorf("%s: unseen %v", tt.name, p.Unseen)
 		}
-		if spared := tt.name == "c) before learning ended"; p.Spared != spared {
-			t.Errorf("%s: spared %v", tt.name, p.Spared)
+		if excused := tt.name == "c) before learning ended"; p.Excused != excused {
+			t.Errorf("%s: excused %v", tt.name, p.Excused)
 		}
 	}
 }
@@ -163,26 +163,26 @@ func TestUnseenMail(t *testing.T) {
 	}
 }
 
-// TestRungAlone has each rung tried alone: it holds by itself, and no other does.
+// TestRungAlone has each method tried alone: it holds by itself, and no other does.
 func TestRungAlone(t *testing.T) {
 	r := ring(1)
-	for _, rung := range Rungs {
+	for _, method := range Methods {
 		c := forged()
 		c.Recipient = r.Tagged(c.Recipient, SubAddress, start)
 		c.Sent = returned(r.Token("example.org", from, date, id, start))
 		c.KnownID, c.KnownPartner = "x@example.org", "bob@example.net"
-		c.Tries = []Rung{rung}
+		c.Tries = []Method{method}
 		p := r.Prove(c)
-		if p.Origin != Genuine || p.By != rung || len(p.Reasons) != 1 {
-			t.Errorf("%s: %+v", rung, p)
+		if p.Origin != Genuine || p.By != method || len(p.Reasons) != 1 {
+			t.Errorf("%s: %+v", method, p)
 		}
-		if signed := rung == ByTag || rung == ByToken; p.Signed() != signed {
-			t.Errorf("%s: signed %v", rung, p.Signed())
+		if signed := method == ByTag || method == ByToken; p.Signed() != signed {
+			t.Errorf("%s: signed %v", method, p.Signed())
 		}
 		c = forged()
-		c.Tries = []Rung{rung}
+		c.Tries = []Method{method}
 		if p := r.Prove(c); p.Origin != Unknown || p.Signed() {
-			t.Errorf("%s: %+v", rung, p)
+			t.Errorf("%s: %+v", method, p)
 		}
 	}
 }

@@ -10,24 +10,24 @@ import (
 	"breakwater/internal/message"
 )
 
-// Rung is one proof that we sent a message.
-type Rung string
+// Method is one proof that we sent a message.
+type Method string
 
-// Rungs, the strongest first.
+// Methods, the strongest first.
 const (
-	ByTag           Rung = "tag"            // the recipient has a tag of ours, so that our reverse-path was used
-	ByToken         Rung = "token"          // the returned header has a token that is good for it
-	ByMessageID     Rung = "message-id"     // its Message-ID is in the index of what the recipient's customer sent
-	ByCorrespondent Rung = "correspondents" // the recipient wrote to who reports, or of whom is reported
+	ByTag           Method = "tag"            // the recipient has a tag of ours, so that our reverse-path was used
+	ByToken         Method = "token"          // the returned header has a token that is good for it
+	ByMessageID     Method = "message-id"     // its Message-ID is in the index of what the recipient's customer sent
+	ByCorrespondent Method = "correspondents" // the recipient wrote to who reports, or of whom is reported
 )
 
-// Rungs lists all of them, in their order.
-var Rungs = []Rung{ByTag, ByToken, ByMessageID, ByCorrespondent}
+// Methods lists all of them, in their order.
+var Methods = []Method{ByTag, ByToken, ByMessageID, ByCorrespondent}
 
-// Values are the rungs.
-func (Rung) Values() []string {
-	all := make([]string, len(Rungs))
-	for i, r := range Rungs {
+// Values are the methods.
+func (Method) Values() []string {
+	all := make([]string, len(Methods))
+	for i, r := range Methods {
 		all[i] = string(r)
 	}
 	return all
@@ -39,7 +39,7 @@ type Case struct {
 	At        time.Time // when it came
 	Asked     time.Time // when the index was asked: long after, for old mail
 	Recipient string    // as it was named in RCPT
-	Tries     []Rung    // that its domain wants tried
+	Tries     []Method  // that its domain wants tried
 	Hosts     []string
 
 	// Belongs reports whether a domain is of the recipient's customer: only its mail proves anything.
@@ -61,9 +61,9 @@ type Case struct {
 // Proof is what came out, and why.
 type Proof struct {
 	Origin  Origin
-	By      Rung     // that holds; "" if none does
-	Reasons []string // what each rung that was tried found, and what else decided
-	Spared  bool     // it would be forged, had its domain learned for long enough
+	By      Method   // that holds; "" if none does
+	Reasons []string // what each method that was tried found, and what else decided
+	Excused bool     // it would be forged, had its domain learned for long enough
 	Unseen  bool     // a token proves that we sent it, and the index should know it and does not
 }
 
@@ -80,7 +80,7 @@ func (p *Proof) Why() string {
 // the mail has its token, and often its tag, and can put them into a report of his own.
 func (p Proof) Signed() bool { return p.By == ByTag || p.By == ByToken }
 
-// Prove climbs the ladder. The first rung that holds proves it genuine; without any it is
+// Prove tries the methods. The first one that holds proves it genuine; without any it is
 // forged only where one would hold if we had sent it.
 func (r *Ring) Prove(c Case) Proof {
 	p := Proof{Origin: Unknown}
@@ -90,17 +90,17 @@ func (r *Ring) Prove(c Case) Proof {
 	if t.holds && c.belongs(t.domain) {
 		doubt = "a token of ours holds, though the domain does not want tokens tried"
 	}
-	for _, rung := range Rungs {
-		if !slices.Contains(c.Tries, rung) {
+	for _, method := range Methods {
+		if !slices.Contains(c.Tries, method) {
 			continue
 		}
-		holds, why, odd := r.climb(rung, &c, t)
+		holds, why, odd := r.try(method, &c, t)
 		if holds && p.Unseen {
 			why += ", but the index does not know the message: the domain learns anew what it sends"
 		}
 		p.Reasons = append(p.Reasons, why)
 		if holds {
-			p.Origin, p.By = Genuine, rung
+			p.Origin, p.By = Genuine, method
 			return p
 		}
 		if odd && doubt == "" {
@@ -115,7 +115,7 @@ func (r *Ring) Prove(c Case) Proof {
 		why = doubt
 	}
 	if why == "" && (c.LearnsSince.IsZero() || c.Date.Before(c.LearnsSince.Add(c.Learns))) {
-		p.Spared = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince)
+		p.Excused = !c.LearnsSince.IsZero() && !c.Date.Before(c.LearnsSince)
 		why = "the domain is still learning what it sends"
 	}
 	if why == "" {
@@ -125,10 +125,10 @@ func (r *Ring) Prove(c Case) Proof {
 	return p
 }
 
-// climb tries one rung. odd says that there is a proof of ours which does not hold: what anybody can write
+// try tries one method. odd says that there is a proof of ours which does not hold: what anybody can write
 // is as if it were not there.
-func (r *Ring) climb(rung Rung, c *Case, t token) (holds bool, why string, odd bool) {
-	switch rung {
+func (r *Ring) try(method Method, c *Case, t token) (holds bool, why string, odd bool) {
+	switch method {
 	case ByTag:
 		tag := r.Untagged(c.Recipient, c.At)
 		return tag.Good, tag.Why, tag.Ours
