@@ -24,6 +24,7 @@ import (
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
+	"breakwater/internal/record"
 	"breakwater/internal/rules"
 	"breakwater/internal/sent"
 	"breakwater/internal/store/badgerdb"
@@ -41,6 +42,7 @@ type daemon struct {
 	engine    *engine.Engine
 	milter    *milterd.Server
 	metrics   *metrics
+	records   *record.Recorder
 
 	notices    *archive.Notices
 	expiring   sync.Mutex // of what follows
@@ -121,6 +123,7 @@ func openDaemon(cfg config.Config, log *slog.Logger) (*daemon, error) {
 		JudgeTimeout: time.Duration(cfg.Milter.JudgeTimeout),
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
+	d.records = record.Open(d.recordOptions(), time.Now())
 	d.gauges()
 	d.metrics.registry.MustRegister(learningMetrics{d}, ruleMetrics{d})
 	return d, nil
@@ -214,7 +217,13 @@ func domains(names []string) []string {
 }
 
 // close flushes and closes what openDaemon opened.
-func (d *daemon) close() error { return errors.Join(d.store.Close(), d.archive.Close()) }
+func (d *daemon) close() error {
+	var err error
+	if d.records != nil {
+		err = d.records.Close(time.Now())
+	}
+	return errors.Join(err, d.store.Close(), d.archive.Close())
+}
 
 // serve answers on listeners until ctx ends, then lets messages in hand finish.
 func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
@@ -266,6 +275,7 @@ func (d *daemon) reload() error {
 		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w\nall other files are in force", d.cfg.Rules, err)
 	}
 	d.metrics.reloads.WithLabelValues("ok").Inc()
+	d.records.Leaf(time.Now(), "rules", map[string]any{"files": loaded.set.Len()})
 	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", loaded.set.Len())
 	return nil
 }
@@ -314,6 +324,9 @@ func (d *daemon) lacks() (all []string) {
 		all = append(all, fmt.Sprintf("%s: %s", socket, why))
 		return true
 	})
+	if err := d.records.Err(); err != nil {
+		all = append(all, fmt.Sprintf("evidence: %v", err))
+	}
 	for _, f := range d.loaded.Load().files {
 		if f.Broken != nil {
 			all = append(all, fmt.Sprintf("rules: %s is broken, in force is %s", f.Name, inForce(f)))

@@ -29,6 +29,11 @@ var ErrUnknown = errors.New("there is no such incident")
 type Options struct {
 	MaxSize int64 // bytes of ended incidents beyond which the smallest go; 1 GiB
 	Log     *slog.Logger
+
+	// Counted is told of each message that is counted to a part. It must not call the Book. nil: nobody is.
+	Counted func(part string, m *Member)
+	// Written is told of what has become part of a part's file, on disk, from a byte on. nil: nobody is.
+	Written func(part string, from int64, lines []byte)
 }
 
 // Book keeps incidents in a folder. It is safe for concurrent use. Times are arguments, and never go back far.
@@ -225,9 +230,22 @@ func (b *Book) find(m *Member) (p *part, also []*part) {
 	return p, also
 }
 
-// flooded reports whether m is one of so many reports on mail of a domain that we did not send, that they are an incident.
+// flooded reports whether m is one of so many reports on mail of a domain that we did not send, that they are an incident. Many
+// reports on one mail are none: they are consequences of that, which may come later.
 func (b *Book) flooded(m *Member) bool {
-	return m.Domain != "" && len(b.ring.index[domainKey(m.Domain)]) >= backscatter
+	if m.Domain == "" || !m.consequence() {
+		return false
+	}
+	about := map[Ref]bool{}
+	for _, e := range b.ring.index[domainKey(m.Domain)] {
+		if n := len(e.m.About); n > 0 {
+			about[e.m.About[n-1]] = true
+		}
+		if len(about) >= backscatter {
+			return true
+		}
+	}
+	return false
 }
 
 // begin makes a part that begins with m, and with what is remembered of it.
@@ -260,8 +278,8 @@ func (b *Book) begin(m *Member) *part {
 		small.gone = true
 	}
 	domain := ""
-	if m.consequence() {
-		domain = m.Domain
+	if len(m.Storms) == 0 {
+		domain = m.Domain // it is backscatter, and no storm
 	}
 	earlier := b.ring.take(m, domain)
 	first := m
@@ -313,7 +331,7 @@ func (b *Book) own(p *part) func(key) {
 	return func(k key) {
 		b.index[k] = p
 		if self, ok := k.(selfKey); ok {
-			if q := b.index[aboutKey(self)]; q != nil && !q.copied {
+			if q := b.index[aboutKey(self)]; q != nil && !q.copied && q.Domain == "" {
 				b.join(p, q, "consequences: its reports are about the other's messages")
 			}
 		}
@@ -329,6 +347,9 @@ func (b *Book) count(p *part, m *Member) {
 		q.gone = false
 	}
 	p.count(m)
+	if b.o.Counted != nil {
+		b.o.Counted(p.ID, m)
+	}
 	b.urgent = p.learn(m, b.known, b.own(p)) || b.urgent
 	for _, e := range b.ring.take(m, p.Domain) {
 		b.count(p, e)
@@ -346,7 +367,7 @@ func (b *Book) bridge(p *part, also []*part, m *Member) {
 		if b.root(p) == b.root(q) {
 			continue
 		}
-		if m.consequence() && p.copied && !q.copied {
+		if m.consequence() && p.copied && !q.copied && q.Domain == "" {
 			b.join(p, q, "consequences: its reports are about the other's messages")
 			continue
 		}
@@ -493,6 +514,9 @@ func (b *Book) flush(at time.Time, all bool) error {
 	for _, w := range work {
 		if failed[w.p] {
 			continue
+		}
+		if b.o.Written != nil && len(w.text) > 0 {
+			b.o.Written(w.p.ID, w.at, w.text)
 		}
 		name := b.file(w.p)
 		b.mu.Lock()

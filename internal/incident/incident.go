@@ -34,6 +34,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/storm"
@@ -63,6 +64,14 @@ func Refs(messageID, from string, date time.Time, subject string) (refs []Ref) {
 	return refs
 }
 
+// AnswerRef is what an answer that names no message calls the one that it answers by: who wrote that, to whom it goes, and its subject
+// without what is put in front of it.
+func AnswerRef(author, subject string) Ref {
+	subject = strings.TrimSpace(subject[strings.LastIndex(subject, ": ")+1:])
+	sum := sha256.Sum256([]byte("answer\x00" + author + "\x00" + strings.ToLower(subject)))
+	return Ref(sum[:8])
+}
+
 // Fate is what became of a message for some of its recipients.
 type Fate struct {
 	Action     string // as carried out
@@ -79,12 +88,13 @@ type Member struct {
 	Storms     []string // incidents of storm.Key that it counts to; none: it is in no storm
 	Self       []Ref    // what reports call it
 	About      []Ref    // what it reports on, or answers
-	Domain     string   // of a report on mail that we did not send: whose it says it was
+	Domain     string   // of a report that is backscatter, on mail that we did not send: whose it says it was
 	Signs      storm.Signs
 	Subject    string
 	Bytes      int64
 	Fates      []Fate
 	Chain      Chain
+	Detail     any // handed on to Options.Counted
 }
 
 // consequences are the classes of reports and answers, which are no copies.
