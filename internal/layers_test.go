@@ -39,7 +39,7 @@ var layers = map[string]string{
 	"internal/release":           "message storm mark archive submit",
 	"internal/milterd":           "message rules origin",
 	"internal/milterd/client":    "message",
-	"internal/control":           "storm store store/remote",
+	"internal/control":           "incident storm store store/remote",
 	"internal/config":            "origin rules tomlfile",
 	"internal/mailfile":          "message",
 	"internal/replay":            "message mailfile archive",

@@ -20,6 +20,7 @@ import (
 	"breakwater/internal/digest"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
+	"breakwater/internal/incident"
 	"breakwater/internal/mark"
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
@@ -337,7 +338,7 @@ func (d *daemon) lacks() (all []string) {
 
 // control answers the other commands until ctx ends.
 func (d *daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log, Recorded: d.records.Incidents, Order: func(o incident.Order) error { return d.records.Do(time.Now(), o) }}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

@@ -3,12 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"breakwater/internal/archive"
 	"breakwater/internal/incident"
+	"breakwater/internal/ledger"
 	"breakwater/internal/milterd"
+	"breakwater/internal/record"
 	"breakwater/internal/stormgen"
 )
 
@@ -38,7 +45,8 @@ func (c *tallied) add(it stormgen.Item, fates []bool) {
 }
 
 // playStorm plays a storm to a daemon in folder, and returns what the mail server saw, and what the daemon has recorded.
-func playStorm(t *testing.T, folder string, o stormgen.Options) (tallied, []incident.Incident) {
+// each is called after each transaction, and before the daemon is closed.
+func playStorm(t *testing.T, folder string, o stormgen.Options, each func(d *daemon, sent int, last bool)) (tallied, []incident.Incident) {
 	t.Helper()
 	d, closeLog, err := demoDaemon(folder)
 	if err != nil {
@@ -64,15 +72,22 @@ func playStorm(t *testing.T, folder string, o stormgen.Options) (tallied, []inci
 		close(outcomes)
 	}()
 	truth := tallied{map[string]incident.Sum{}, map[string]incident.Sum{}}
+	sent := 0
 	for o := range outcomes {
 		if o.err != nil {
 			t.Fatal(o.err)
 		}
 		truth.add(o.item, o.fates)
+		if sent++; each != nil {
+			each(d, sent, false)
+		}
 	}
 	stop()
 	if err := <-served; err != nil {
 		t.Fatal(err)
+	}
+	if each != nil {
+		each(d, sent, true)
 	}
 	got := d.records.Incidents()
 	if err := d.close(); err != nil {
@@ -86,7 +101,7 @@ func playStorm(t *testing.T, folder string, o stormgen.Options) (tallied, []inci
 func TestIncidentIsTrue(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
-			truth, got := playStorm(t, t.TempDir(), stormgen.Options{Seed: seed + 1, Messages: 3000, Start: time.Now().Add(-time.Hour)})
+			truth, got := playStorm(t, t.TempDir(), stormgen.Options{Seed: seed + 1, Messages: 3000, Start: time.Now().Add(-time.Hour)}, nil)
 			if len(got) != 1 {
 				for _, i := range got {
 					t.Logf("%s %s %s: %+v %+v, %v %v %+v", i.ID, i.Class, i.Subject, i.Copies, i.Consequences, i.Kinds, i.Signs, i.Servers)
@@ -114,5 +129,115 @@ func TestIncidentIsTrue(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// After kill -9 in the midst of a storm, what was absorbed is counted from the archive, for each server as if nothing had been.
+func TestAbsorbedAfterKill(t *testing.T) {
+	folder, crashed := t.TempDir(), t.TempDir()
+	var opts record.Options
+	truth, _ := playStorm(t, folder, stormgen.Options{Seed: 1, Messages: 1500, Start: time.Now().Add(-time.Hour)}, func(d *daemon, sent int, last bool) {
+		if sent == 500 {
+			d.records.Flush(time.Now())
+		}
+		if last { // what is on disk now is all that there is
+			if err := os.CopyFS(crashed, os.DirFS(filepath.Join(folder, "archive"))); err != nil {
+				t.Fatal(err)
+			}
+			opts = d.recordOptions()
+		}
+	})
+	opts.Archive, opts.Log = crashed, slog.New(slog.DiscardHandler)
+	r := record.Open(opts, time.Now())
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.Recover(t.Context())
+	got := map[string]int64{}
+	for _, i := range r.Incidents() {
+		for _, s := range i.Servers {
+			got[s.Client.String()] += s.Copies.Absorbed + s.Consequences.Absorbed
+		}
+	}
+	want := map[string]int64{}
+	for _, of := range []map[string]incident.Sum{truth.copies, truth.consequences} {
+		for client, s := range of {
+			want[client] += s.Absorbed
+		}
+	}
+	for client, n := range want {
+		if got[client] != n {
+			t.Errorf("of %s %d were absorbed, and %d are counted", client, n, got[client])
+		}
+	}
+	if err := r.Close(time.Now()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The ledger of a storm is sound, has each absorbed message once, names no mailbox, and says so of a byte that was altered.
+func TestLedgerOfStorm(t *testing.T) {
+	folder := t.TempDir()
+	truth, incidents := playStorm(t, folder, stormgen.Options{Seed: 2, Messages: 800, Start: time.Now().Add(-time.Hour)}, func(d *daemon, _ int, last bool) {
+		if last {
+			if err := archive.Audit(filepath.Join(folder, "archive"), "release", "ids", []string{"x"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	dir := record.LedgerDir(filepath.Join(folder, "archive"))
+	key, err := ledger.ReadVerifierKey(record.KeyFile(filepath.Join(folder, "keys")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := ledger.Verify(t.Context(), dir, key)
+	if err != nil || len(v.Faults) > 0 || v.Checkpoints == 0 {
+		t.Fatalf("Verify: %+v, %v", v, err)
+	}
+	kinds, copies := map[string]int{}, int64(0)
+	for leaf, err := range ledger.Leaves(t.Context(), dir, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kinds[leaf.Kind]++
+		if leaf.Kind == "absorb" {
+			var what struct{ Actions map[string]int64 }
+			if err := leaf.What(&what); err != nil {
+				t.Fatal(err)
+			}
+			copies += what.Actions["absorb"]
+		}
+		if strings.Contains(string(leaf.Line), "@example.test") {
+			t.Errorf("a leaf names a mailbox: %s", leaf.Line)
+		}
+	}
+	var want int64
+	for _, of := range []map[string]incident.Sum{truth.copies, truth.consequences} {
+		for _, s := range of {
+			want += s.Absorbed
+		}
+	}
+	if copies != want {
+		t.Errorf("%d copies were absorbed, and the ledger has %d", want, copies)
+	}
+	for _, kind := range []string{"start", "deliver", "rows", "audit", "stop", "checkpoint"} {
+		if kinds[kind] == 0 {
+			t.Errorf("the ledger has no leaf of the kind %s, but %v", kind, kinds)
+		}
+	}
+	if len(incidents) == 0 {
+		t.Error("there is no incident")
+	}
+	name := filepath.Join(dir, "000000000000.leaves")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := ledger.Verify(t.Context(), dir, key); err != nil || len(v.Faults) == 0 || v.Faults[0].File != "000000000000.leaves" {
+		t.Errorf("with a bit flipped, Verify says %+v, %v", v.Faults, err)
 	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"breakwater/internal/incident"
 )
 
 // Client asks the daemon at a socket.
@@ -59,6 +62,21 @@ func (c *Client) Learning(ctx context.Context) ([]Learner, error) {
 	return all, c.get(ctx, "/learning", &all)
 }
 
+// Recorded returns what is recorded of incidents under way, and of those that can begin again, the newest first.
+func (c *Client) Recorded(ctx context.Context) ([]incident.Incident, error) {
+	var all []incident.Incident
+	return all, c.get(ctx, "/recorded", &all)
+}
+
+// Order has the daemon do what an operator orders.
+func (c *Client) Order(ctx context.Context, o incident.Order) error {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return c.send(ctx, http.MethodPost, "/order", bytes.NewReader(b), nil)
+}
+
 // Expire makes the daemon erase what has expired or was forgotten.
 func (c *Client) Expire(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/expire", nil) }
 
@@ -82,7 +100,12 @@ func hint(err error) string {
 
 // do asks, and reads the answer into v if that is not nil.
 func (c *Client) do(ctx context.Context, method, path string, v any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater"+path, nil)
+	return c.send(ctx, method, path, nil, v)
+}
+
+// send is do with something to be read.
+func (c *Client) send(ctx context.Context, method, path string, body io.Reader, v any) error {
+	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater"+path, body)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,11 @@
 package control
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
+	"breakwater/internal/incident"
 	"breakwater/internal/storm"
 )
 
@@ -23,6 +26,15 @@ type Incident struct {
 	Others    uint64    `json:"others"` // copies from further sources
 	Signs     []string  `json:"signs"`  // that it is mail sent again and again
 	Storms    []Storm   `json:"storms,omitempty"`
+	Recorded  *Recorded `json:"recorded,omitempty"` // nil where nothing is
+}
+
+// Recorded are the true totals of an incident: its first copies, which were delivered, and all its servers, too.
+type Recorded struct {
+	ID           string            `json:"id"`
+	Copies       incident.Sum      `json:"copies"`
+	Consequences incident.Sum      `json:"consequences"`
+	Servers      []incident.Server `json:"servers"`
 }
 
 // Source is a server that sent copies.
@@ -49,6 +61,76 @@ type Learner struct {
 	Since  time.Time `json:"since"`  // when all its mail began to be seen; zero: not yet
 	Until  time.Time `json:"until"`  // up to here nothing is taken for forged
 	Spared uint64    `json:"spared"` // reports that would have been, had it not been learning
+}
+
+// withRecords makes one of what is recorded as one event, under the ID of the largest. Its copies and sources are then those that are
+// recorded: all that came, from all servers.
+func withRecords(list []Incident, records []incident.Incident) []Incident {
+	of := map[string]*incident.Incident{}
+	for i := range records {
+		for _, s := range records[i].Storms {
+			of[s] = &records[i]
+		}
+	}
+	out := []Incident{}
+	at := map[string]int{}
+	for _, i := range list {
+		r := of[i.ID]
+		for _, s := range i.Storms {
+			r = cmp.Or(r, of[storm.IncidentOf(s.ID)])
+		}
+		if r == nil {
+			out = append(out, i)
+			continue
+		}
+		n, known := at[r.ID]
+		if !known {
+			n = len(out)
+			at[r.ID] = n
+			i.Copies, i.Others = uint64(r.Copies.Came+r.Consequences.Came), 0
+			i.Sources = []Source{}
+			for _, s := range r.Servers {
+				i.Sources = append(i.Sources, Source{s.Client.String(), uint64(s.Copies.Came + s.Consequences.Came)})
+			}
+			i.Recorded = &Recorded{r.ID, r.Copies, r.Consequences, r.Servers}
+			out = append(out, i)
+			continue
+		}
+		one := &out[n]
+		one.Kinds, one.Signs = union(one.Kinds, i.Kinds), union(one.Signs, i.Signs)
+		one.Raging = one.Raging || i.Raging
+		if i.Since.Before(one.Since) {
+			one.Since = i.Since
+		}
+		if i.Last.After(one.Last) {
+			one.Last = i.Last
+		}
+		one.Storms = append(one.Storms, i.Storms...)
+	}
+	for n := range out {
+		if out[n].Recorded != nil {
+			out[n].Mailboxes = mailboxes(out[n].Storms)
+		}
+	}
+	return out
+}
+
+func union(a, b []string) []string {
+	for _, s := range b {
+		if !slices.Contains(a, s) {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
+// mailboxes is how many there are storms at.
+func mailboxes(storms []Storm) int {
+	known := map[string]bool{}
+	for _, s := range storms {
+		known[s.Mailbox] = true
+	}
+	return len(known)
 }
 
 // show puts an incident as it stands at a time in the form of the socket.

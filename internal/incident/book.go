@@ -197,6 +197,14 @@ func (b *Book) Of(stormID string) string {
 	return ""
 }
 
+// Held reports whether the incident of a storm, as storm.Key.Incident names it, is on hold.
+func (b *Book) Held(stormID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.index[stormKey(stormID)]
+	return p != nil && (p.Hold || b.root(p).Hold)
+}
+
 // find is the part that m belongs to, nil for none, and others that it could belong to. Of what it is a report on
 // says most; then the storm that it counts to, then what it shares with others.
 func (b *Book) find(m *Member) (p *part, also []*part) {

@@ -57,8 +57,11 @@ func (c Client) MarshalText() ([]byte, error) {
 	if c.Login != "" {
 		return []byte("login:" + c.Login), nil
 	}
-	if !c.Net.IsValid() {
+	switch {
+	case !c.Net.IsValid():
 		return []byte("unknown"), nil
+	case c.Net.IsSingleIP():
+		return c.Net.Addr().MarshalText()
 	}
 	return c.Net.MarshalText()
 }
@@ -71,6 +74,10 @@ func (c *Client) UnmarshalText(b []byte) error {
 		return nil
 	}
 	if string(b) == "unknown" {
+		return nil
+	}
+	if a, err := netip.ParseAddr(string(b)); err == nil && a.Zone() == "" {
+		c.Net = netip.PrefixFrom(a, a.BitLen())
 		return nil
 	}
 	p, err := netip.ParsePrefix(string(b))

@@ -25,12 +25,12 @@ type Note struct {
 
 // Cost is work that the incident has caused.
 type Cost struct {
-	At    time.Time `json:"at"`
-	By    string    `json:"by"`
-	Hours float64   `json:"hours"`
-	Rate  float64   `json:"rate"` // an hour, in Currency
-	Money string    `json:"currency"`
-	Text  string    `json:"text,omitempty"`
+	At       time.Time `json:"at"`
+	By       string    `json:"by"`
+	Hours    float64   `json:"hours"`
+	Rate     float64   `json:"rate"` // an hour, in Currency
+	Currency string    `json:"currency"`
+	Text     string    `json:"text,omitempty"`
 }
 
 // Gap is a time of which counts may be missing.
@@ -80,6 +80,17 @@ type Incident struct {
 	Storms       []string  `json:"storms"`     // that live tallies name
 
 	table *Table
+}
+
+// Notices are the notes that say when a server's operator was told.
+func (i *Incident) Notices() []Note {
+	var all []Note
+	for _, n := range i.Notes {
+		if n.Notified != "" {
+			all = append(all, n)
+		}
+	}
+	return all
 }
 
 // Rows are all that was counted, in an order that is always the same.

@@ -320,7 +320,7 @@ const (
 
 // Run writes what was recorded until ctx ends, and signs the ledger each hour, and where an incident ends.
 func (r *Recorder) Run(ctx context.Context) {
-	r.rebuild(ctx)
+	r.Recover(ctx)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	flushed, signed, audited := time.Now(), time.Now(), time.Time{}
@@ -399,6 +399,21 @@ func (r *Recorder) Incidents() []incident.Incident {
 	return r.book.Incidents()
 }
 
+// Do does what an operator orders. It is a leaf of the ledger.
+func (r *Recorder) Do(at time.Time, o incident.Order) error {
+	if r.book == nil {
+		return fmt.Errorf("incidents are not kept: %w", r.failed)
+	}
+	if err := r.book.Do(at, o); err != nil {
+		return err
+	}
+	r.Leaf(at, "order", o)
+	return nil
+}
+
+// Held reports whether copies of a storm, as storm.Key.Incident names it, are on hold.
+func (r *Recorder) Held(stormID string) bool { return r.book != nil && r.book.Held(stormID) }
+
 // Close writes all, signs the ledger a last time and closes everything.
 func (r *Recorder) Close(at time.Time) error {
 	var errs []error
@@ -414,8 +429,8 @@ func (r *Recorder) Close(at time.Time) error {
 	return errors.Join(errs...)
 }
 
-// rebuild counts what was absorbed before a crash, from the archive.
-func (r *Recorder) rebuild(ctx context.Context) {
+// Recover counts what was absorbed before a crash, from the archive.
+func (r *Recorder) Recover(ctx context.Context) {
 	if r.book == nil || r.book.Crashed().IsZero() {
 		return
 	}
