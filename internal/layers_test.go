@@ -35,6 +35,7 @@ var layers = map[string]string{
 	"internal/archive":           "owned",
 	"internal/ledger":            "owned",
 	"internal/incident":          "message storm owned",
+	"internal/evidence":          "incident ledger",
 	"internal/record":            "archive classify fingerprint incident ledger message origin owned rules storm",
 	"internal/release":           "message storm mark archive submit",
 	"internal/milterd":           "message rules origin",

@@ -737,7 +737,13 @@ func (b *Book) tell(id string, e event) error {
 	if err != nil {
 		return err
 	}
-	return write(name, os.O_WRONLY, p.size, line)
+	if err := write(name, os.O_WRONLY, p.size, line); err != nil {
+		return err
+	}
+	if b.o.Written != nil {
+		b.o.Written(p.ID, p.size, line)
+	}
+	return nil
 }
 
 // Note adds a note.

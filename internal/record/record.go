@@ -123,10 +123,10 @@ type leaf struct {
 	Incident string         `json:"incident,omitempty"` // the part that it counts to
 	QueueID  string         `json:"queue_id,omitempty"`
 	Came     time.Time      `json:"came"`
-	Client   string         `json:"client"`         // who handed it to us, or to our relays
-	From     string         `json:"from,omitempty"` // who was connected, where that was a relay of ours
-	Port     uint16         `json:"port,omitempty"` // from which the connection came
-	Name     string         `json:"name,omitempty"` // of who was connected, as the mail server looked it up
+	Client   string         `json:"client"`          // who handed it to us, or to our relays
+	Relay    string         `json:"relay,omitempty"` // who was connected, where that was a relay of ours
+	Port     uint16         `json:"port,omitempty"`  // from which the connection came
+	Name     string         `json:"name,omitempty"`  // of who was connected, as the mail server looked it up
 	TLS      string         `json:"tls,omitempty"`
 	Helo     string         `json:"helo,omitempty"`
 	Host     string         `json:"host,omitempty"`     // what we call ourselves
@@ -274,7 +274,7 @@ func (r *Recorder) detail(j rules.Judgement, in *incident.Member) *detail {
 		Class: in.Class, Signs: j.Signs.Names(), Actions: map[string]int{}, Storms: in.Storms, Size: len(m.Raw),
 	}}
 	if from := m.Client.Unmap(); from.IsValid() && from.String() != d.leaf.Client {
-		d.leaf.From = from.String()
+		d.leaf.Relay = from.String()
 	}
 	for _, p := range in.Prints {
 		d.leaf.Prints = append(d.leaf.Prints, fmt.Sprintf("%v-%x", p.Kind, p.Hash))
@@ -404,11 +404,26 @@ func (r *Recorder) Do(at time.Time, o incident.Order) error {
 	if r.book == nil {
 		return fmt.Errorf("incidents are not kept: %w", r.failed)
 	}
+	if o.Verb == "seal" {
+		return r.seal(at)
+	}
 	if err := r.book.Do(at, o); err != nil {
 		return err
 	}
 	r.Leaf(at, "order", o)
 	return nil
+}
+
+// seal has all that was counted under a checkpoint of the ledger.
+func (r *Recorder) seal(at time.Time) error {
+	if r.ledger == nil {
+		return fmt.Errorf("there is no ledger: %w", r.failed)
+	}
+	if err := r.book.Flush(at); err != nil {
+		return err
+	}
+	_, err := r.ledger.Checkpoint(at)
+	return err
 }
 
 // Held reports whether copies of a storm, as storm.Key.Incident names it, are on hold.
