@@ -22,8 +22,7 @@
 // The milter asks once, at the end of a message. Parse turns envelope and bytes into facts. Judge takes
 // eight steps, which are a list in engine/engine.go:
 //
-//   - classify says what the message is (classify, with report for what other mail systems report), and
-//     whose rules apply
+//   - classify says what the message is (classify, with report for what other mail systems report)
 //   - sign makes the stamp of mail that we send (origin)
 //   - prove asks the index of sent mail whether we sent what a report is about (sent, origin)
 //   - print says what copies of the message share, and what it says (fingerprint)
@@ -63,7 +62,8 @@
 //
 //	wiring     cmd/breakwater                  alone picks drivers and hands functions around
 //	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
-//	keep       archive, and release above it and submit; replay above it and mailfile
+//	keep       archive, and release above it and submit; replay above it and mailfile; ledger and incident, and record and evidence above
+//	           them
 //	engine     engine  scenario
 //	memory     sent  texts
 //	decision   rules
@@ -76,30 +76,13 @@
 //
 // Everything from files to engine is pure: no network, no files, no clock. Time is an
 // argument. layers_test.go holds the table, and what outside modules each package may use. Who
-// keeps files opens them by owned, so that what root makes belongs to the daemon.
+// keeps files opens them by owned, so that what root makes belongs to the daemon; format notes
+// their version.
 //
 // # What is on disk
 //
-// Each release reads what the one before it wrote, and refuses what a newer one wrote, in plain words. Nothing is
-// written to a file of which no part is known.
-//
-// In the archive:
-//
-//   - FORMAT: the number of the archive's format, which is 3. Segments of format 2 are read, and become format 3 when
-//     they are written anew
-//   - *.seg: copies, archive/record.go; *.torn beside one: what a crash left of its end
-//   - clock: how far the archive's own clock has gone, JSON, archive/clock.go
-//   - notices: which mail may be erased, JSON, archive/notices.go
-//   - audit.log: who did what, a JSON object a line
-//   - digests/state.json: who was told what, JSON with a version, digest/state.go; digests/outbox: digests to be sent
-//   - lock, marks, releasing: empty, to be locked
-//
-// The store's tallies and notes begin with the version of their form (storm/codec.go, notes/codec.go), which is 3;
-// those of version 2 are read.
-// Beside the secret, rules.kept has the last good version of each rule file, and a file FORMAT.
-//
-// At Shutdown, milterd hands the mail server's connections to whoever wires it, and with systemd to the next
-// daemon (cmd/breakwater/handover.go): a gob with a version, which another version does not go on with.
+// formats.go describes all files, and the promise: each release reads what the one before it wrote, and refuses what a
+// newer one wrote. Package format is how.
 //
 // # Where to change what
 //
@@ -114,4 +97,5 @@
 //     ask), and the files in the top-level folder rules, with their tests
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
+//   - what is recorded of a storm, and what belongs to it: incident; how that is proved: ledger; what is handed to others: evidence
 package internal

@@ -5,9 +5,9 @@ import (
 	"context"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
 	"breakwater/internal/storm"
 )
@@ -34,7 +34,7 @@ func copies(j rules.Judgement) []archive.Entry {
 		e.Recipients = append(e.Recipients, archive.Recipient{
 			Addr:  cmp.Or(dec.To, dec.Recipient.Addr), // without our tag: whom digests and releases are for
 			Class: string(dec.Class), Reason: dec.Reason, Rule: dec.Rule.String(), Storm: dec.Storm, Tell: string(dec.Tell),
-			Domain: fingerprint.DomainOf(dec.Recipient.Addr),
+			Domain: address.DomainOf(dec.Recipient.Addr),
 		})
 	}
 	return []archive.Entry{e}

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
@@ -212,7 +213,7 @@ func site(c config.Site) engine.Site {
 func domains(names []string) []string {
 	var all []string
 	for _, n := range names {
-		all = append(all, fingerprint.Domain(n))
+		all = append(all, address.Domain(n))
 	}
 	return all
 }

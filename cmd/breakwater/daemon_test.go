@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"breakwater/internal/config"
+	"breakwater/internal/format/formattest"
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
@@ -180,25 +181,19 @@ func TestBrokenRules(t *testing.T) {
 func TestKeptRulesOfAnotherVersion(t *testing.T) {
 	d := testDaemon(t)
 	kept := keptRulesOf(d.cfg)
-	if err := os.WriteFile(kept.path(formatFile), []byte("breakwater kept rules 2\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	before, err := os.ReadDir(string(kept))
-	if err != nil || len(before) == 0 {
+	if before, err := kept.read(); err != nil || len(before) == 0 {
 		t.Fatal(before, err)
 	}
-	if _, err := kept.read(); err == nil || !strings.Contains(err.Error(), "another version") {
-		t.Error(err)
-	}
-	if err := os.WriteFile(filepath.Join(d.cfg.Rules, "x.test.toml"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := d.reload(); err != nil {
-		t.Error(err)
-	}
-	if after, err := os.ReadDir(string(kept)); err != nil || len(after) != len(before) {
-		t.Errorf("%d files, before %d, %v", len(after), len(before), err)
-	}
+	formattest.Newer(t, string(kept), keptLayout, func() error {
+		_, refused := kept.read()
+		if err := os.WriteFile(filepath.Join(d.cfg.Rules, "x.test.toml"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.reload(); err != nil {
+			t.Error(err)
+		}
+		return refused
+	})
 }
 
 // TestKeysAreMissing: they are made at the first start, and never while the daemon runs.

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/milterd"
 	"breakwater/internal/rules"
@@ -38,7 +38,7 @@ func (d *daemon) done(o milterd.Outcome) {
 	for _, dec := range told {
 		if dec.Unseen {
 			d.log.Warn("a good token proves mail that the index does not know, so its domain learns anew; if another host with the same keys sends its mail, remove all_mail_leaves_here from its rule file",
-				"qid", m.QueueID, "domain", fingerprint.DomainOf(dec.Recipient.Addr), "proof", d.hidden(dec.Proof))
+				"qid", m.QueueID, "domain", address.DomainOf(dec.Recipient.Addr), "proof", d.hidden(dec.Proof))
 		}
 		d.log.LogAttrs(context.Background(), slog.LevelInfo, "decision", d.decision(m, dec, sent)...)
 	}
@@ -102,7 +102,7 @@ func (d *daemon) address(addr string) string {
 	case d.cfg.Log.Addresses == "domain":
 		return "*@" + domain
 	}
-	owner := d.engine.Hasher.Key(fingerprint.Mailbox(addr), 0, "").Owner
+	owner := d.engine.Hasher.Key(address.Mailbox(addr), 0, "").Owner
 	return fmt.Sprintf("%x@%s", owner[:4], domain)
 }
 

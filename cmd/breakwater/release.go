@@ -16,10 +16,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
 	"breakwater/internal/release"
@@ -122,10 +122,10 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
 			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
 		}
-		want := fingerprint.Mailbox(f.mailbox)
+		want := address.Mailbox(f.mailbox)
 		s.Mailbox = func(addr string) bool {
-			m := fingerprint.Mailbox(addr)
-			return m == want || fingerprint.Base(m) == want // digests are of a mailbox with its sub-addresses
+			m := address.Mailbox(addr)
+			return m == want || address.Base(m) == want // digests are of a mailbox with its sub-addresses
 		}
 	}
 	if s.Since, err = moment(f.since, now); err != nil {

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/replay"
 	"breakwater/internal/rules"
 )
@@ -71,8 +71,8 @@ func (r *replayed) message(mail replay.Mail) {
 // add counts a decision, and how it would be by other rules.
 func (r *replayed) add(d, other rules.Decision) {
 	r.Deliveries[d.Action]++
-	mailbox := fingerprint.Base(fingerprint.Mailbox(d.Recipient.Addr))
-	count(r.Domains, fingerprint.DomainOf(mailbox), d.Action)
+	mailbox := address.Base(address.Mailbox(d.Recipient.Addr))
+	count(r.Domains, address.DomainOf(mailbox), d.Action)
 	count(r.Mailboxes, mailbox, d.Action)
 	count(r.Causes, fmt.Sprintf("%s (%s)", d.Rule, d.Cause()), d.Action)
 	if other.Action != d.Action {

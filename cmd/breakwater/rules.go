@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/address"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
 	"breakwater/internal/scenario"
 	"breakwater/internal/tomlfile"
@@ -213,7 +213,7 @@ order in which they are tried.`,
 // settings are those of the domain that the arguments name. Of the configured folder they are what the
 // daemon has, broken files or not; of another one an error in a file is an error.
 func (f *rulesFlags) settings(args []string) (settings []rules.Setting, d *rules.Domain, broken []brokenFile, err error) {
-	domain := fingerprint.Domain(args[0])
+	domain := address.Domain(args[0])
 	if len(args) > 1 {
 		if settings, d, err = rules.Settings(os.DirFS(args[1]), domain); err != nil {
 			err = exit{exitUsage, fmt.Errorf("rules in %s:\n%w", args[1], err)}

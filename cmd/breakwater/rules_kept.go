@@ -4,26 +4,21 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"breakwater/internal/config"
+	"breakwater/internal/format"
 	"breakwater/internal/owned"
 	"breakwater/internal/rules"
 )
 
-// keptRules is the folder with the last good version of each rule file, under its name. formatFile tells
-// what it is, and what later versions make of it.
+// keptRules is the folder with the last good version of each rule file, under its name.
 type keptRules string
 
-const (
-	formatFile = "FORMAT"
-	keptFormat = "breakwater kept rules 1\n"
-)
+var keptLayout = format.Format{Name: "breakwater kept rules", Version: 1, Oldest: 1, Instead: "remove the folder to begin anew"}
 
 func keptRulesOf(c config.Config) keptRules {
 	return keptRules(filepath.Join(filepath.Dir(c.Secret), "rules.kept"))
@@ -34,14 +29,7 @@ func allowed(c config.Config) rules.Aliases { return rules.Aliases(c.Site.Aliase
 
 // read returns the last good versions by file. There may be none yet.
 func (k keptRules) read() (map[string][]byte, error) {
-	format, err := os.ReadFile(k.path(formatFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err == nil && string(format) != keptFormat {
-		err = fmt.Errorf("%s is of another version, %q; remove the folder to begin anew", k, strings.TrimSpace(string(format)))
-	}
-	if err != nil {
+	if err := keptLayout.Check(string(k)); err != nil {
 		return nil, fmt.Errorf("read kept rules: %w", err)
 	}
 	names, err := filepath.Glob(k.path("*.toml"))
@@ -61,22 +49,18 @@ func (k keptRules) read() (map[string][]byte, error) {
 
 // write keeps what is in force, where it differs from what was kept last.
 func (k keptRules) write(files []rules.File, last map[string][]byte) error {
-	if err := owned.MkdirAll(string(k)); err != nil {
+	if keptLayout.Check(string(k)) != nil {
+		return nil // read has said why
+	}
+	if err := errors.Join(owned.MkdirAll(string(k)), keptLayout.Write(string(k))); err != nil {
 		return fmt.Errorf("keep rules: %w", err)
 	}
-	format, err := os.ReadFile(k.path(formatFile))
-	if err == nil && string(format) != keptFormat {
-		return nil // it belongs to another version; read has said so
-	}
 	wrong := []error{}
-	if err != nil {
-		wrong = append(wrong, k.put(formatFile, []byte(keptFormat)))
-	}
 	there := map[string]bool{}
 	for _, f := range files {
 		there[f.Name] = true
 		if f.Use == rules.Current && (last[f.Name] == nil || !bytes.Equal(last[f.Name], f.Text)) {
-			wrong = append(wrong, k.put(f.Name, f.Text))
+			wrong = append(wrong, owned.Replace(k.path(f.Name), f.Text))
 		}
 	}
 	for name := range last {
@@ -91,20 +75,6 @@ func (k keptRules) write(files []rules.File, last map[string][]byte) error {
 }
 
 func (k keptRules) path(name string) string { return filepath.Join(string(k), name) }
-
-// put writes a file in one step.
-func (k keptRules) put(name string, text []byte) error {
-	tmp := k.path("." + name)
-	f, err := owned.Open(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp, k.path(name))
-}
 
 // loadedRules is the rules in force, and what was found in their files.
 type loadedRules struct {

@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"breakwater/internal/address"
 	"breakwater/internal/control"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/submit"
@@ -166,7 +166,7 @@ func (d *daemon) someone(domain string) string {
 
 // noteSender remembers who sent m, if tags are wanted where he is.
 func (d *daemon) noteSender(m *message.Message) {
-	domain := fingerprint.DomainOf(m.ReversePath)
+	domain := address.DomainOf(m.ReversePath)
 	if m.ReversePath != "" && d.rules.Load().For(domain).BATV().Form != origin.NoTag {
 		d.senders.Store(domain, m.ReversePath)
 	}

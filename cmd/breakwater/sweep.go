@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/address"
 	"breakwater/internal/config"
 	"breakwater/internal/engine"
 	"breakwater/internal/fingerprint"
@@ -172,7 +172,7 @@ func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) 
 				knowSent(e, cfg, log)
 				return e
 			},
-			Daemon: daemon, Rules: set.For(fingerprint.DomainOf(a.mailbox)).Sweep(),
+			Daemon: daemon, Rules: set.For(address.DomainOf(a.mailbox)).Sweep(),
 			Folders: f.folders, Full: f.full, Log: log,
 		})
 	}
@@ -348,7 +348,7 @@ func (f *sweepFlags) runs(out io.Writer) error {
 	if f.state != "" {
 		cfg.Sweep.State = f.state
 	}
-	all, err := sweep.Journals(filepath.Join(cfg.Sweep.State, sweep.RunsFolder))
+	all, err := sweep.Journals(cfg.Sweep.State)
 	if err != nil {
 		return exit{exitReport, err}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"breakwater/internal/format"
 )
 
 // stormSegment is a segment with copies of storms of several sizes, in turn, finished or as a
@@ -283,13 +285,20 @@ func TestFormat(t *testing.T) {
 		refused bool
 	}{{"", false}, {"breakwater archive 2\n", false}, {"\x00\x00\x00", false}, {"breakwater archive 3\n", false}, {"breakwater archive 4\n", true}, {"breakwater archive 10", true}} {
 		dir := t.TempDir()
-		path := filepath.Join(dir, formatFile)
+		path := filepath.Join(dir, format.File)
 		if tt.text != "" {
 			noError(t, os.WriteFile(path, []byte(tt.text), 0o600))
 		}
-		a, err := Open(dir, Options{MinFree: 1})
 		_, rerr := OpenReadOnly(dir)
+		var said bytes.Buffer
+		a, err := Open(dir, Options{MinFree: 1, Log: slog.New(slog.NewTextHandler(&said, nil))})
+		if told := strings.Contains(said.String(), "damaged"); told != strings.HasPrefix(tt.text, "\x00") {
+			t.Errorf("%q: said %s", tt.text, &said)
+		}
 		if tt.refused {
+			if files := must(os.ReadDir(dir)); len(files) != 1 {
+				t.Errorf("%q: written to: %v", tt.text, files)
+			}
 			for _, err := range []error{err, rerr} {
 				if err == nil || !strings.Contains(err.Error(), "written by a newer breakwater") || !strings.Contains(err.Error(), dir) {
 					t.Errorf("%q: %v", tt.text, err)
@@ -305,6 +314,17 @@ func TestFormat(t *testing.T) {
 		if got := string(must(os.ReadFile(path))); got != "breakwater archive 3\n" {
 			t.Errorf("%q became %q", tt.text, got)
 		}
+	}
+}
+
+// TestFormatLater: what could not be noted at the start is noted as soon as there can be mail.
+func TestFormatLater(t *testing.T) {
+	fs := &faulty{fault: func(op string) bool { return op == "create" }}
+	a := openTest(t, t.TempDir(), Options{files: fs})
+	fs.set(nil)
+	noError(t, a.Probe(context.Background()))
+	if got := string(must(os.ReadFile(filepath.Join(a.dir, format.File)))); got != "breakwater archive 3\n" {
+		t.Errorf("%q", got)
 	}
 }
 

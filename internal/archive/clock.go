@@ -118,7 +118,7 @@ func (c *clock) save() error {
 	s := clockState{Anchor: c.anchor, Archive: c.now(), Host: c.host.Now().UTC()}
 	data, err := json.Marshal(s)
 	if err == nil {
-		err = replaceFile(c.path, append(data, '\n'))
+		err = owned.Replace(c.path, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write clock of the archive: %w", err)
@@ -140,26 +140,6 @@ func (c *clock) leap() time.Duration {
 	}
 	c.offset = offset
 	return moved
-}
-
-// replaceFile writes a file on disk, all at once.
-func replaceFile(path string, data []byte) error {
-	temp := path + ".new"
-	f, err := owned.Open(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return osFiles{}.SyncDir(filepath.Dir(path))
 }
 
 // Now is the time on the archive's own clock, by which copies are kept: it goes on by what really

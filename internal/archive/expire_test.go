@@ -4,17 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const day = 24 * time.Hour
@@ -145,99 +140,6 @@ func TestExpireAll(t *testing.T) {
 	}
 }
 
-// TestMarks notes what is released and forgets what is to be erased, for single recipients,
-// while segments are written anew.
-func TestMarks(t *testing.T) {
-	dir := t.TempDir()
-	a := openTest(t, dir, Options{SegmentSize: 30_000})
-	want := stormAt(t, a, "a.test", 0, 300)
-	k := must(NewMarker(dir))
-	var all []Message
-	for m, err := range a.Outlines(context.Background()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, m)
-	}
-	second := "second@a.test"
-	for i, m := range all {
-		first := m.Recipients[0].Addr
-		switch i % 4 {
-		case 1:
-			noError(t, k.Released(m, first))
-		case 2:
-			noError(t, k.Forget(m, second))
-		case 3:
-			noError(t, k.Forget(m, first, second))
-			noError(t, k.Released(m, first)) // says nothing any more
-		}
-		if i == 150 {
-			expire(t, a, time.Now())
-		}
-	}
-	check := func() {
-		t.Helper()
-		got := messages(t, dir)
-		for i, m := range all {
-			g, ok := got[m.ID]
-			if i%4 == 3 {
-				if _, _, err := a.Read(m.ID); ok || !errors.Is(err, ErrNotFound) {
-					t.Fatalf("copy %d is forgotten and still shown: %v", i, err)
-				}
-				continue
-			}
-			addrs := 2
-			if i%4 == 2 {
-				addrs = 1
-			}
-			if !bytes.Equal(g.Raw, want[m.ID]) || len(g.Recipients) != addrs || g.Recipients[0].Released != (i%4 == 1) || addrs == 2 && g.Recipients[1].Released {
-				t.Fatalf("copy %d: %d bytes for %+v", i, len(g.Raw), g.Recipients)
-			}
-		}
-	}
-	check()
-	noError(t, k.Close())
-	expire(t, a, time.Now())
-	check()
-	closeTest(t, a)
-	a = openTest(t, dir, Options{})
-	check()
-	if err := must(NewMarker(dir)).Released(all[3], "x"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("mark of what is erased: %v", err)
-	}
-	for _, name := range must(segmentNames(dir)) {
-		if b := must(os.ReadFile(filepath.Join(dir, name))); len(b) == 0 {
-			t.Errorf("%s is empty", name)
-		}
-	}
-}
-
-// TestMarkIsOnDisk: what is released is noted on disk before the next copy goes out.
-func TestMarkIsOnDisk(t *testing.T) {
-	a := openTest(t, t.TempDir(), Options{})
-	stormAt(t, a, "a.test", 0, 3)
-	k := must(NewMarker(a.dir))
-	synced := 0
-	k.sync = func(f *os.File) error { synced++; return f.Sync() }
-	for m, err := range a.Outlines(context.Background()) {
-		noError(t, err)
-		before := synced
-		noError(t, k.Released(m, m.Recipients[0].Addr))
-		if synced != before+1 {
-			t.Errorf("%d fsyncs", synced-before)
-		}
-	}
-	k.sync = func(*os.File) error { return errFault }
-	for m, err := range a.Outlines(context.Background()) {
-		noError(t, err)
-		if err := k.Released(m, "second@a.test"); !errors.Is(err, errFault) {
-			t.Errorf("a mark that is not on disk: %v", err)
-		}
-	}
-	k.sync = (*os.File).Sync
-	noError(t, k.Close())
-}
-
 func noError(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -275,46 +177,6 @@ func TestForgottenIsErased(t *testing.T) {
 	}
 	if all, _ := ids(t, dir); !slices.Equal(all, []string{stays}) {
 		t.Error(all)
-	}
-}
-
-// TestOwner has root work on the archive of a daemon that is not root: all files stay the daemon's.
-func TestOwner(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
-	dir := t.TempDir()
-	noError(t, os.Chown(dir, 12345, 23456))
-	a := openTest(t, dir, Options{Retention: func(d string) Retention { return Retention{Keep: map[string]time.Duration{"a.test": day}[d]} }})
-	stormAt(t, a, "a.test", 0, 3)
-	stormAt(t, a, "b.test", 0, 3)
-	k := must(NewMarker(dir))
-	noError(t, k.Close())
-	noError(t, Audit(dir, "looked"))
-	expire(t, a, time.Now().Add(2*day))
-	stormAt(t, a, "b.test", 3, 6)
-	files := must(filepath.Glob(filepath.Join(dir, "*")))
-	if len(files) != 7 { // segments, lock, marks, audit.log, FORMAT, clock
-		t.Errorf("%v", files)
-	}
-	// What the daemon's user links there is not ours to give away.
-	outside := filepath.Join(t.TempDir(), "shadow")
-	noError(t, os.WriteFile(outside, []byte("root's"), 0o600))
-	linked := t.TempDir()
-	noError(t, os.Chown(linked, 12345, 23456))
-	noError(t, os.Symlink(outside, filepath.Join(linked, AuditFile)))
-	noError(t, os.Link(outside, filepath.Join(linked, marksFile)))
-	_, markErr := NewMarker(linked)
-	if err := Audit(linked, "looked"); err == nil || markErr == nil || string(must(os.ReadFile(outside))) != "root's" || must(os.Stat(outside)).Sys().(*syscall.Stat_t).Uid != 0 {
-		t.Errorf("followed a link: %v, %v", err, markErr)
-	}
-	for _, f := range files {
-		if st := must(os.Stat(f)).Sys().(*syscall.Stat_t); st.Uid != 12345 || st.Gid != 23456 {
-			t.Errorf("%s is of %d:%d", f, st.Uid, st.Gid)
-		}
 	}
 }
 
@@ -468,112 +330,5 @@ func TestExpireDamaged(t *testing.T) {
 				t.Errorf("a month later: %v, %v", names, err)
 			}
 		})
-	}
-}
-
-// worked is how long processors have worked for this process, whatever else they have to do.
-func worked(t testing.TB) time.Duration {
-	var u unix.Rusage
-	noError(t, unix.Getrusage(unix.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// TestManyFamiliesAreQuick has as many families as copies would have at a host of many
-// domains: to look what expires and to mark must not take the square of their number.
-func TestManyFamiliesAreQuick(t *testing.T) {
-	a := openTest(t, t.TempDir(), Options{})
-	for n := range 6000 {
-		c, _ := copyOf(n, 10)
-		mustPutAll(t, a, []Entry{{c, fmt.Sprint(n % 3000)}}, []byte("x"))
-	}
-	begun := worked(t)
-	expire(t, a, time.Now())
-	k := must(NewMarker(a.dir))
-	k.sync = func(*os.File) error { return nil } // it is not the disk that is measured
-	for m, err := range a.Outlines(context.Background()) {
-		noError(t, err)
-		noError(t, k.Released(m, m.Recipients[0].Addr))
-	}
-	noError(t, k.Close())
-	if took := worked(t) - begun; took > 10*time.Second { // a tenth of a second; the square takes a minute
-		t.Errorf("took %v", took)
-	}
-}
-
-// TestExpireWhileWriting has writers, readers and markers at once.
-func TestExpireWhileWriting(t *testing.T) {
-	dir := t.TempDir()
-	a := openTest(t, dir, Options{SegmentSize: 20_000, Retention: func(d string) Retention {
-		return Retention{Keep: map[string]time.Duration{"gone.test": time.Nanosecond}[d]}
-	}})
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	want := map[string][]byte{}
-	stop := make(chan struct{})
-	for w := range 3 {
-		wg.Go(func() {
-			for i := range 150 {
-				c, raw := copyOf(w*1000+i, 500)
-				c.Domain = fmt.Sprintf("d%d.test", w)
-				gone := c
-				gone.Domain = "gone.test"
-				ids, err := a.PutAll(context.Background(), []Entry{{c, "s"}, {gone, "s"}}, raw)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				want[ids[0]] = raw
-				mu.Unlock()
-			}
-		})
-	}
-	side := sync.WaitGroup{}
-	side.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if _, err := a.Expire(context.Background(), time.Now()); err != nil {
-				t.Error(err)
-			}
-			messages(t, dir)
-		}
-	})
-	wg.Wait()
-	close(stop)
-	side.Wait()
-	expire(t, a, time.Now().Add(2*day))
-	got := messages(t, dir)
-	for id, raw := range want {
-		if !bytes.Equal(got[id].Raw, raw) {
-			t.Fatalf("%s is lost", id)
-		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("%d copies, want %d", len(got), len(want))
-	}
-}
-
-// BenchmarkExpire writes a segment of 10,000 copies anew, half of which are gone.
-func BenchmarkExpire(b *testing.B) {
-	for b.Loop() {
-		b.StopTimer()
-		a := openTest(b, b.TempDir(), Options{Retention: func(d string) Retention {
-			return Retention{Keep: map[string]time.Duration{"a.test": day}[d]}
-		}})
-		for i := range 10 {
-			stormAt(b, a, []string{"a.test", "b.test"}[i%2], i*100, i*100+100)
-		}
-		before := used(b, a.dir)
-		b.StartTimer()
-		done, err := a.Expire(context.Background(), time.Now().Add(2*day))
-		if err != nil || done.Copies != 500 {
-			b.Fatal(done, err)
-		}
-		b.ReportMetric(100*float64(done.Bytes)/float64(before), "%freed")
-		closeTest(b, a)
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"breakwater/internal/owned"
 )
 
 // Notices says which copies may be erased for their age: those whose owners had time enough to ask
@@ -73,7 +75,7 @@ func (n *Notices) Announce(rounds map[string]Round, now time.Time) error {
 	}
 	data, err := json.Marshal(n.rounds)
 	if err == nil {
-		err = replaceFile(n.path, append(data, '\n'))
+		err = owned.Replace(n.path, append(data, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write notices of the archive: %w", err)

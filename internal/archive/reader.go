@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -26,8 +27,8 @@ func OpenReadOnly(dir string) (*Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open archive: %w", err)
 	}
-	if err := checkFormat(dir); err != nil {
-		return nil, fmt.Errorf("open archive %s: %w", dir, err)
+	if err := checkFormat(dir, slog.New(slog.DiscardHandler)); err != nil {
+		return nil, fmt.Errorf("open archive: %w", err)
 	}
 	return &Reader{dir}, nil
 }

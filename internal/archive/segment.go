@@ -88,10 +88,10 @@ func (s segment) strange(at int64) error {
 	b := make([]byte, len(magic))
 	if _, err := s.r.ReadAt(b, at); err == nil && string(b[:len(stem)]) == stem {
 		switch version := b[len(stem)]; {
-		case version > format:
-			return fmt.Errorf("%w, or written by a newer breakwater: format %d, this version reads up to %d", ErrDamaged, version, format)
-		case version < formatOldest:
-			return fmt.Errorf("%w, or written by a very old breakwater: format %d, this version reads from %d on; release its mail with that version", ErrDamaged, version, formatOldest)
+		case int(version) > layout.Version:
+			return fmt.Errorf("%w, or written by a newer breakwater: format %d, this version reads up to %d", ErrDamaged, version, layout.Version)
+		case int(version) < layout.Oldest:
+			return fmt.Errorf("%w, or written by a very old breakwater: format %d, this version reads from %d on; release its mail with that version", ErrDamaged, version, layout.Oldest)
 		}
 	}
 	return ErrDamaged

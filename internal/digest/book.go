@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
 )
 
@@ -52,7 +52,7 @@ func (b *book) recount() {
 	b.owners, b.storms, b.names = map[string]int{}, 0, 0
 	for key, a := range b.Accounts {
 		if isOwner(key) {
-			b.owners[fingerprint.DomainOf(key)]++
+			b.owners[address.DomainOf(key)]++
 		}
 		for _, m := range a.Mailboxes {
 			b.storms += len(m.Storms)
@@ -65,7 +65,7 @@ func (b *book) recount() {
 
 func isOwner(key string) bool { return !strings.HasPrefix(key, "@") }
 
-func domainKey(mailbox string) string { return "@" + fingerprint.DomainOf(mailbox) }
+func domainKey(mailbox string) string { return "@" + address.DomainOf(mailbox) }
 
 // crowded reports whether so many mailboxes of a domain had mail absorbed that they are no
 // mailboxes, but what strangers wrote in front of the domain of a catch-all.
@@ -88,7 +88,7 @@ func (b *book) account(key, addr string) *account {
 		a = &account{Addr: addr}
 		b.Accounts[key] = a
 		if isOwner(key) {
-			b.owners[fingerprint.DomainOf(key)]++
+			b.owners[address.DomainOf(key)]++
 		}
 	}
 	return a
@@ -118,7 +118,7 @@ func (b *book) drop(key string) {
 			b.names -= s.names()
 		}
 	}
-	if domain := fingerprint.DomainOf(key); isOwner(key) {
+	if domain := address.DomainOf(key); isOwner(key) {
 		if b.owners[domain]--; b.owners[domain] <= 0 {
 			delete(b.owners, domain)
 		}
@@ -127,7 +127,7 @@ func (b *book) drop(key string) {
 
 // sighting is what one copy, or what is moved from another account, adds to a storm.
 type sighting struct {
-	mailbox string // as fingerprint.Mailbox has it, without sub-address
+	mailbox string // as address.Mailbox has it, without sub-address
 	first   string // ID of the first copy
 	last    string
 	since   time.Time // when the first one was absorbed
@@ -156,7 +156,7 @@ func ofCopy(c archive.Copy, r archive.Recipient, until time.Time) sighting {
 		f.Recipient, f.Action, f.Status = clean(f.Recipient), clean(f.Action), clean(f.Status)
 		s.Failures = append(s.Failures, Failure{f, 1})
 	}
-	return sighting{mailbox: fingerprint.Base(fingerprint.Mailbox(r.Addr)), first: c.ID, last: c.ID, since: c.Kept, active: c.Kept, storm: s}
+	return sighting{mailbox: address.Base(address.Mailbox(r.Addr)), first: c.ID, last: c.ID, since: c.Kept, active: c.Kept, storm: s}
 }
 
 // add puts a sighting into an account.

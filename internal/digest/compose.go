@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"breakwater/internal/address"
 	"breakwater/internal/mark"
 )
 
@@ -103,13 +104,12 @@ func addressee(addr string) string {
 	if addr == "" {
 		return ""
 	}
-	at := strings.LastIndexByte(addr, '@')
 	for _, r := range addr {
 		if r <= ' ' || r > '~' || strings.ContainsRune(`<>()[],;:\"`, r) {
 			return "undisclosed-recipients:;"
 		}
 	}
-	if strings.Contains(addr[:max(at, 0)], "@") {
+	if address.Is(addr) && address.In(address.Local(addr)) {
 		return "undisclosed-recipients:;"
 	}
 	return addr

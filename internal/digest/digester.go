@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
 )
 
@@ -245,7 +245,7 @@ func (d *Digester) enter(b *book, c archive.Copy, now, least time.Time) {
 		}
 		s := ofCopy(c, r, until)
 		if key := d.route(b, s.mailbox, rules.Teller(r.Tell)); key != "" {
-			a := b.account(key, fingerprint.Base(r.Addr))
+			a := b.account(key, address.Base(r.Addr))
 			a.ByRule = a.ByRule || r.Tell != ""
 			b.add(a, s)
 		}
@@ -263,9 +263,9 @@ func latest(a, b time.Time) time.Time {
 // to a postmaster already; "" if nobody is to be told. tell is what a rule says; "" leaves it to
 // the domain.
 func (d *Digester) route(b *book, mailbox string, tell rules.Teller) string {
-	domain := fingerprint.DomainOf(mailbox)
+	domain := address.DomainOf(mailbox)
 	g := d.Rules(domain)
-	local := strings.TrimSuffix(mailbox, "@"+domain)
+	local := address.Local(mailbox)
 	isList := func(name string) bool { return strings.EqualFold(name, local) }
 	if tell == "" {
 		tell = g.To
@@ -273,7 +273,7 @@ func (d *Digester) route(b *book, mailbox string, tell rules.Teller) string {
 	switch {
 	case tell == rules.TellNobody:
 		return ""
-	case !isOwner(mailbox), domain == "", tell == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == fingerprint.Mailbox(d.postmaster(domain)),
+	case !isOwner(mailbox), domain == "", tell == rules.TellPostmaster, slices.ContainsFunc(g.Lists, isList), mailbox == address.Mailbox(d.postmaster(domain)),
 		!d.state.Refused[mailbox].IsZero(), b.crowded(domain):
 		return "@" + domain
 	}
@@ -318,7 +318,7 @@ func (d *Digester) due(key string, a *account, now time.Time) bool {
 	if a.First == "" && !a.hasStorms() {
 		return false
 	}
-	g := d.Rules(fingerprint.DomainOf(key))
+	g := d.Rules(address.DomainOf(key))
 	at := a.Sent.Add(g.Interval)
 	if first := a.Since.Add(g.Wait); a.First != "" && first.After(at) {
 		at = first
@@ -393,7 +393,7 @@ func (d *Digester) raging(ctx context.Context, a *account, now time.Time) map[st
 
 // afford reports whether one more mailbox of a domain may have a digest in this hour.
 func (d *Digester) afford(mailbox string, now time.Time) bool {
-	h := d.state.Sent[fingerprint.DomainOf(mailbox)]
+	h := d.state.Sent[address.DomainOf(mailbox)]
 	return now.Sub(h.Begun) >= time.Hour || h.N < hourly
 }
 
@@ -402,7 +402,7 @@ func (d *Digester) spend(key string, now time.Time) {
 	if !isOwner(key) {
 		return
 	}
-	domain := fingerprint.DomainOf(key)
+	domain := address.DomainOf(key)
 	h := d.state.Sent[domain]
 	if now.Sub(h.Begun) >= time.Hour {
 		h = hour{Begun: now}
@@ -413,7 +413,7 @@ func (d *Digester) spend(key string, now time.Time) {
 
 // letter is the digest of what an account is to be told.
 func (d *Digester) letter(key string, a *account, kind Kind, now time.Time) letter {
-	domain := fingerprint.DomainOf(key)
+	domain := address.DomainOf(key)
 	first := a.First
 	if first == "" {
 		first = a.Last
@@ -438,7 +438,7 @@ func (d *Digester) messageID(key, first string, kind Kind) string {
 // forget drops what is of no more use.
 func (d *Digester) forget(now time.Time) {
 	for key, a := range d.book.Accounts {
-		idle := max(d.Rules(fingerprint.DomainOf(key)).Interval, day)
+		idle := max(d.Rules(address.DomainOf(key)).Interval, day)
 		if a.First == "" && len(a.Mailboxes) == 0 && now.Sub(a.Sent) >= idle && now.Sub(a.Active) >= idle {
 			d.book.drop(key)
 			d.changed = true

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
-	"breakwater/internal/fingerprint"
 )
 
 const (
@@ -108,7 +108,7 @@ func (d *Digester) confirm(now time.Time) {
 	rounds := map[string]archive.Round{}
 	for domain, upto := range d.state.Pending {
 		if !slices.ContainsFunc(d.outbox, func(w *waiting) bool {
-			of := fingerprint.DomainOf(w.account)
+			of := address.DomainOf(w.account)
 			return w.notice && (of == domain || of == "")
 		}) {
 			rounds[domain] = archive.Round{Upto: upto, Ready: now.Add(grace)}

@@ -2,6 +2,7 @@ package digest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/format"
+	"breakwater/internal/format/formattest"
 	"breakwater/internal/rules"
 )
 
@@ -398,6 +401,73 @@ func TestNewerState(t *testing.T) {
 	if data, err := os.ReadFile(path); err != nil || string(data) != text {
 		t.Errorf("%q, %v", data, err)
 	}
+	if files, err := os.ReadDir(d.Dir); err != nil || len(files) != 1 {
+		t.Errorf("written to: %v, %v", files, err)
+	}
+}
+
+// TestFormat: the folder of a newer version is left as it is; one without a note is read, and gets one.
+func TestFormat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		b.absorb("", 1, "ann@a.example")
+		b.turns(nil)
+		b.expect("first", "ann@a.example: 1 mail held back for ann@a.example")
+		d := b.digester()
+		note := filepath.Join(d.Dir, format.File)
+		noted := func(what string) {
+			if data, err := os.ReadFile(note); err != nil || string(data) != "breakwater digests 1\n" {
+				t.Errorf("%s: %q, %v", what, data, err)
+			}
+		}
+		noted("new")
+		if err := os.Remove(note); err != nil {
+			t.Fatal(err)
+		}
+		b.turns(nil)
+		noted("older")
+		b.expect("nothing is told twice")
+		formattest.Newer(t, d.Dir, layout, func() error {
+			err := d.Run(t.Context())
+			if d.Err() == nil {
+				t.Error("nobody is told")
+			}
+			return err
+		})
+	})
+}
+
+// TestStateAhead: a state from a clock that was ahead keeps nobody from being told for longer than one of now.
+func TestStateAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		ahead := time.Now().AddDate(10, 0, 0)
+		s := newState()
+		s.Noticed = ahead
+		s.Refused["ann@a.example"] = ahead
+		s.Sent["a.example"] = hour{ahead, hourly}
+		s.Accounts["bob@a.example"] = &account{Addr: "bob@a.example", Since: ahead, Active: ahead, Sent: ahead, Told: true}
+		data, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := b.digester()
+		if err := errors.Join(os.MkdirAll(d.Dir, 0o700), os.WriteFile(filepath.Join(d.Dir, stateFile), data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		b.absorb("", 1, "bob@a.example")
+		defer b.run(d)()
+		time.Sleep(7 * time.Hour) // wait, or interval
+		b.expect("bob", "bob@a.example: 1 mail more held back for bob@a.example")
+		time.Sleep(31 * day)
+		b.office.take()
+		b.absorb("", 1, "ann@a.example")
+		d.Wake()
+		time.Sleep(7 * time.Hour)
+		b.expect("ann refused a digest once", "ann@a.example: 1 mail held back for ann@a.example")
+	})
 }
 
 // TestDamagedLetter: a notice that cannot be read any more is written again.

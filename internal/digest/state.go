@@ -8,6 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"breakwater/internal/format"
+	"breakwater/internal/owned"
 )
 
 // state is what a Digester knows from one start to the next: a cut through the archive.
@@ -36,6 +39,9 @@ const (
 	outboxDir    = "outbox"
 )
 
+// layout is the format of the folder: of the state, and of letters in the outbox.
+var layout = format.Format{Name: "breakwater digests", Version: 1, Oldest: 1, Instead: "move the folder away to have all that is in the archive told again"}
+
 func newState() state {
 	return state{
 		Version: stateVersion, Accounts: map[string]*account{}, Refused: map[string]time.Time{}, Sent: map[string]hour{}, Announced: map[string]string{},
@@ -54,59 +60,30 @@ type osFiles struct{}
 
 func (osFiles) Remove(path string) error { return os.Remove(path) }
 
-func (osFiles) Write(path string, data []byte) (err error) {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
+func (osFiles) Write(path string, data []byte) error { return owned.Replace(path, data) }
 
 // loadState reads the state. One that cannot be read is put aside: everything that is in
-// the archive is then told again, which is better than not at all.
+// the archive is then told again, which is better than not at all. That of a newer version is left as it is.
 func (d *Digester) loadState(now time.Time) error {
-	if err := os.MkdirAll(filepath.Join(d.Dir, outboxDir), 0o700); err != nil {
-		return fmt.Errorf("create folder of digests: %w", err)
-	}
 	path := filepath.Join(d.Dir, stateFile)
-	d.state = newState()
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	s, damage, err := readState(d.Dir, path)
 	if err != nil {
 		return fmt.Errorf("read state of digests: %w", err)
 	}
-	var s state
-	err = json.Unmarshal(data, &s)
-	if err == nil && s.Version > stateVersion {
-		return fmt.Errorf("state of digests %s was written by a newer breakwater: it has version %d, this one reads up to %d; run the newer version, or move the file away to have all that is in the archive told again", path, s.Version, stateVersion)
+	if err := owned.MkdirAll(filepath.Join(d.Dir, outboxDir)); err != nil {
+		return fmt.Errorf("create folder of digests: %w", err)
 	}
-	if err == nil && s.Version != stateVersion {
-		err = fmt.Errorf("version %d is not known here", s.Version)
+	if err := layout.Write(d.Dir); err != nil { // a full disk keeps nobody from being told
+		d.Log.Error("the format of the folder of digests is not noted before the next start", "err", err)
 	}
-	if err == nil && (s.Accounts == nil || s.Refused == nil || s.Sent == nil || s.Announced == nil) {
-		err = errors.New("parts of it are missing")
-	}
-	if err != nil {
+	d.state = newState()
+	if damage != nil {
 		aside := path + ".damaged"
-		d.Log.Error("state of digests is of no use and put aside; what is in the archive is told again", "file", aside, "err", err)
+		d.Log.Error("state of digests is of no use and put aside; what is in the archive is told again", "file", aside, "err", damage)
 		return os.Rename(path, aside)
+	}
+	if s == nil {
+		return nil
 	}
 	for _, m := range []*map[string]time.Time{&s.Upto, &s.Pending} { // older versions have none
 		if *m == nil {
@@ -114,8 +91,35 @@ func (d *Digester) loadState(now time.Time) error {
 		}
 	}
 	s.clamp(now)
-	d.state = s
+	d.state = *s
 	return nil
+}
+
+// readState reads the state in a folder, nil if there is none. damage is why it is of no use; err, why the folder is not
+// to be written to.
+func readState(dir, path string) (s *state, damage, err error) {
+	if err := layout.Check(dir); err != nil {
+		return nil, nil, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	s = &state{}
+	switch damage := json.Unmarshal(data, s); {
+	case damage != nil:
+		return nil, damage, nil
+	case s.Version > stateVersion:
+		return nil, nil, fmt.Errorf("%s has version %d, this breakwater reads up to %d: %w; install the newer version again, or %s", path, s.Version, stateVersion, format.ErrNewer, layout.Instead)
+	case s.Version != stateVersion:
+		return nil, fmt.Errorf("version %d is not known here", s.Version), nil
+	case s.Accounts == nil || s.Refused == nil || s.Sent == nil || s.Announced == nil:
+		return nil, errors.New("parts of it are missing"), nil
+	}
+	return s, nil, nil
 }
 
 // clamp takes times that are still to come for now: they are from a clock that was ahead.

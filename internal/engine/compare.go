@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/rules"
@@ -36,7 +37,7 @@ func (x *judging) compare(ctx context.Context) error {
 	if x.near == nil {
 		return nil
 	}
-	x.memory = texts.Memory{Store: x.Store, Hasher: x.Hasher, DryRun: x.DryRun, Context: ctx, At: x.m.At, Server: x.source.Addr, TakePart: rules.TakePart}
+	x.memory = texts.Memory{Store: x.Store, Hasher: x.Hasher, DryRun: x.DryRun, Context: ctx, At: x.m.At, Server: x.source.Addr, HeldFromServer: rules.HeldFromServer}
 	if x.source.Addr.IsLoopback() {
 		x.memory.Server = netip.Addr{} // through it everybody's mail comes
 	}
@@ -63,7 +64,7 @@ func (x *judging) held() error {
 		}
 		held = true
 		if t.Storm.Held == 1 || x.memory.Mailboxes == 0 { // or it began with copies that had no text to tell
-			boxes = append(boxes, fingerprint.Base(x.counts.Counts[i].Mailbox))
+			boxes = append(boxes, address.Base(x.counts.Counts[i].Mailbox))
 		}
 	}
 	if !held {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"breakwater/internal/address"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
@@ -22,11 +23,20 @@ type sighting struct {
 type place struct{ count, print int }
 
 // count counts the message for each mailbox, and has all that it says of sent mail, of gateways and of texts
-// remembered.
+// remembered. What repeats itself is counted where the message is no copy of one that came before: a copy is held
+// with what repeats itself, but makes it no storm. A retry is neither; its tallies of that kind are zero.
 func (x *judging) count(ctx context.Context) error {
 	x.facts(ctx)
 	x.see()
-	if err := x.observeAll(ctx); err != nil {
+	x.tallies = make([]storm.Tally, len(x.counts.Counts))
+	if err := x.observeSome(ctx, func(i int) bool { return !x.counts.repeats[i] }); err != nil {
+		return err
+	}
+	fresh, copied := x.repeats()
+	if err := x.observeSome(ctx, func(i int) bool { return fresh[i] }); err != nil {
+		return err
+	}
+	if err := x.peek(ctx, func(i int) bool { return copied[i] && !fresh[i] }); err != nil {
 		return err
 	}
 	if err := x.remember(ctx); err != nil {
@@ -103,12 +113,12 @@ func (x *judging) see() {
 
 // counted is the mailbox for which mail to a recipient counts: that which the rules say it is, or else the MTA.
 func counted(p *rules.Policy, rcpt message.Recipient) string {
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
+	mailbox := address.Mailbox(rcpt.Addr)
 	if is := p.Domain().Mailbox(mailbox); is != mailbox || rcpt.User == "" {
 		return is
 	}
-	user := fingerprint.Mailbox(rcpt.User + "@" + fingerprint.DomainOf(rcpt.Addr))
-	if fingerprint.Base(user) == fingerprint.Base(mailbox) {
+	user := address.Mailbox(address.Join(rcpt.User, address.DomainOf(rcpt.Addr)))
+	if address.Base(user) == address.Base(mailbox) {
 		return mailbox
 	}
 	return user
@@ -136,16 +146,10 @@ func (s *sighting) of(r recipient, tallies []storm.Tally, prints []fingerprint.P
 	return of, evidence
 }
 
-// observeAll counts the message. What repeats itself is counted where the
-// message is no copy of one that came before: a copy is held with what repeats itself, but makes
-// it no storm. A retry is neither; its tallies of that kind are zero.
-func (x *judging) observeAll(ctx context.Context) error {
-	s := &x.counts
-	x.tallies = make([]storm.Tally, len(s.Counts))
-	if err := x.observeSome(ctx, func(i int) bool { return !s.repeats[i] }); err != nil {
-		return err
-	}
-	fresh, copied := make([]bool, len(s.Counts)), make([]bool, len(s.Counts))
+// repeats reports of the keys of what repeats itself, by count, for which the message is new to a mailbox, and for
+// which it is a copy to one.
+func (x *judging) repeats() (fresh, copied []bool) {
+	fresh, copied = make([]bool, len(x.tallies)), make([]bool, len(x.tallies))
 	for _, r := range x.recipients {
 		again, retry := false, false
 		for _, p := range r.keys {
@@ -153,15 +157,12 @@ func (x *judging) observeAll(ctx context.Context) error {
 			again, retry = again || t.Again && !t.Key.Kind.Rate(), retry || t.Pass == storm.Retry
 		}
 		for _, p := range r.keys {
-			if s.repeats[p.count] {
+			if x.counts.repeats[p.count] {
 				fresh[p.count], copied[p.count] = fresh[p.count] || !again, copied[p.count] || again && !retry
 			}
 		}
 	}
-	if err := x.observeSome(ctx, func(i int) bool { return fresh[i] }); err != nil {
-		return err
-	}
-	return x.peek(ctx, func(i int) bool { return copied[i] && !fresh[i] })
+	return fresh, copied
 }
 
 // observeSome counts some keys, and puts their tallies in their places.
@@ -239,8 +240,48 @@ func (x *judging) revoke(ctx context.Context) error {
 	return err
 }
 
-// observe counts a sighting, or in a dry run tells what counting it would give.
+// observe counts a sighting. Where a message is what was given and blocks more, it remembers who added them;
+// where all hangs on these, it is counted with what the mailbox knows.
 func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
+	tallies, err := e.add(ctx, s)
+	if err != nil || !slices.ContainsFunc(tallies, func(t storm.Tally) bool { return t.Added }) {
+		return tallies, err
+	}
+	known := map[[8]byte][]uint64{} // by owner
+	again, at := s, []int(nil)
+	again.Counts = nil
+	for i, t := range tallies {
+		if !t.Added {
+			continue
+		}
+		c := s.Counts[i]
+		if _, asked := known[c.Key.Owner]; !asked {
+			banners, err := e.add(ctx, e.Hasher.Banners(s, c.Key.Owner))
+			if err != nil {
+				return nil, err
+			}
+			known[c.Key.Owner] = fingerprint.KnownBanners(s, banners)
+		}
+		if t.Pass == storm.Asks {
+			c.Asked, c.Known = true, known[c.Key.Owner]
+			again.Counts, at = append(again.Counts, c), append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return tallies, nil
+	}
+	counted, err := e.add(ctx, again)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range at {
+		tallies[i] = counted[n]
+	}
+	return tallies, nil
+}
+
+// add counts a sighting, or in a dry run tells what counting it would give.
+func (e *Engine) add(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
 	if !e.DryRun {
 		return e.Store.Observe(ctx, s)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/mark"
@@ -49,7 +50,7 @@ var steps = [...]struct {
 	name string
 	do   func(*judging, context.Context) error
 }{
-	{"classify", (*judging).classify}, // what the message is, and whose rules apply
+	{"classify", (*judging).classify}, // what the message is
 	{"sign", (*judging).sign},         // mail that we send gets its stamp
 	{"prove", (*judging).prove},       // a report is on mail that we sent, or it is not
 	{"print", (*judging).print},       // what copies of the message share
@@ -107,7 +108,7 @@ type recipient struct {
 	keys     []place           // that are counted for it
 }
 
-// begin tells the tags of ours from the addresses of m.
+// begin takes tags of ours off the recipients of m, and looks up whose rules apply.
 func (e *Engine) begin(m *message.Message) *judging {
 	x := &judging{Engine: e, set: e.Rules(), m: m, recipients: make([]recipient, len(m.Recipients))}
 	for i, r := range m.Recipients {
@@ -129,6 +130,12 @@ func (e *Engine) begin(m *message.Message) *judging {
 			x.recipients[i].to = tag.Plain
 		}
 	}
+	x.j = rules.Judgement{Message: x.m, Policies: make([]*rules.Policy, len(x.recipients))}
+	submitted := e.Site.Submitted(m)
+	for i, r := range x.m.Recipients {
+		x.j.Policies[i] = x.set.For(address.DomainOf(r.Addr)).For(address.Mailbox(r.Addr), m.From)
+		x.recipients[i].outbound = submitted && !e.Site.ours(r, x.set)
+	}
 	return x
 }
 
@@ -142,12 +149,7 @@ func (x *judging) undecided() rules.Judgement {
 }
 
 func (x *judging) classify(context.Context) error {
-	x.j = rules.Judgement{Message: x.m, Verdict: classify.Classify(x.m), Policies: make([]*rules.Policy, len(x.recipients))}
-	submitted := x.Site.Submitted(x.m)
-	for i, r := range x.m.Recipients {
-		x.j.Policies[i] = x.set.For(fingerprint.DomainOf(r.Addr)).For(fingerprint.Mailbox(r.Addr), x.m.From)
-		x.recipients[i].outbound = submitted && !x.Site.ours(r, x.set)
-	}
+	x.j.Verdict = classify.Classify(x.m)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func letterText(n int) string { return string(letter(n).Body) }
 // been rewritten, and the same from others.
 func TestStormyServer(t *testing.T) {
 	e := newEngine(t, nil)
-	for n := range 30*3 + rules.TakePart {
+	for n := range 30*3 + rules.HeldFromServer {
 		reason(t, e, n, form{id: "one", trace: "4XkT2c9WzQ", to: fmt.Sprintf("u%d@example.test", 2+n%30)})
 	}
 	anew := func(n int, client string) form {
@@ -146,7 +146,7 @@ func TestStormyServer(t *testing.T) {
 // server is known all the same.
 func TestStormyServerLate(t *testing.T) {
 	e := newEngine(t, nil)
-	for n := range 30*5 + rules.TakePart + 1 {
+	for n := range 30*5 + rules.HeldFromServer + 1 {
 		f := form{id: "one", trace: "4XkT2c9WzQ", to: fmt.Sprintf("u%d@example.test", 2+n%30)}
 		if n < 30*4 {
 			f.text = "Hello."

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/rules"
@@ -18,7 +18,6 @@ import (
 // where it is no report.
 func (e *Engine) Origins(ctx context.Context, m *message.Message, v classify.Verdict) ([]origin.Proof, error) {
 	x := e.begin(m)
-	_ = x.classify(ctx) // it does not fail
 	x.j.Verdict = v
 	if err := x.prove(ctx); err != nil {
 		return nil, err
@@ -46,7 +45,7 @@ func (x *judging) prove(ctx context.Context) error {
 	q := sent.Question{At: m.At, Date: claim.Date, Customers: []string{sent.Anybody}, IDs: claim.IDs, Partners: claim.Partner}
 	for _, r := range m.Recipients {
 		q.Addresses = append(q.Addresses, r.Addr)
-		if c := x.set.Customer(fingerprint.DomainOf(r.Addr)); !slices.Contains(q.Customers, c) {
+		if c := x.set.Customer(address.DomainOf(r.Addr)); !slices.Contains(q.Customers, c) {
 			q.Customers = append(q.Customers, c)
 		}
 	}
@@ -71,10 +70,10 @@ func (x *judging) prove(ctx context.Context) error {
 	}
 	left := slices.DeleteFunc(slices.Clone(claim.IDs), func(id string) bool { return !known.Knows(sent.Anybody, id) })
 	for i, r := range m.Recipients {
-		d, customer := x.j.Policies[i].Domain(), x.set.Customer(fingerprint.DomainOf(r.Addr))
+		d, customer := x.j.Policies[i].Domain(), x.set.Customer(address.DomainOf(r.Addr))
 		c := origin.Case{
 			Claim: claim, At: m.At, Asked: asked, Recipient: x.recipients[i].named.Addr, Tries: d.Origin().Proofs, Hosts: hosts,
-			Belongs: func(domain string) bool { return x.set.Customer(fingerprint.Domain(domain)) == customer },
+			Belongs: func(domain string) bool { return x.set.Customer(address.Domain(domain)) == customer },
 			SentIDs: left, Covered: known.Covered(), Life: index.Keeps(),
 			AllMailLeavesHere: d.AllMailLeavesHere(), LearnsSince: known.Learned(r.Addr), Learns: d.Origin().Learn,
 			KnownPartner: first(claim.Partner, func(p string) bool { return known.Wrote(r.Addr, p) }),
@@ -98,7 +97,7 @@ func (x *judging) sign(context.Context) error {
 	d, customer := x.set.For(from), x.set.Customer(from)
 	stamp, id := x.Ring().Sign(m, from, origin.SignOptions{Token: d.Origin().Token, Tag: x.form(m, d, x.set)})
 	x.stamp, x.sent = &stamp, &sent.Mail{Customer: customer, ID: id}
-	own := func(addr string) bool { return x.set.Customer(fingerprint.DomainOf(addr)) == customer }
+	own := func(addr string) bool { return x.set.Customer(address.DomainOf(addr)) == customer }
 	if stamp.ReversePath == "" && own(m.Sender()) {
 		x.sent.AnsweredAt = append(x.sent.AnsweredAt, m.Sender())
 	}
@@ -124,7 +123,7 @@ func (x *judging) sign(context.Context) error {
 // and none of them is exempt.
 func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origin.Form {
 	batv := d.BATV()
-	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(fingerprint.DomainOf(m.ReversePath), batv.Form) {
+	if m.ReversePath == "" || batv.Form == origin.NoTag || e.TakesTag == nil || !e.TakesTag(address.DomainOf(m.ReversePath), batv.Form) {
 		return origin.NoTag
 	}
 	leaves := false
@@ -134,7 +133,7 @@ func (e *Engine) form(m *message.Message, d *rules.Domain, set *rules.Set) origi
 		}
 		leaves = leaves || !e.Site.ours(r, set)
 	}
-	if !leaves || d.For(fingerprint.Mailbox(m.ReversePath), m.From).Observes() {
+	if !leaves || d.For(address.Mailbox(m.ReversePath), m.From).Observes() {
 		return origin.NoTag
 	}
 	return batv.Form
@@ -153,7 +152,7 @@ func (x *judging) remember(ctx context.Context) error {
 	}
 	var unseen, excused []string
 	for i, r := range x.recipients {
-		domain := fingerprint.DomainOf(x.m.Recipients[i].Addr)
+		domain := address.DomainOf(x.m.Recipients[i].Addr)
 		if r.proof.Unseen && !slices.Contains(unseen, domain) { // its mail leaves by a way that we do not see, and no stranger can say so
 			unseen = append(unseen, domain)
 		}
@@ -183,8 +182,8 @@ func (e *Engine) Refuse(ctx context.Context, at time.Time, env message.Envelope,
 		// A filter or a backup MX hands on what is accepted already. There the tag may have been taken off.
 		return "", false, nil
 	}
-	mailbox := fingerprint.Mailbox(rcpt.Addr)
-	d := e.Rules().For(fingerprint.DomainOf(rcpt.Addr))
+	mailbox := address.Mailbox(rcpt.Addr)
+	d := e.Rules().For(address.DomainOf(rcpt.Addr))
 	batv := d.BATV()
 	if !batv.Refuse || batv.Accepts(mailbox) || d.For(mailbox, "").Observes() {
 		return "", false, nil

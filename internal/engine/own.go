@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
@@ -38,7 +39,7 @@ func (e *Engine) released(ctx context.Context, m *message.Message, id string) (b
 	s := storm.Sighting{At: m.At, Transfer: fingerprint.Transfer(m), Client: m.Client, Subject: cut(m.Subject)}
 	known := map[storm.Key]bool{}
 	for _, r := range m.Recipients {
-		mailbox := fingerprint.Mailbox(r.Addr)
+		mailbox := address.Mailbox(r.Addr)
 		key := e.Hasher.Key(mailbox, storm.Release, id)
 		if !known[key] {
 			known[key] = true

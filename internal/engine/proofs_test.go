@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 	"breakwater/internal/notes"
 	"breakwater/internal/origin"
@@ -364,7 +364,7 @@ func TestOriginLaws(t *testing.T) {
 			}
 			sent, _ := send(t, e, by(now, sender, from, fields, "bob@example.com"))
 			h, _, _ := message.ParseHeader([]byte(sent + "\r\n"))
-			domain := fingerprint.DomainOf(sender)
+			domain := address.DomainOf(sender)
 			known[domain] = append(known[domain], sent)
 
 			if r.IntN(3) == 0 {

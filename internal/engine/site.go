@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"breakwater/internal/address"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
@@ -47,10 +48,10 @@ func (s *Site) sending(m *message.Message, set *rules.Set) string {
 	if !s.Submitted(m) {
 		return ""
 	}
-	if d := fingerprint.DomainOf(m.ReversePath); s.our(d, set) {
+	if d := address.DomainOf(m.ReversePath); s.our(d, set) {
 		return d
 	}
-	from, login := fingerprint.DomainOf(m.From), fingerprint.DomainOf(m.AuthUser)
+	from, login := address.DomainOf(m.From), address.DomainOf(m.AuthUser)
 	forwarded := m.Local && m.ReversePath != ""
 	switch {
 	case forwarded || !s.our(from, set):
@@ -76,7 +77,7 @@ var mailboxMailers = []string{"local", "virtual", "lmtp", "dovecot", "cyrus", "c
 // ours reports whether a recipient is a mailbox of ours. It is asked only of submitted
 // mail: the MTA has refused any other mail that is not for us.
 func (s *Site) ours(r message.Recipient, set *rules.Set) bool {
-	return s.our(fingerprint.DomainOf(r.Addr), set) || slices.Contains(mailboxMailers, r.Mailer)
+	return s.our(address.DomainOf(r.Addr), set) || slices.Contains(mailboxMailers, r.Mailer)
 }
 
 func (s *Site) our(domain string, set *rules.Set) bool {

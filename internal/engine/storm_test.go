@@ -215,7 +215,7 @@ func TestLookalikesInStorm(t *testing.T) {
 			continue
 		}
 		series = it.Group
-		for n := range rules.TakePart * 3 / 2 {
+		for n := range rules.HeldFromServer * 3 / 2 {
 			m := message.Parse(it.Envelope, it.At, append(fmt.Appendf(nil, "Received: from sbs by mx with ESMTP id 4XkT%05d; x\r\n", n), it.Raw...))
 			if m.Recipients = m.Recipients[:1]; n >= 10 {
 				m.Recipients = []message.Recipient{{Addr: fmt.Sprintf("box%d@example.test", n/10)}}

@@ -107,12 +107,12 @@ func (in *input) collect(ctx context.Context, from Folders, i incident.Incident)
 
 // said is what leaves say of an incident.
 type said struct {
-	Kind     string           `json:"kind"`
-	Incident string           `json:"incident"`
-	ID       string           `json:"id"` // of an order
-	From     int              `json:"from"`
-	Bytes    int              `json:"bytes"`
-	SHA256   string           `json:"sha256"`
+	Kind     string `json:"kind"`
+	Incident string `json:"incident"`
+	ID       string `json:"id"` // of an order
+	From     int    `json:"from"`
+	Bytes    int    `json:"bytes"`
+	SHA256   string `json:"sha256"`
 }
 
 func about(line []byte) (s said, ok bool) {

@@ -99,6 +99,7 @@ func (s *seed) blocks(text string) []block {
 	blocks := make([]block, 0, 8)
 	all := make([]byte, 0, min(len(text)+1, 4<<10)) // lines of the block under way, a space behind each
 	begin, last := 0, -1                            // of the block, and of its last line in all
+	even := !ragged(text)                           // to look once is faster than at each line
 	end := func(at int) {
 		b := block{print: s.print(all), begin: begin, end: at}
 		if n := len(blocks); n == 0 || !b.is(blocks[n-1]) || !prose(all, bannerWords) {
@@ -112,7 +113,11 @@ func (s *seed) blocks(text string) []block {
 			next = pos + i + 1
 		}
 		at := len(all)
-		all = unmarked(all, text[pos:next])
+		if line := unmarked(text[pos:next]); even {
+			all = append(all, line...)
+		} else {
+			all = spaced(all, line)
+		}
 		switch line := all[at:]; {
 		case blank(line):
 			if all = all[:at]; at > 0 {
@@ -171,15 +176,27 @@ func (s *seed) print(b []byte) uint64 {
 	return s.mix(sum)
 }
 
-// unmarked appends a line without white space that does not count and the marks in front that quote it.
-func unmarked(to []byte, line string) []byte {
+// unmarked is a line without white space at its ends and the marks in front that quote it.
+func unmarked(line string) string {
 	for len(line) > 0 && (isSpace(line[0]) || line[0] == '>' || line[0] == '|') {
 		line = line[1:]
 	}
 	for len(line) > 0 && isSpace(line[len(line)-1]) {
 		line = line[:len(line)-1]
 	}
-	if !strings.Contains(line, "  ") && strings.IndexByte(line, '\t') < 0 && strings.IndexByte(line, 0xc2) < 0 && strings.IndexByte(line, '\r') < 0 {
+	return line
+}
+
+// ragged reports whether there may be more white space in a text than one blank between two words and
+// the ends of lines.
+func ragged(text string) bool {
+	return strings.Contains(text, "  ") || strings.IndexByte(text, '\t') >= 0 || strings.IndexByte(text, 0xc2) >= 0 ||
+		strings.Count(text, "\r") != strings.Count(text, "\r\n")
+}
+
+// spaced appends a line with one blank for all white space between two words.
+func spaced(to []byte, line string) []byte {
+	if !ragged(line) {
 		return append(to, line...)
 	}
 	start := len(to)

@@ -17,8 +17,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/idna"
-
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
 	"breakwater/internal/report"
@@ -180,70 +179,11 @@ func (h *Hasher) Keys(prints []Print, mailbox string) []storm.Key {
 	keys := make([]storm.Key, len(prints))
 	for i, p := range prints {
 		keys[i] = storm.Key{Owner: owner, Kind: p.Kind, Hash: p.Hash}
-		if base := Base(mailbox); p.Kind == storm.Class && base != mailbox {
+		if base := address.Base(mailbox); p.Kind == storm.Class && base != mailbox {
 			keys[i].Owner = h.owner(base)
 		}
 	}
 	return keys
-}
-
-// Mailbox is the form of an address under which it is counted: domain as lower-case
-// A-label, local part in lower case and without quotes that it does not need.
-func Mailbox(addr string) string {
-	local, domain, ok := cutAddr(addr)
-	if !ok {
-		return strings.ToLower(addr)
-	}
-	return strings.ToLower(unquote(local)) + "@" + Domain(domain)
-}
-
-// unquote takes quotes off a local part that needs none: "ann" is ann (RFC 5321 §4.1.2).
-func unquote(local string) string {
-	if len(local) < 3 || local[0] != '"' || local[len(local)-1] != '"' {
-		return local
-	}
-	plain := local[1 : len(local)-1]
-	for _, r := range plain {
-		if !strings.ContainsRune("!#$%&'*+-/=?^_`{|}~.", r) && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z') {
-			return local
-		}
-	}
-	if plain[0] == '.' || plain[len(plain)-1] == '.' || strings.Contains(plain, "..") {
-		return local
-	}
-	return plain
-}
-
-// Domain is a domain as lower-case A-label; as it is, in lower case, if it has none.
-func Domain(domain string) string {
-	domain = strings.TrimSuffix(domain, ".")
-	if a, err := idna.Lookup.ToASCII(domain); err == nil {
-		return a
-	}
-	return strings.ToLower(domain)
-}
-
-// DomainOf is the domain of an address; "" if it has none.
-func DomainOf(addr string) string {
-	_, domain, _ := cutAddr(addr)
-	return Domain(domain)
-}
-
-// Base is a mailbox without its sub-address (RFC 5233).
-func Base(mailbox string) string {
-	local, domain, ok := cutAddr(mailbox)
-	if plus := strings.IndexByte(local, '+'); ok && plus > 0 {
-		return local[:plus] + "@" + domain
-	}
-	return mailbox
-}
-
-func cutAddr(addr string) (local, domain string, ok bool) {
-	at := strings.LastIndexByte(addr, '@')
-	if at < 0 {
-		return addr, "", false
-	}
-	return addr[:at], addr[at+1:], true
 }
 
 // Transfer is the peer's own stamp on m: the same when it tries again, another when it
@@ -295,7 +235,7 @@ func reported(r *report.Report) (each [][]string) {
 		if rcpt.Final == "" {
 			return nil
 		}
-		outcomes = append(outcomes, Mailbox(rcpt.Final)+"\x00"+string(rcpt.Action)+"\x00"+rcpt.Status)
+		outcomes = append(outcomes, address.Mailbox(rcpt.Final)+"\x00"+string(rcpt.Action)+"\x00"+rcpt.Status)
 	}
 	slices.Sort(outcomes)
 	outcomes = slices.Compact(outcomes)

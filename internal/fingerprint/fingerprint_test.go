@@ -202,27 +202,6 @@ func TestTruncatedHasNoContentKeys(t *testing.T) {
 	}
 }
 
-func TestMailbox(t *testing.T) {
-	tests := []struct{ addr, mailbox, base string }{
-		{"Ann@Example.ORG", "ann@example.org", "ann@example.org"},
-		{"ann+shop@example.org", "ann+shop@example.org", "ann@example.org"},
-		{"+x@example.org", "+x@example.org", "+x@example.org"},
-		{"ann@bücher.example", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
-		{"ann@BÜCHER.example.", "ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"},
-		{"\"a@b\"@example.org", "\"a@b\"@example.org", "\"a@b\"@example.org"},
-		{"\"Ann.B+x\"@example.org", "ann.b+x@example.org", "ann.b@example.org"},
-		{"\"ann b\"@example.org", "\"ann b\"@example.org", "\"ann b\"@example.org"},
-		{"\".ann\"@example.org", "\".ann\"@example.org", "\".ann\"@example.org"},
-		{"Postmaster", "postmaster", "postmaster"},
-		{"ann@[192.0.2.1]", "ann@[192.0.2.1]", "ann@[192.0.2.1]"},
-	}
-	for _, tt := range tests {
-		if got := Mailbox(tt.addr); got != tt.mailbox || Base(got) != tt.base {
-			t.Errorf("%s: %s, %s", tt.addr, got, Base(got))
-		}
-	}
-}
-
 func TestKeys(t *testing.T) {
 	all := []Print{{Kind: storm.ID, Hash: [8]byte{1}}, {Kind: storm.Class, Hash: [8]byte{2}}}
 	plain, tagged := hasher.Keys(all, "ann@example.org"), hasher.Keys(all, "ann+x@example.org")

@@ -90,7 +90,7 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 		return nil
 	}
 	n := &Near{hasher: h, m: m, said: c.said, rest: c.rest, words: c.words, trace: trace, date: date, to: to, least: c.least, left: c.least[:min(len(c.least), candidates)]}
-	// Copies that come at once found the same cluster, if they were handed in once.
+	// Copies that come at once found the same text, if they were handed in once.
 	n.own = h.hash(kindShingle, c.said)
 	if n.trace != "" {
 		n.own = h.hash(kindShingle, []string{n.trace})

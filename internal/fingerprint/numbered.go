@@ -62,7 +62,7 @@ func ends(text string) (first, last int) {
 		if end > maxBlock {
 			break
 		}
-		line = unmarked(line[:0], l)
+		line = spaced(line[:0], unmarked(l))
 		if is := blank(line); !is {
 			began = true
 		} else if began {
@@ -76,7 +76,7 @@ func ends(text string) (first, last int) {
 	}
 	for last, began = len(text), false; last > first && len(text)-last <= maxBlock; {
 		begin := strings.LastIndexByte(text[:last-1], '\n') + 1
-		line = unmarked(line[:0], text[begin:last])
+		line = spaced(line[:0], unmarked(text[begin:last]))
 		if is := blank(line); !is {
 			began = true
 		} else if began {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
 )
@@ -90,7 +91,7 @@ func resent(m *message.Message) bool {
 	var got []string
 	for _, field := range m.Received {
 		addr := strings.Trim(message.Clause(field, "for"), "<>")
-		if strings.Contains(addr, "@") && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return strings.EqualFold(r.Addr, addr) }) {
+		if address.In(addr) && !slices.ContainsFunc(m.Recipients, func(r message.Recipient) bool { return strings.EqualFold(r.Addr, addr) }) {
 			got = append(got, addr)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/format"
 	"breakwater/internal/owned"
 	"breakwater/internal/storm"
 )
@@ -24,7 +24,7 @@ import (
 // say, one after the other, is the part. So rows and totals cannot differ, and a crash costs the end of the file
 // alone. Files of parts that can not be reopened any more are in the folder "old".
 const (
-	format   = 1
+	version  = 1
 	fileExt  = ".incident"
 	oldDir   = "old"
 	runFile  = "running" // while a Book is open: when it last wrote
@@ -176,8 +176,8 @@ func parsePart(b []byte, id string, since int64) (*part, error) {
 		switch {
 		case p == nil && (!ok || e.T != "begin" || e.ID != id):
 			return nil, errors.New("it does not begin as a file of this incident; restore it from a backup")
-		case p == nil && e.Format != format:
-			return nil, fmt.Errorf("it has format %d; this version reads format %d: use the version that wrote it, or a newer one", e.Format, format)
+		case p == nil && e.Format != version:
+			return nil, fmt.Errorf("it has format %d; this version reads format %d: use the version that wrote it, or a newer one", e.Format, version)
 		case p == nil:
 			p = newPart(id, e.At)
 			p.recent = map[int64]*Table{}
@@ -273,7 +273,7 @@ func (p *part) buffered(at time.Time, all bool) error {
 	}
 	events := p.events
 	if p.size == 0 {
-		events = append([]event{{T: "begin", At: p.First, Format: format, ID: p.ID}}, events...)
+		events = append([]event{{T: "begin", At: p.First, Format: version, ID: p.ID}}, events...)
 	}
 	for _, minute := range slices.Sorted(maps.Keys(p.pending)) {
 		if !all && p.size > hoursAbove && minute == p.span(at) {
@@ -323,28 +323,18 @@ func (p *part) squeeze() {
 	}
 }
 
+// layout is what is in the folder of incidents.
+var layout = format.Format{Name: "breakwater incidents", Version: 1, Oldest: 1, Instead: "move the folder away to begin anew"}
+
 // checkFolder reads the format of a folder, and makes one that is new.
 func checkFolder(dir string) error {
+	if err := layout.Check(dir); err != nil {
+		return err
+	}
 	if err := owned.MkdirAll(filepath.Join(dir, oldDir)); err != nil {
 		return err
 	}
-	name := filepath.Join(dir, "FORMAT")
-	b, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return write(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0, fmt.Appendf(nil, "%d\n", format))
-	}
-	if err != nil {
-		return err
-	}
-	return known(b)
-}
-
-// known refuses a folder of another format.
-func known(b []byte) error {
-	if got := strings.TrimSpace(string(b)); got != strconv.Itoa(format) {
-		return fmt.Errorf("it has format %q; this version reads format %d: use the version that wrote it, or a newer one", got, format)
-	}
-	return nil
+	return layout.Write(dir)
 }
 
 // write writes at a place of a file, which ends there, and has it on disk.

@@ -788,7 +788,7 @@ func TestSubjectIsCut(t *testing.T) {
 
 func TestNewerFormat(t *testing.T) {
 	s := newShelf(t)
-	if err := os.WriteFile(filepath.Join(s.dir, "FORMAT"), []byte("2\n"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "FORMAT"), []byte("breakwater incidents 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.lock.Close()

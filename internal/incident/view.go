@@ -106,15 +106,11 @@ func (b *Book) Incidents() []Incident {
 // ReadAll reads all incidents of a folder, the newest first; those too that can not begin again. A Book may be open; what
 // it counted in the last minute is missing then. The error tells of files that can not be read.
 func ReadAll(dir string) ([]Incident, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "FORMAT"))
-	if errors.Is(err, fs.ErrNotExist) {
+	if err := layout.Check(dir); err != nil {
+		return nil, fmt.Errorf("read incidents: %w", err)
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	}
-	if err == nil {
-		err = known(text)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read incidents %s: %w", dir, err)
 	}
 	old, oldErr := readAll(filepath.Join(dir, oldDir))
 	now, nowErr := readAll(dir)

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 	"breakwater/internal/stormgen"
 )
@@ -30,7 +30,7 @@ func TestDigest(t *testing.T) {
 			s.Drained(t)
 			hit := map[string]bool{}
 			for _, a := range d.absorbed() {
-				hit[fingerprint.Mailbox(a.To)] = true
+				hit[address.Mailbox(a.To)] = true
 			}
 			time.Sleep(time.Second)
 			d.stop(syscall.SIGTERM)
@@ -50,7 +50,7 @@ func TestDigest(t *testing.T) {
 			ids := map[string]string{}
 			for _, got := range sink.Deliveries()[before:] {
 				m := message.Parse(message.Envelope{}, time.Now(), got.Raw)
-				mailbox := fingerprint.Mailbox(got.To)
+				mailbox := address.Mailbox(got.To)
 				if got.From != "" || m.Header.Get("Auto-Submitted") != "auto-generated" || m.Header.Get("X-Breakwater-Digest") == "" || !strings.Contains(m.Subject, "zurückgehalten") {
 					t.Fatalf("to %s from %q:\n%s", got.To, got.From, clip(got.Raw))
 				}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/stormgen"
 )
 
@@ -56,7 +56,7 @@ func TestKilled(t *testing.T) {
 			t.Errorf("message %d was answered %d %s", i, m.code, m.text)
 		}
 		for _, addr := range to(m.Item) {
-			p := place{i, fingerprint.Mailbox(addr)}
+			p := place{i, address.Mailbox(addr)}
 			switch n := arrived[p] + absorbed[p]; {
 			case n == 0:
 				nowhere++

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
@@ -119,7 +120,7 @@ func places(t testing.TB, all []*sent, ds []Delivery, as likeness) map[place]int
 			t.Errorf("%s got something that nobody sent:\n%s", d.To, d.Raw)
 			continue
 		}
-		n[place{i, fingerprint.Mailbox(d.To)}]++
+		n[place{i, address.Mailbox(d.To)}]++
 		if d.From != all[i].Envelope.ReversePath {
 			t.Errorf("%s got message %d from %q, it was sent from %q", d.To, i, d.From, all[i].Envelope.ReversePath)
 		}
@@ -153,7 +154,7 @@ func check(t testing.TB, all []*sent, arrived, absorbed map[place]int) {
 			t.Errorf("message %d was answered %d %s", i, m.code, m.text)
 		}
 		for _, addr := range to(m.Item) {
-			p := place{i, fingerprint.Mailbox(addr)}
+			p := place{i, address.Mailbox(addr)}
 			s := stream{m.Group, p.mailbox}
 			if arrived[p]+absorbed[p] != 1 {
 				t.Errorf("%s %d for %s: %d times in the mailbox, %d times in the archive", m.Kind, i, addr, arrived[p], absorbed[p])

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/stormgen"
 )
 
@@ -49,7 +49,7 @@ func once(t testing.TB, all []*sent, arrived, absorbed map[place]int) (kept int)
 			t.Errorf("message %d was answered %d %s", i, m.code, m.text)
 		}
 		for _, addr := range to(m.Item) {
-			p := place{i, fingerprint.Mailbox(addr)}
+			p := place{i, address.Mailbox(addr)}
 			if arrived[p]+absorbed[p] != 1 || m.Kind == stormgen.Ordinary && arrived[p] != 1 {
 				t.Errorf("%s %d for %s: %d times in the mailbox, %d times in the archive", m.Kind, i, addr, arrived[p], absorbed[p])
 			}

@@ -15,33 +15,30 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"breakwater/internal/format"
 	"breakwater/internal/owned"
 )
 
 const (
-	format          = "1"
 	leavesExt       = ".leaves"
 	hashesExt       = ".hashes"
 	rootsFile       = "roots"
 	checkpointsFile = "checkpoints"
 )
 
+// layout is what is in the folder of a ledger.
+var layout = format.Format{Name: "breakwater ledger", Version: 1, Oldest: 1, Instead: "move the folder away to begin a new ledger"}
+
 // checkFormat reports whether a folder has no ledger yet. It refuses one of another format.
 func checkFormat(dir string) (fresh bool, err error) {
-	b, err := os.ReadFile(filepath.Join(dir, "FORMAT"))
-	if errors.Is(err, fs.ErrNotExist) {
-		if names, _, err := segments(dir); err != nil || len(names) > 0 {
-			return false, errors.Join(err, errors.New("there are leaves, but no file FORMAT; restore it, or move the folder aside"))
-		}
-		return true, nil
-	}
-	if err != nil {
+	if err := layout.Check(dir); err != nil {
 		return false, err
 	}
-	if got := strings.TrimSpace(string(b)); got != format {
-		return false, fmt.Errorf("it has format %q; this version reads format %s: use the version that wrote it, or a newer one", got, format)
+	if _, err := os.Stat(filepath.Join(dir, format.File)); !errors.Is(err, fs.ErrNotExist) {
+		return false, err
 	}
-	return false, nil
+	names, _, err := segments(dir)
+	return len(names) == 0, err
 }
 
 func segmentName(dir string, number int64, ext string) string {

@@ -10,7 +10,7 @@
 //
 // # Files
 //
-//	FORMAT              the number of the format, 1
+//	FORMAT              the version of the format, 1
 //	000000000000.leaves a segment of 16,384 leaves, one on each line: salt, blank, JSON object with "at" and "kind".
 //	                    The line without its end is what is hashed. Of an erased one all bytes are "-"
 //	000000000000.hashes its hashes, 32 bytes each, in the order of tlog.StoredHashIndex
@@ -144,11 +144,8 @@ func (l *Ledger) open(keyFile string) error {
 	if l.signer, l.vkey, err = openKey(keyFile, l.o.Origin, fresh); err != nil {
 		return err
 	}
-	if fresh {
-		// After the key: a ledger without its key would be refused for ever.
-		if err := writeSynced(filepath.Join(l.dir, "FORMAT"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, []byte(format+"\n")); err != nil {
-			return err
-		}
+	if err := layout.Write(l.dir); err != nil { // after the key: a ledger without its key would be refused for ever
+		return err
 	}
 	return l.recover()
 }

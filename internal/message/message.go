@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"breakwater/internal/address"
 )
 
 // Envelope is what is known of a message besides its bytes.
@@ -79,7 +81,7 @@ type Message struct {
 // be answered (RFC 3834 §3.3, RFC 5321 §4.5.5). Some mail servers keep it in Return-Path as
 // their own mailer-daemon. Of a message that is rebuilt, the field has to say so.
 func (m *Message) NullPath() bool {
-	if local, _, _ := strings.Cut(m.ReversePath, "@"); IsDaemon(local) {
+	if IsDaemon(address.Local(m.ReversePath)) {
 		return true
 	}
 	return m.ReversePath == "" && (!m.Rebuilt || strings.TrimSpace(m.Header.Get("Return-Path")) == "<>")

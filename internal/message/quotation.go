@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"breakwater/internal/address"
+
 	"golang.org/x/net/html"
 )
 
@@ -200,7 +202,7 @@ func attribution(text string) int {
 // says reports whether words with a colon at their end say who wrote what follows.
 func says(words string) bool {
 	timed := isTimed(words)
-	if strings.ContainsRune(words, '@') && timed {
+	if address.In(words) && timed {
 		return true
 	}
 	p := Plain(words)
@@ -211,7 +213,7 @@ func says(words string) bool {
 		}
 	}
 	w := wrote.First(p)
-	return w != "" && (timed || strings.ContainsRune(words, '@') || endsWith(before, wrotes))
+	return w != "" && (timed || address.In(words) || endsWith(before, wrotes))
 }
 
 func endsWith(s string, words []string) bool {
@@ -237,7 +239,7 @@ func isTimed(s string) bool {
 // opensAttribution tells cheaply of most lines that no attribution begins with them: it has
 // a digit or an address in its first line, and takes another line to end.
 func opensAttribution(line string) bool {
-	return len(line) < maxAttribution && (strings.IndexByte(line, '@') >= 0 || isTimed(line))
+	return len(line) < maxAttribution && (address.In(line) || isTimed(line))
 }
 
 // quotesNext reports whether the next line of a text that is not empty is quoted.

@@ -6,6 +6,8 @@ import (
 	"net/mail"
 	"strings"
 	"time"
+
+	"breakwater/internal/address"
 )
 
 // maxValue bounds what is read of one field's value, in bytes: parsers of structured fields
@@ -71,7 +73,7 @@ func Addresses(field string) []string {
 	var all []string
 	if list, err := (&mail.AddressParser{WordDecoder: &mime.WordDecoder{CharsetReader: raw}}).ParseList(field); err == nil {
 		for _, a := range list {
-			all = append(all, lowerDomain(a.Address))
+			all = append(all, address.LowerDomain(a.Address))
 		}
 		return all
 	}
@@ -80,8 +82,8 @@ func Addresses(field string) []string {
 		if !closed {
 			break
 		}
-		if open := strings.LastIndexByte(addr, '<'); open >= 0 && isAddress(addr[open+1:]) {
-			all = append(all, lowerDomain(strings.TrimSpace(addr[open+1:])))
+		if open := strings.LastIndexByte(addr, '<'); open >= 0 && address.Is(addr[open+1:]) {
+			all = append(all, address.LowerDomain(strings.TrimSpace(addr[open+1:])))
 		}
 		rest = after
 	}
@@ -89,8 +91,8 @@ func Addresses(field string) []string {
 		return all
 	}
 	for _, w := range strings.FieldsFunc(field, func(r rune) bool { return strings.ContainsRune(" \t,;:()<>\"", r) }) {
-		if isAddress(w) {
-			all = append(all, lowerDomain(w))
+		if address.Is(w) {
+			all = append(all, address.LowerDomain(w))
 		}
 	}
 	return all
@@ -98,24 +100,13 @@ func Addresses(field string) []string {
 
 // Near reports whether two addresses are of one domain, or one is of a domain within the other's.
 func Near(a, b string) bool {
-	_, a, _ = strings.Cut(strings.ToLower(a), "@")
-	_, b, _ = strings.Cut(strings.ToLower(b), "@")
+	_, a, _ = address.Split(strings.ToLower(a))
+	_, b, _ = address.Split(strings.ToLower(b))
 	return a == b || strings.HasSuffix(a, "."+b) || strings.HasSuffix(b, "."+a)
-}
-
-// isAddress reports whether s has something on both sides of an "@".
-func isAddress(s string) bool {
-	at := strings.IndexByte(s, '@')
-	return at > 0 && at < len(s)-1
 }
 
 // raw leaves the words of a display name in any charset as they are: only addresses count.
 func raw(_ string, r io.Reader) (io.Reader, error) { return r, nil }
-
-func lowerDomain(addr string) string {
-	at := strings.LastIndexByte(addr, '@')
-	return addr[:at+1] + strings.ToLower(addr[at+1:])
-}
 
 // Obsolete and wrong ways to write a date that are common.
 var layouts = []string{

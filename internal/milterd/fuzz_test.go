@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-milter"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 )
@@ -154,11 +155,11 @@ func (p *peer) packet(code milter.Code, data string) bool {
 		}
 	case milter.CodeMail:
 		p.forget()
-		p.begun, p.from = true, withoutRoute(strings.Trim(first, "<>"))
+		p.begun, p.from = true, address.WithoutRoute(strings.Trim(first, "<>"))
 		p.id = p.macros["i"]
 	case milter.CodeRcpt:
 		p.stage()
-		if p.begun && !p.broken && !p.local && p.from == "" && strings.HasPrefix(withoutRoute(strings.Trim(first, "<>")), "no") {
+		if p.begun && !p.broken && !p.local && p.from == "" && strings.HasPrefix(address.WithoutRoute(strings.Trim(first, "<>")), "no") {
 			p.want = append(p.want, "y550 5.7.1 no\x00")
 			break
 		}

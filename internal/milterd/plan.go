@@ -7,6 +7,7 @@ import (
 
 	"github.com/emersion/go-milter"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 )
@@ -59,20 +60,13 @@ func (p *plan) redirect(ds []rules.Decision) {
 		if d.To == "" || d.Action == rules.Absorb {
 			continue
 		}
-		plain := func(addr string) bool { return sameAddress(addr, d.To) }
+		plain := func(addr string) bool { return address.Same(addr, d.To) }
 		p.remove = append(slices.DeleteFunc(p.remove, plain), d.Recipient.Addr)
 		named := slices.ContainsFunc(ds, func(o rules.Decision) bool { return plain(o.Recipient.Addr) })
 		if !named && !slices.ContainsFunc(p.add, plain) {
 			p.add = append(p.add, d.To)
 		}
 	}
-}
-
-// sameAddress tells whether mail to a gets where mail to b does, for all that is known: local
-// parts may differ in case alone (RFC 5321 §2.4).
-func sameAddress(a, b string) bool {
-	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
-	return i >= 0 && j >= 0 && a[:i] == b[:j] && strings.EqualFold(a[i:], b[j:])
 }
 
 // label is the value of the X-Breakwater field.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/emersion/go-milter"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -115,7 +116,7 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 		s.params = nil
 	}
 	s.env = s.connection
-	s.env.AuthUser, s.env.ReversePath = m.Macros["{auth_authen}"], withoutRoute(from)
+	s.env.AuthUser, s.env.ReversePath = m.Macros["{auth_authen}"], address.WithoutRoute(from)
 	s.queueID(m)
 	s.spool = newSpool(s.server)
 	return nil, nil
@@ -124,9 +125,9 @@ func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, er
 // RcptTo collects a recipient, or refuses it.
 func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error) {
 	s.queueID(m)
-	rcpt := message.Recipient{Addr: withoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]}
+	rcpt := message.Recipient{Addr: address.WithoutRoute(to), Mailer: m.Macros["{rcpt_mailer}"]}
 	// Sendmail tells the user whom a local address comes to, Postfix the address itself.
-	if user := m.Macros["{rcpt_addr}"]; rcpt.Mailer == "local" && !strings.Contains(user, "@") {
+	if user := m.Macros["{rcpt_addr}"]; rcpt.Mailer == "local" && !address.In(user) {
 		rcpt.User = user
 	}
 	if text, refused := s.refuse(rcpt); refused {
@@ -134,19 +135,6 @@ func (s *session) RcptTo(to string, m *milter.Modifier) (milter.Response, error)
 	}
 	s.env.Recipients = append(s.env.Recipients, rcpt)
 	return milter.RespContinue, nil
-}
-
-// withoutRoute is the mailbox of a path. A source route before it, as in @relay.test:ann@example.test,
-// means nothing (RFC 5321 §4.1.1.3), and Postfix takes no recipient off that is named with one.
-func withoutRoute(path string) string {
-	if !strings.HasPrefix(path, "@") {
-		return path
-	}
-	route, mailbox, _ := strings.Cut(path, ":")
-	if mailbox == "" || strings.Contains(route, "[") {
-		return path
-	}
-	return mailbox
 }
 
 // ours is what the names of all our header fields begin with.

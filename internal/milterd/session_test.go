@@ -76,15 +76,6 @@ func TestNoNetworkHasZones(t *testing.T) {
 }
 
 func TestSourceRoutes(t *testing.T) {
-	for path, want := range map[string]string{
-		"u1@example.test": "u1@example.test", "@relay.test:u1@example.test": "u1@example.test", "@a.test,@b.test:\"u:1\"@example.test": "\"u:1\"@example.test",
-		"": "", "@": "@", "@relay.test": "@relay.test", "@relay.test:": "@relay.test:", "\"@a:b\"@example.test": "\"@a:b\"@example.test",
-		"@[IPv6:2001:db8::1]:u1@example.test": "@[IPv6:2001:db8::1]:u1@example.test", "u1@[IPv6:2001:db8::1]": "u1@[IPv6:2001:db8::1]",
-	} {
-		if got := withoutRoute(path); got != want {
-			t.Errorf("%q: %q, want %q", path, got, want)
-		}
-	}
 	addr, got := start(t, &Server{
 		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {
 			return all(m, rules.Deliver, rules.Absorb), nil

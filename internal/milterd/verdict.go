@@ -30,43 +30,43 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	return resp, lost
 }
 
-// judge has the message judged. What fails leaves it undecided.
+// judge calls Judge, if there is a whole message to judge. What fails leaves it undecided.
 func (s *session) judge(at time.Time) (rules.Judgement, error) {
-	j, err := s.ask(at)
-	if j.Message != nil && len(j.Decisions) == len(s.env.Recipients) {
-		return j, err
-	}
-	if err == nil {
-		err = fmt.Errorf("%d decisions for %d recipients", len(j.Decisions), len(s.env.Recipients))
-	}
-	return rules.Undecided(&message.Message{Envelope: s.env, At: at}), err
-}
-
-// ask calls Judge, if there is a whole message to judge.
-func (s *session) ask(at time.Time) (j rules.Judgement, err error) {
-	if s.failed != nil {
-		return j, s.failed
-	}
-	if s.spool == nil {
-		return j, errors.New("the mail server ended a message that it had not begun")
-	}
-	raw, err := s.spool.bytes()
-	if err != nil {
-		return j, err
-	}
-	defer s.server.turn(len(s.env.Recipients))()
 	env := s.env
+	undecided := rules.Undecided(&message.Message{Envelope: env, At: at})
+	raw, err := s.raw()
+	if err != nil {
+		return undecided, err
+	}
+	defer s.server.turn(len(env.Recipients))()
 	env.Truncated = s.spool.truncated
-	j, err = within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (rules.Judgement, error) {
+	j, err := within(s, or(s.server.JudgeTimeout, 3*time.Second), func(ctx context.Context) (rules.Judgement, error) {
 		m := message.Parse(env, at.UTC().Round(0), raw)
 		j, err := s.server.Judge(ctx, m)
 		j.Message = m
 		return j, err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		err = fmt.Errorf("judge: %w", err)
+	case len(j.Decisions) != len(env.Recipients):
+		err = fmt.Errorf("%d decisions for %d recipients", len(j.Decisions), len(env.Recipients))
+	}
+	if j.Message == nil || len(j.Decisions) != len(env.Recipients) {
+		return undecided, err
 	}
 	return j, err
+}
+
+// raw is the message in hand as it came.
+func (s *session) raw() ([]byte, error) {
+	if s.failed != nil {
+		return nil, s.failed
+	}
+	if s.spool == nil {
+		return nil, errors.New("the mail server ended a message that it had not begun")
+	}
+	return s.spool.bytes()
 }
 
 // A message to many recipients takes as long to judge as many messages. Of such, few are judged at once and the

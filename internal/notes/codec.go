@@ -9,13 +9,9 @@ import (
 	"breakwater/internal/wire"
 )
 
-// version is the first byte of every stored note. Notes have the form of tallies, in which they were counted up to
-// version 3, with zeros for all that is of storms. Those of version 2 are read, too.
-const version = 3
-
-// AppendBinary appends n in the form that all stores keep.
+// AppendBinary appends n in the form that all stores keep: that of tallies, with zeros for all that is of storms.
 func (n Note) AppendBinary(b []byte) ([]byte, error) {
-	b = append(b, version)
+	b = append(b, storm.CodecVersion)
 	b = append(b, n.Key.Owner[:]...)
 	b = append(b, byte(n.Key.Kind))
 	b = append(b, n.Key.Hash[:]...)
@@ -32,8 +28,8 @@ func (n Note) AppendBinary(b []byte) ([]byte, error) {
 func (n *Note) UnmarshalBinary(b []byte) error {
 	r := wire.Reader{Rest: b}
 	v := r.Byte()
-	if v != version && v != 2 && r.Err == nil {
-		return fmt.Errorf("read note: unknown version %d", v)
+	if (v > storm.CodecVersion || v < storm.CodecOldest) && r.Err == nil {
+		return fmt.Errorf("read note: it has version %d, this breakwater reads %d to %d; above, a newer breakwater wrote it", v, storm.CodecOldest, storm.CodecVersion)
 	}
 	var read Note
 	copy(read.Key.Owner[:], r.Take(8))

@@ -27,8 +27,26 @@ type Entry struct {
 	Reset bool // what was noted before is forgotten
 }
 
-// Of reports whether keys of a kind are those of notes. They are stored beside tallies.
-func Of(k storm.Kind) bool { return k >= 32 && k != storm.Release }
+// Of reports whether keys of a kind are those of notes. They are stored beside tallies: 32 to 35 are of texts (see
+// fingerprint), and 65 to 68 of what we sent (see sent).
+func Of(k storm.Kind) bool { return k >= 32 && k < 36 || k >= 65 && k < 69 }
+
+// Kinds of what we sent with which a store deals by themselves where the clock was ahead.
+const (
+	Covered storm.Kind = 66 // of an hour; its Bits are the minutes of which all mail was seen
+	Learned storm.Kind = 67 // First is since when all mail of a domain is seen, or leaves with a tag
+)
+
+// SetBack returns n with no time later than at: those that are later were noted while the clock was ahead.
+func (n Note) SetBack(at time.Time) Note {
+	if n.First.After(at) {
+		n.First = at
+	}
+	if n.Last.After(at) {
+		n.Last = at
+	}
+	return n
+}
 
 // Add returns the note after one more entry. It does not change n.
 func Add(n Note, at time.Time, e Entry) Note {
@@ -38,11 +56,8 @@ func Add(n Note, at time.Time, e Entry) Note {
 	n.Key, n.Keep = e.Key, e.Keep
 	n.Bits |= e.Bits
 	n.Seen++
-	if storm.SetBack(n.Last, at) {
-		n.Last = at
-		if n.First.After(at) {
-			n.First = at
-		}
+	if storm.ClockSetBack(n.Last, at) {
+		n = n.SetBack(at)
 	}
 	if at.After(n.Last) {
 		n.Last = at

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
 	"breakwater/internal/report"
@@ -82,7 +83,7 @@ func instant(date string) time.Time {
 func (c *Claim) id(id string) { c.IDs = add(c.IDs, id) }
 
 func (c *Claim) partner(addr string) {
-	if strings.Contains(addr, "@") {
+	if address.In(addr) {
 		c.Partner = add(c.Partner, addr)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -162,7 +163,7 @@ func (c *Case) belongs(domain string) bool {
 	if c.Belongs != nil {
 		return c.Belongs(domain)
 	}
-	_, ours, _ := cut(c.Recipient)
+	_, ours, _ := address.Split(c.Recipient)
 	return strings.EqualFold(domain, ours)
 }
 
@@ -204,9 +205,9 @@ func (c *Case) unsure() string {
 
 // home tells whether the message is said to be from the domain of the recipient.
 func (c *Case) home() bool {
-	_, ours, _ := cut(c.Recipient)
+	_, ours, _ := address.Split(c.Recipient)
 	return slices.ContainsFunc(c.From, func(addr string) bool {
-		_, domain, _ := cut(addr)
+		_, domain, _ := address.Split(addr)
 		return strings.EqualFold(domain, ours)
 	})
 }
@@ -237,8 +238,7 @@ var roles = regexp.MustCompile(`^(postmaster|abuse|hostmaster|webmaster|root|lis
 
 // Role reports whether an address is a role, a list's, or one that a forwarder made (SRS).
 func Role(addr string) bool {
-	local, _, _ := cut(addr)
-	local = strings.ToLower(local)
+	local := strings.ToLower(address.Local(addr))
 	base, _, _ := strings.Cut(local, "+")
 	return message.IsDaemon(base) || roles.MatchString(local) || roles.MatchString(base)
 }

@@ -39,6 +39,12 @@ func (k Key) sign(texts ...string) []byte {
 // first. It is not changed once made.
 type Ring struct{ keys []Key }
 
+// The file of a ring begins with its format. A file without this line is of format 1, too.
+const (
+	ringFormat = 1
+	formatLine = "# breakwater keys "
+)
+
 // head is what the file says to whoever opens it.
 const head = `# The keys by which breakwater knows mail that it sent. Whoever has them can forge its proof:
 # keep this file to the daemon alone (mode 0600). Hosts that send mail of the same domains need
@@ -51,6 +57,11 @@ func ParseRing(text string) (*Ring, error) {
 	lines := bufio.NewScanner(strings.NewReader(text))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
+		if number, ok := strings.CutPrefix(line, formatLine); ok {
+			if err := checkFormat(number); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
+		}
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
@@ -71,6 +82,17 @@ func ParseRing(text string) (*Ring, error) {
 	}
 	slices.SortStableFunc(r.keys, func(a, b Key) int { return a.From.Compare(b.From) })
 	return r, nil
+}
+
+func checkFormat(number string) error {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return fmt.Errorf("%q is no format", number)
+	}
+	if n > ringFormat {
+		return fmt.Errorf("the file has format %d, this breakwater reads up to %d: install the newer version again", n, ringFormat)
+	}
+	return nil
 }
 
 func parseKey(line string) (k Key, err error) {
@@ -94,7 +116,7 @@ func parseKey(line string) (k Key, err error) {
 // String is the file of the ring, secrets included.
 func (r *Ring) String() string {
 	var b strings.Builder
-	b.WriteString(head)
+	fmt.Fprintf(&b, "%s%d\n%s", formatLine, ringFormat, head)
 	for _, k := range r.keys {
 		fmt.Fprintf(&b, "%d %s %x\n", k.Number, k.From.Format(time.RFC3339), k.Secret)
 	}

@@ -35,6 +35,9 @@ func TestRingFile(t *testing.T) {
 		{line[:len(line)-2], "not 64 hexadecimal"},
 		{line + "\n2" + line[1:], "line 2: the number 2 or the key is there twice"},
 		{strings.Repeat("x", 1<<20), "token too long"},
+		{"# breakwater keys 2\n" + line + " more", "line 1: the file has format 2, this breakwater reads up to 1"},
+		{"# breakwater keys 10\n" + line, "format 10"},
+		{"# breakwater keys new\n" + line, `line 1: "new" is no format`},
 	} {
 		_, err := ParseRing(tt.text)
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -43,6 +46,18 @@ func TestRingFile(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "0101") {
 			t.Errorf("the error tells a secret: %v", err)
 		}
+	}
+}
+
+// TestRingFormat: the file tells its format, as it goes from host to host without its folder. One of before does not, and is read.
+func TestRingFormat(t *testing.T) {
+	text := ring(1, 2).String()
+	older, first := strings.CutPrefix(text, "# breakwater keys 1\n")
+	if !first {
+		t.Fatalf("the first line is %.40q", text)
+	}
+	if again, err := ParseRing(older); err != nil || again.String() != text {
+		t.Errorf("%v\n%s", err, again)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -26,7 +27,7 @@ func (r *Ring) Sign(m *message.Message, domain string, w SignOptions) (s Stamp, 
 		return value
 	}
 	made := hex.EncodeToString(r.Signing(m.At).sign("message-id", m.QueueID, m.At.Format(time.RFC3339Nano), string(m.Raw)))[:32]
-	id = field("Message-ID", "<"+made+"@"+domain+">")
+	id = field("Message-ID", "<"+address.Join(made, domain)+">")
 	date := field("Date", m.At.Format("Mon, 2 Jan 2006 15:04:05 -0700"))
 	if w.Token {
 		s.Fields = append(s.Fields, message.Field{Name: TokenField, Value: r.Token(domain, m.Header.Get("From"), date, id, m.At)})

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"breakwater/internal/address"
 )
 
 // Form is how a reverse-path is tagged (draft-levine-smtp-batv).
@@ -41,8 +43,8 @@ var (
 // Tagged is an address with a tag of ours that expires in Life; the address itself where it
 // can have none, has one already, whoever's, or was rewritten by a forwarder.
 func (r *Ring) Tagged(addr string, form Form, at time.Time) string {
-	local, domain, ok := cut(addr)
-	if !ok || form == NoTag || form == "" || untaggable(local) || anyones.MatchString(local) {
+	local, domain, _ := address.Split(addr)
+	if !address.Is(addr) || form == NoTag || form == "" || untaggable(local) || anyones.MatchString(local) {
 		return addr
 	}
 	k := r.Signing(at)
@@ -55,7 +57,7 @@ func (r *Ring) Tagged(addr string, form Form, at time.Time) string {
 	if len(tagged) > maxLocal {
 		return addr
 	}
-	return tagged + "@" + domain
+	return address.Join(tagged, domain)
 }
 
 func (k Key) tag(head, addr string) string {
@@ -73,16 +75,16 @@ type Tag struct {
 
 // Untagged reads the tag of an address at a time.
 func (r *Ring) Untagged(addr string, at time.Time) Tag {
-	local, domain, ok := cut(addr)
+	local, domain, _ := address.Split(addr)
 	f := ownTag.FindStringSubmatch(local)
-	if !ok || f == nil {
+	if !address.Is(addr) || f == nil {
 		return Tag{Why: "the recipient has no tag"}
 	}
 	head, signed, name := f[1], f[2], f[3]
 	if name == "" {
 		name, head, signed = f[4], f[5], f[6]
 	}
-	plain := name + "@" + domain
+	plain := address.Join(name, domain)
 	expires, _ := strconv.ParseInt(head[1:], 10, 64)
 	for _, k := range r.keys {
 		if strconv.Itoa(k.Number%10) != head[:1] || !same(strings.ToLower(signed), k.tag(head, plain)) {
@@ -101,12 +103,4 @@ func (r *Ring) Untagged(addr string, at time.Time) Tag {
 // those of control characters.
 func untaggable(local string) bool {
 	return strings.ContainsFunc(local, func(r rune) bool { return r <= ' ' || r == '"' || r == 0x7f })
-}
-
-func cut(addr string) (local, domain string, ok bool) {
-	at := strings.LastIndexByte(addr, '@')
-	if at <= 0 || at == len(addr)-1 {
-		return "", "", false
-	}
-	return addr[:at], addr[at+1:], true
 }

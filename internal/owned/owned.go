@@ -28,6 +28,31 @@ func Open(name string, flag int) (*os.File, error) {
 	return f, nil
 }
 
+// Replace writes a file on disk, all at once: it has the old content or the new one, whatever happens meanwhile.
+func Replace(name string, data []byte) error {
+	temp := name + ".new"
+	_ = os.Remove(temp)                                     // left by a process that died
+	f, err := Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL) // never a file that its owner has linked to
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(temp))
+	}
+	if err := os.Rename(temp, name); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
 // MkdirAll makes a folder and those above it, with mode 0700. What is there stays as it is.
 func MkdirAll(name string) error {
 	err := os.Mkdir(name, 0o700)

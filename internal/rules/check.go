@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/parser"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
 	"breakwater/internal/tomlfile"
@@ -153,7 +154,7 @@ func (f *loaded) ordinary(r *Rule) bool {
 		"From: Zu <w3j@xujh.test>\r\nMessage-ID: <5.zz@xujh.test>\r\nSubject: Ojv ybd hm\r\nX-Mailer: 1\r\n\r\nPl vrg, uuh.\r\nTrr\r\n",
 	} {
 		domain := or(strings.TrimPrefix(f.domain.Name, "*."), "jqxw.example")
-		rcpt := message.Recipient{Addr: []string{"zqj7", "x4kv"}[i] + "@" + domain}
+		rcpt := message.Recipient{Addr: address.Join([]string{"zqj7", "x4kv"}[i], domain)}
 		env := message.Envelope{
 			Client: netip.AddrFrom4([4]byte{192, 0, 2, byte(200 + i)}), Helo: fmt.Sprintf("h%d.example", i),
 			ReversePath: fmt.Sprintf("r%d@e%d.example", i, i), Recipients: []message.Recipient{rcpt, {Addr: "y@y.example"}}[:1+i],

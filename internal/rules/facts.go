@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
-	"breakwater/internal/fingerprint"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 	"breakwater/internal/storm"
@@ -43,10 +43,10 @@ type Fact struct {
 var AllFacts = []*Fact{
 	text("class", "what the message is", func(_ *Policy, f *Facts) string { return string(f.Verdict.Class) }).oneOf(className("").Values()...),
 	text("from", "address in From, in lower case", func(_ *Policy, f *Facts) string { return strings.ToLower(f.Message.From) }).inLower(),
-	text("from_domain", "its domain, as A-label", func(_ *Policy, f *Facts) string { return fingerprint.DomainOf(f.Message.From) }).inLower(),
+	text("from_domain", "its domain, as A-label", func(_ *Policy, f *Facts) string { return address.DomainOf(f.Message.From) }).inLower(),
 	text("reverse_path", "envelope sender; \"\" is that of bounces", func(_ *Policy, f *Facts) string { return strings.ToLower(f.Message.ReversePath) }).inLower(),
-	text("to", "the mailbox, in lower case", func(_ *Policy, f *Facts) string { return fingerprint.Mailbox(f.Recipient.Addr) }).inLower(),
-	text("to_domain", "its domain, as A-label", func(_ *Policy, f *Facts) string { return fingerprint.DomainOf(f.Recipient.Addr) }).inLower(),
+	text("to", "the mailbox, in lower case", func(_ *Policy, f *Facts) string { return address.Mailbox(f.Recipient.Addr) }).inLower(),
+	text("to_domain", "its domain, as A-label", func(_ *Policy, f *Facts) string { return address.DomainOf(f.Recipient.Addr) }).inLower(),
 	text("subject", "decoded", func(_ *Policy, f *Facts) string { return f.Message.Subject }),
 	text("message_id", "without angle brackets", func(_ *Policy, f *Facts) string { return f.Message.MessageID }),
 	number("size", "of the message, in bytes", func(_ *Policy, f *Facts) int { return len(f.Message.Raw) }),

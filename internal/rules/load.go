@@ -11,7 +11,7 @@ import (
 	"strings"
 	"sync"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/tomlfile"
 )
 
@@ -188,7 +188,7 @@ var domainName = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9
 // named is a domain or a *.domain in the form in which it is looked up.
 func named(name string) (string, bool) {
 	domain, all := strings.CutPrefix(name, "*.")
-	domain = fingerprint.Domain(domain)
+	domain = address.Domain(domain)
 	ok := domainName.MatchString(domain)
 	if all {
 		domain = "*." + domain
@@ -248,15 +248,14 @@ func (f *loaded) policies() (wrong []*tomlfile.Error) {
 
 // localPart is the name of a mailbox in the form in which it is looked up.
 func localPart(name string) (string, bool) {
-	local, _, _ := strings.Cut(fingerprint.Mailbox(name+"@example.org"), "@")
-	return local, name != "" && !strings.Contains(name, "@")
+	return address.Local(address.Mailbox(address.Join(name, "example.org"))), name != "" && !address.In(name)
 }
 
 // sender is an address, a domain or a *.domain in that form.
 func sender(name string) (string, bool) {
-	if at := strings.LastIndexByte(name, '@'); at > 0 {
-		_, ok := named(name[at+1:])
-		return fingerprint.Mailbox(name), ok && name[at+1:] != "" && !strings.HasPrefix(name[at+1:], "*")
+	if local, domain, _ := address.Split(name); local != "" && local != name {
+		_, ok := named(domain)
+		return address.Mailbox(name), ok && domain != "" && !strings.HasPrefix(domain, "*")
 	}
 	return named(name)
 }

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/tomlfile"
 )
 
@@ -15,19 +15,18 @@ import (
 type alias struct{ pattern, mailbox string }
 
 // Mailbox is the mailbox under which an address of the domain is counted, in the form of
-// fingerprint.Mailbox: the address itself, unless mailbox_alias says that it is another's.
+// address.Mailbox: the address itself, unless mailbox_alias says that it is another's.
 func (d *Domain) Mailbox(mailbox string) string {
 	if len(d.aliases) == 0 {
 		return mailbox
 	}
-	local, _, _ := strings.Cut(mailbox, "@")
-	base, _, _ := strings.Cut(fingerprint.Base(mailbox), "@")
+	local, base := address.Local(mailbox), address.Local(address.Base(mailbox))
 	for _, a := range d.aliases {
 		if matches(a.pattern, local) || matches(a.pattern, base) {
 			if a.mailbox == base {
 				return mailbox // it is that mailbox, whatever its sub-address
 			}
-			if strings.Contains(a.mailbox, "@") {
+			if address.In(a.mailbox) {
 				return a.mailbox
 			}
 			return a.mailbox + mailbox[len(local):]
@@ -74,8 +73,8 @@ func (d *Domain) Exempts(from string, client netip.Addr, login string) bool {
 
 // senders are the names under which a From address can stand in a rule file, the closest first.
 func senders(from string) []string {
-	domain := fingerprint.DomainOf(from)
-	names := []string{fingerprint.Mailbox(from), domain}
+	domain := address.DomainOf(from)
+	names := []string{address.Mailbox(from), domain}
 	for _, up, ok := strings.Cut(domain, "."); ok; _, up, ok = strings.Cut(up, ".") {
 		names = append(names, "*."+up)
 	}
@@ -94,14 +93,14 @@ func (f *loaded) counted() (wrong []*tomlfile.Error) {
 	d := f.domain
 	for _, pattern := range slices.Sorted(maps.Keys(all.MailboxAlias)) {
 		key, to := tomlfile.Join("mailbox_alias", pattern), all.MailboxAlias[pattern]
-		if strings.Contains(pattern, "@") || pattern == "" || strings.Count(pattern, "*") > 1 {
+		if address.In(pattern) || pattern == "" || strings.Count(pattern, "*") > 1 {
 			at(key, "%q is no local part; write it like sales, or with one * like sales-*", pattern)
 		}
-		if strings.Contains(to, "*") || to == "" || strings.HasPrefix(to, "@") || strings.HasSuffix(to, "@") {
+		if strings.Contains(to, "*") || to == "" || address.In(to) && !address.Is(to) {
 			at(key, "%q is no mailbox; write it like office, or office@example.org for one of another domain", to)
 		}
-		if strings.Contains(to, "@") {
-			to = fingerprint.Mailbox(to)
+		if address.In(to) {
+			to = address.Mailbox(to)
 		}
 		d.aliases = append(d.aliases, alias{strings.ToLower(pattern), strings.ToLower(to)})
 	}

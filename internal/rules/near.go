@@ -7,8 +7,8 @@ const (
 	// more than the aliases of one person.
 	Widespread = 20
 
-	// TakePart is how many copies of a text that one server sent were held within an hour, when it takes part in a
+	// HeldFromServer is how many copies of a text that one server sent were held within an hour, when it takes part in a
 	// storm. A few are no storm: an alert to five addresses that are all forwarded to one mailbox comes five
 	// times whenever it comes, and four of them may be held.
-	TakePart = 60
+	HeldFromServer = 60
 )

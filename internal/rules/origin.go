@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 	"breakwater/internal/origin"
 	"breakwater/internal/tomlfile"
 )
@@ -36,7 +36,7 @@ func (d *Domain) BATV() BATV { return d.batv }
 
 // Exempts reports whether mail to addr is not tagged.
 func (b *BATV) Exempts(addr string) bool {
-	mailbox, domain := fingerprint.Mailbox(addr), fingerprint.DomainOf(addr)
+	mailbox, domain := address.Mailbox(addr), address.DomainOf(addr)
 	return slices.ContainsFunc(b.Exempt, func(e string) bool {
 		name, _ := sender(e)
 		if all, ok := strings.CutPrefix(name, "*"); ok {
@@ -48,7 +48,7 @@ func (b *BATV) Exempts(addr string) bool {
 
 // Accepts reports whether a mailbox gets reports without a tag.
 func (b *BATV) Accepts(mailbox string) bool {
-	local, _, _ := strings.Cut(fingerprint.Base(mailbox), "@")
+	local := address.Local(address.Base(mailbox))
 	return origin.Role(mailbox) || slices.ContainsFunc(b.Accept, func(a string) bool { name, _ := localPart(a); return name == local })
 }
 

@@ -12,7 +12,7 @@ package rules
 import (
 	"strings"
 
-	"breakwater/internal/fingerprint"
+	"breakwater/internal/address"
 )
 
 // DefaultFile is the file of a folder that applies to every domain.
@@ -112,17 +112,15 @@ func (s *Set) Domains(yield func(*Domain) bool) {
 	}
 }
 
-// For returns what holds for one mailbox of the domain, in the form of fingerprint.Mailbox,
+// For returns what holds for one mailbox of the domain, in the form of address.Mailbox,
 // and the sender in From. At most one exception applies: that for the mailbox, or else that
 // for the sender, the closest first.
 func (d *Domain) For(mailbox, from string) *Policy {
 	if len(d.mailboxes) > 0 {
-		local, _, _ := strings.Cut(mailbox, "@")
-		if p, ok := d.mailboxes[local]; ok {
+		if p, ok := d.mailboxes[address.Local(mailbox)]; ok {
 			return p
 		}
-		local, _, _ = strings.Cut(fingerprint.Base(mailbox), "@")
-		if p, ok := d.mailboxes[local]; ok {
+		if p, ok := d.mailboxes[address.Local(address.Base(mailbox))]; ok {
 			return p
 		}
 	}

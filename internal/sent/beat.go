@@ -7,6 +7,7 @@ import (
 
 	"breakwater/internal/notes"
 	"breakwater/internal/origin"
+	"breakwater/internal/storm"
 )
 
 // Domain is one of which all mail leaves here.
@@ -44,6 +45,13 @@ func (x *Index) Changed(ctx context.Context, at time.Time, domains []Domain) err
 // touch goes on with what domains learn, and notes more. gap says that mail may have left without
 // a tag.
 func (x *Index) touch(ctx context.Context, at time.Time, gap bool, domains []Domain, more []notes.Entry) error {
+	for i := range more {
+		was, err := x.Store.Noted(ctx, at, []storm.Key{more[i].Key})
+		if err != nil {
+			return fmt.Errorf("look into the index of sent mail: %w", err)
+		}
+		more[i].Reset = was[0].Last.After(at) // minutes that are still to come were not seen
+	}
 	self := thing{about: aboutIndex}
 	all := []thing{self}
 	for _, d := range domains {
@@ -60,7 +68,7 @@ func (x *Index) touch(ctx context.Context, at time.Time, gap bool, domains []Dom
 	for _, t := range all {
 		// All are touched at once. What was not, the last time, was not in the rules then.
 		was := before[t]
-		lapsed := was.Seen == 0 || was.Last.Before(before[self].Last)
+		lapsed := was.Seen == 0 || was.Last.Before(before[self].Last) || isAhead(before[self], at)
 		entries = append(entries, notes.Entry{Key: x.key(t), Keep: learning, Reset: t != self && (lapsed || t.about == aboutTagged && gap)})
 	}
 	if err := x.note(ctx, at, entries); err != nil {
@@ -81,7 +89,7 @@ func (x *Index) Learning(ctx context.Context, at time.Time, domains []Domain) ([
 	}
 	all := make([]Learning, len(domains))
 	for i, d := range domains {
-		all[i] = Learning{Domain: d.Name, Since: known[thing{aboutLearned, d.Name, ""}].First, Excused: known[thing{aboutExcused, d.Name, ""}].Seen}
+		all[i] = Learning{Domain: d.Name, Since: learnedSince(known[thing{aboutLearned, d.Name, ""}], at), Excused: known[thing{aboutExcused, d.Name, ""}].Seen}
 		if !all[i].Since.IsZero() {
 			all[i].Until = all[i].Since.Add(d.Learn)
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/fingerprint"
 	"breakwater/internal/notes"
 	"breakwater/internal/origin"
@@ -31,10 +32,10 @@ type Index struct {
 
 // Kinds of notes.
 const (
-	kindSent    storm.Kind = 65 + iota // a message, by its Message-ID, or by who wrote to whom
-	kindCovered                        // of an hour; its Bits are the minutes of which all mail was seen
-	kindLearned                        // First is since when all mail of a domain is seen, or leaves with a tag
-	kindExcused                        // reports that a domain would have told to be forged, had it learned for long enough
+	kindSent    storm.Kind = 65 // a message, by its Message-ID, or by who wrote to whom
+	kindCovered            = notes.Covered
+	kindLearned            = notes.Learned
+	kindExcused storm.Kind = 68 // reports that a domain would have told to be forged, had it learned for long enough
 )
 
 // Anybody stands for all customers. That mail left here at all keeps reports on it from being
@@ -52,6 +53,20 @@ func (x *Index) Keeps() time.Duration {
 
 // learning is how long it is remembered that a domain learns, after the last beat.
 const learning = 2 * origin.Life
+
+// clockAhead is how far times of the index may be ahead of the clock. Where they are further, the clock was ahead, and what
+// was to expire in that time may be gone from the store, in part.
+const clockAhead = time.Hour
+
+func isAhead(n notes.Note, at time.Time) bool { return n.Last.Sub(at) > clockAhead }
+
+// learnedSince is since when a domain has learned by its note; zero: it has not.
+func learnedSince(n notes.Note, at time.Time) time.Time {
+	if isAhead(n, at) {
+		return time.Time{}
+	}
+	return n.First
+}
 
 // Mail is a message that leaves.
 type Mail struct {
@@ -96,6 +111,7 @@ type Question struct {
 
 // Answer is what is known of a Question.
 type Answer struct {
+	at      time.Time
 	covered bool
 	known   map[thing]notes.Note
 }
@@ -113,7 +129,7 @@ func (a Answer) Covered() bool { return a.covered }
 
 // Learned is since when all mail of the domain of an address is seen; zero: it is not.
 func (a Answer) Learned(addr string) time.Time {
-	return a.known[thing{aboutLearned, fingerprint.DomainOf(addr), ""}].First
+	return learnedSince(a.known[thing{aboutLearned, address.DomainOf(addr), ""}], a.at)
 }
 
 // Ask answers a question with one look.
@@ -129,7 +145,7 @@ func (x *Index) Ask(ctx context.Context, q Question) (Answer, error) {
 		all = append(all, hourOf(h))
 	}
 	for _, addr := range q.Addresses {
-		all = append(all, thing{aboutLearned, fingerprint.DomainOf(addr), ""})
+		all = append(all, thing{aboutLearned, address.DomainOf(addr), ""})
 		for _, partner := range q.Partners {
 			all = append(all, thing{aboutPair, addr, partner})
 		}
@@ -143,18 +159,19 @@ func (x *Index) Ask(ctx context.Context, q Question) (Answer, error) {
 		minutes[i] = known[hourOf(h)].Bits
 	}
 	unseen := origin.Unseen(q.Date, q.At, minutes)
-	return Answer{unseen.IsZero() || x.Seeing != nil && x.Seeing(unseen), known}, nil
+	return Answer{q.At, unseen.IsZero() || x.Seeing != nil && x.Seeing(unseen), known}, nil
 }
 
 // Tagged reports whether all mail of an address leaves with a tag, and has for a time: its domain's does, and none of it
 // was seen to leave without.
 func (x *Index) Tagged(ctx context.Context, at time.Time, mailbox string, since time.Duration) (bool, error) {
-	domain, address := thing{aboutTagged, fingerprint.DomainOf(mailbox), ""}, thing{aboutUntagged, mailbox, ""}
-	known, err := x.look(ctx, at, []thing{domain, address})
+	domain, box := thing{aboutTagged, address.DomainOf(mailbox), ""}, thing{aboutUntagged, mailbox, ""}
+	known, err := x.look(ctx, at, []thing{domain, box})
 	if err != nil {
 		return false, err
 	}
-	return known[domain].Seen > 0 && at.Sub(known[domain].First) >= since && known[address].Seen == 0, nil
+	first := learnedSince(known[domain], at)
+	return !first.IsZero() && at.Sub(first) >= since && known[box].Seen == 0, nil
 }
 
 // Learn remembers what a report says of domains: of those whose mail left by a way that is not seen, which learn
@@ -221,7 +238,7 @@ func hourOf(n int64) thing { return thing{aboutHour, "", strconv.FormatInt(n, 10
 
 // key is the key of the note about a thing.
 func (x *Index) key(t thing) storm.Key {
-	base := func(addr string) string { return fingerprint.Base(fingerprint.Mailbox(addr)) }
+	base := func(addr string) string { return address.Base(address.Mailbox(addr)) }
 	switch t.about {
 	case aboutMessage:
 		return x.Hasher.Key(t.who, kindSent, "id "+t.what)

@@ -27,7 +27,8 @@ const (
 // leaks at Copies/Window. A storm begins when the level passes Copies, and ends when it is
 // back at zero. The level is capped at Copies×Calm/Window, so that a storm ends Calm after
 // its last sighting. In a storm a sighting passes all the same if it says what was not given,
-// or comes from a network of which none was let through: see Given.
+// or comes from a network of which none was let through: see Given. Where it hangs on what is Known,
+// and that was not asked, it is not counted: the Answer is Asks.
 func Add(t Tally, s Sighting, c Count) Tally {
 	if c.Revoke {
 		return t.revoke(s, c)
@@ -37,6 +38,7 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	}
 	t.Key, t.Limit = c.Key, c.Limit
 	t = t.settle(s.At)
+	before := t
 	if c.Limit.Copies > 0 && !c.Key.Kind.Rate() {
 		var retry bool
 		if t.Transfers, retry = retried(t.Transfers, s); retry {
@@ -49,12 +51,16 @@ func Add(t Tally, s Sighting, c Count) Tally {
 	if c.Limit.Copies <= 0 {
 		return t
 	}
+	t.Added = t.Given != nil && !t.Given.said(s.Saying, nil) && t.Given.added(s.Saying)
 	t.Level = min(t.Level+1, c.Limit.highest())
 	if t.Storm == nil && t.Level > float64(c.Limit.Copies) {
 		t.Storm = &Storm{Since: s.At, Passed: s.At, WindowStart: s.At, Mailbox: c.Mailbox, Class: s.Class, Subject: s.Subject}
 	}
 	if t.Storm != nil {
-		t.Pass = t.pass(s)
+		if t.Pass = t.pass(s, c); t.Pass == Asks {
+			before.Answer = t.Answer
+			return before
+		}
 		t.Storm, t.Through = t.Storm.add(s, t.Pass), t.Pass != Held
 	}
 	if !t.Through || c.Keeps {
@@ -76,15 +82,15 @@ func (t Tally) Peek(s Sighting) Tally {
 	t = t.settle(s.At)
 	t.Answer = Answer{Through: true, Again: t.Seen > 0}
 	if t.Storm != nil {
-		t.Pass = t.pass(s)
+		t.Pass = t.pass(s, Count{Asked: true})
 		t.Through = t.Pass != Held
 	}
 	return t
 }
 
 // pass says why s is let through in a storm of t, or that it is not.
-func (t *Tally) pass(s Sighting) Pass {
-	if p := t.Given.pass(s); p != Held {
+func (t *Tally) pass(s Sighting, c Count) Pass {
+	if p := t.Given.pass(s, c); p != Held {
 		return p
 	}
 	if t.Key.Kind.Rate() && s.At.Sub(t.Storm.Passed) >= standing {
@@ -121,8 +127,8 @@ func (l Limit) highest() float64 {
 func (t Tally) settle(at time.Time) Tally {
 	t.Answer = Answer{}
 	passed := at.Sub(t.Last)
-	if SetBack(t.Last, at) {
-		t, passed = t.setBack(at), 0
+	if ClockSetBack(t.Last, at) {
+		t, passed = t.SetBack(at), 0
 	}
 	if passed < 0 {
 		return t
@@ -145,12 +151,12 @@ func (t Tally) settle(at time.Time) Tally {
 	return t
 }
 
-// SetBack reports whether a time is so long before the last one that the clock was set back.
-func SetBack(last, at time.Time) bool { return at.Sub(last) < -outOfOrder }
+// ClockSetBack reports whether a time is so long before the last one that the clock was set back.
+func ClockSetBack(last, at time.Time) bool { return at.Sub(last) < -outOfOrder }
 
-// setBack puts the times of t that are behind at to that.
-func (t Tally) setBack(at time.Time) Tally {
-	t.First, t.Last = earlier(t.First, at), at
+// SetBack returns t with no time later than at: those that are later were counted while the clock was ahead.
+func (t Tally) SetBack(at time.Time) Tally {
+	t.First, t.Last = earlier(t.First, at), earlier(t.Last, at)
 	t.Transfers = slices.Clone(t.Transfers)
 	for i := range t.Transfers {
 		t.Transfers[i].Last = earlier(t.Transfers[i].Last, at)

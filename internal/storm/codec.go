@@ -10,13 +10,16 @@ import (
 	"breakwater/internal/wire"
 )
 
-// codecVersion is the first byte of every stored tally, and of every note (see package notes), which has the
-// same form. Those of version 2, which did not have what was given, and wrote all times in full, are read, too.
-const codecVersion = 3
+// CodecVersion is the first byte of every stored tally, and of every note (see package notes), which has the
+// same form. Those of CodecOldest, which did not have what was given, and wrote all times in full, are read, too.
+const (
+	CodecVersion = 3
+	CodecOldest  = 2
+)
 
 // AppendBinary appends t, without its Answer, in the form that all stores keep.
 func (t Tally) AppendBinary(b []byte) ([]byte, error) {
-	b = append(b, codecVersion)
+	b = append(b, CodecVersion)
 	b = append(b, t.Key.Owner[:]...)
 	b = append(b, byte(t.Key.Kind))
 	b = append(b, t.Key.Hash[:]...)
@@ -73,8 +76,8 @@ func (s *Storm) append(b []byte) []byte {
 func (t *Tally) UnmarshalBinary(b []byte) error {
 	r := reader{wire.Reader{Rest: b}}
 	version := r.Byte()
-	if version != codecVersion && version != 2 && r.Err == nil {
-		return fmt.Errorf("read tally: unknown version %d", version)
+	if (version > CodecVersion || version < CodecOldest) && r.Err == nil {
+		return fmt.Errorf("read tally: it has version %d, this breakwater reads %d to %d; above, a newer breakwater wrote it", version, CodecOldest, CodecVersion)
 	}
 	var n Tally
 	copy(n.Key.Owner[:], r.Take(8))

@@ -31,7 +31,8 @@ func (s Saying) versions() []uint64 {
 //
 //   - Nothing is held that says something that was not given: a version that is not among
 //     Versions passes, and is among them from then on. What is left of one of these, or has no more than
-//     banners at its ends that were given with another, says nothing new: these pile up on the way.
+//     banners at its ends that were given with another, says nothing new: these pile up on the way. So it is
+//     with those that the mailbox knows its network to add: see Count.Known.
 //   - Nobody can use up somebody else's copies: what comes from a network of which none was let
 //     through passes. Since there are storms with hundreds of servers, that is so for the first
 //     few networks; what comes from a further one is held, too, if it was given byte for byte.
@@ -68,18 +69,21 @@ const (
 	NewWords               // it says something that was not given
 	NewNetwork             // none was let through from where it comes
 	Hourly                 // one an hour of a rate
+	Asks                   // it was not counted: that hangs on whether the mailbox knows what was added to it
 )
 
 // String says it in words, behind "storm, ".
 func (p Pass) String() string {
-	return [...]string{Held: "", Retry: "a retry", NewWords: "with words that the mailbox was not given", NewNetwork: "from a network that had none let through", Hourly: "one an hour"}[p]
+	return [...]string{Held: "", Retry: "a retry", NewWords: "with words that the mailbox was not given", NewNetwork: "from a network that had none let through", Hourly: "one an hour", Asks: ""}[p]
 }
 
 // pass says why s is let through, whatever its count; Held if nothing speaks for it.
-func (g *Given) pass(s Sighting) Pass {
+func (g *Given) pass(s Sighting, c Count) Pass {
 	switch {
-	case g == nil, !g.said(s.Saying):
+	case g == nil, !g.said(s.Saying, c.Known) && (c.Asked || !g.added(s.Saying)):
 		return NewWords
+	case !g.said(s.Saying, c.Known):
+		return Asks
 	case slices.Contains(g.Networks, s.Network):
 		return Held
 	case len(g.Networks) < maxNetworks || !slices.Contains(g.Contents, s.Content):
@@ -88,13 +92,21 @@ func (g *Given) pass(s Sighting) Pass {
 	return Held
 }
 
-// said reports whether all of s was given.
-func (g *Given) said(s Saying) bool {
-	given := func(v uint64) bool { return slices.Contains(g.Versions, v) }
-	return slices.ContainsFunc(s.versions(), given) || slices.ContainsFunc(s.Parts, func(p Part) bool {
-		return given(p.Version) && !slices.ContainsFunc(p.Without, func(b uint64) bool { return !slices.Contains(g.Blocks, b) })
+// said reports whether all of s was given, but for blocks that are known.
+func (g *Given) said(s Saying, known []uint64) bool {
+	return slices.ContainsFunc(s.versions(), g.gave) || slices.ContainsFunc(s.Parts, func(p Part) bool {
+		return g.gave(p.Version) && !slices.ContainsFunc(p.Without, func(b uint64) bool {
+			return !slices.Contains(g.Blocks, b) && !slices.Contains(known, b)
+		})
 	})
 }
+
+// added reports whether a part of s was given, so that the blocks that it has more may have been added.
+func (g *Given) added(s Saying) bool {
+	return slices.ContainsFunc(s.Parts, func(p Part) bool { return g.gave(p.Version) })
+}
+
+func (g *Given) gave(version uint64) bool { return slices.Contains(g.Versions, version) }
 
 // firsts are the networks that are never forgotten.
 func (g *Given) firsts() []uint64 { return g.Networks[:min(len(g.Networks), maxNetworks)] }

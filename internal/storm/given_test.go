@@ -60,7 +60,7 @@ func TestGiven(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var tally Tally
 			for i, s := range tt.steps {
-				tally = Add(tally, s.s, Count{Key: Key{Kind: ID}, Limit: identity})
+				tally = Add(tally, s.s, Count{Key: Key{Kind: ID}, Limit: identity, Asked: true})
 				if i < identity.Copies {
 					if !tally.Through {
 						t.Fatalf("sighting %d is held", i)
@@ -197,6 +197,42 @@ func TestLaws(t *testing.T) {
 	})
 }
 
+// TestBanner: where a banner is all that was not given, Add asks whether it is known before it counts.
+func TestBanner(t *testing.T) {
+	count := Count{Key: Key{Kind: ID}, Limit: identity}
+	var storm Tally
+	for i := range 5 {
+		storm = Add(storm, told(i, 1, 1), count)
+	}
+	more := told(10, 1, 3)
+	more.Parts = []Part{{Version: 2, Without: []uint64{5}}, {Version: 1, Without: []uint64{76, 77}}}
+	elsewhere := more
+	elsewhere.Network = 2
+	asked := func(known ...uint64) Count { c := count; c.Asked, c.Known = true, known; return c }
+	for _, tt := range []struct {
+		name string
+		s    Sighting
+		c    Count
+		want Pass
+	}{
+		{"not asked", more, count, Asks},
+		{"nothing known", more, asked(), NewWords},
+		{"another banner known", more, asked(5, 78), NewWords},
+		{"half of it known", more, asked(77), NewWords},
+		{"all of it known", more, asked(77, 5, 76), Held},
+		{"known, from a network that had none", elsewhere, asked(76, 77), NewNetwork},
+		{"no banner at all", told(10, 1, 3), count, NewWords},
+	} {
+		got := Add(storm, tt.s, tt.c)
+		if got.Pass != tt.want || got.Through != (tt.want != Held) || got.Added != (tt.s.Parts != nil) {
+			t.Errorf("%s: %d (%s), through %t, added %t", tt.name, got.Pass, got.Pass, got.Through, got.Added)
+		}
+		if counted := got.Seen > storm.Seen; counted != (tt.want != Asks) {
+			t.Errorf("%s: counted %t", tt.name, counted)
+		}
+	}
+}
+
 func BenchmarkPass(b *testing.B) {
 	// The worst: a full tally, and a message with all parts of which none was given.
 	g := Given{}
@@ -208,7 +244,7 @@ func BenchmarkPass(b *testing.B) {
 		s.Parts = append(s.Parts, Part{Version: 5, Without: []uint64{60, 61, 62, 63, 1 << 40}})
 	}
 	for b.Loop() {
-		if g.pass(s) != NewWords {
+		if g.pass(s, Count{Asked: true}) != NewWords {
 			b.Fatal(fmt.Sprint(slices.Max(g.Versions)))
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // Kind is what a key is made of.
 type Kind uint8
 
-// Kinds of keys. From 32 on they are those of notes, save Release. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
+// Kinds of keys. Those of notes are in package notes. ID, Text, Near, DSN and Reply are identities: copies share them and distinct
 // messages do not. Repeat and Class are rates: distinct messages share them.
 const (
 	ID     Kind = 1 + iota // Message-ID, From, Date, List-Id
@@ -23,6 +23,10 @@ const (
 	Class                  // mailbox and class
 	Near                   // nearly the same text, and a second witness
 )
+
+// Banner is the kind of a block of text that a network added to copies of what a mailbox was given; what it gave is
+// their subjects. It is never a storm.
+const Banner Kind = 36
 
 // Kinds of prints that are no keys.
 const (
@@ -59,7 +63,10 @@ type Count struct {
 	Link    [8]byte // kept from the first sighting on
 	Keeps   bool    // the sighting is not delivered, whatever its count: it gives nothing
 	Revoke  bool    // the sighting, which was counted before, was not delivered: it has given nothing
+	Asked   bool    // what is Known was asked for
 	Mailbox string  // in clear, for the label; kept only while there is a storm
+
+	Known []uint64 // blocks that say nothing new at the mailbox where the network of the sighting adds them
 }
 
 // Sighting is one message, seen.
@@ -149,6 +156,7 @@ type Answer struct {
 	Through bool // it is to be let through
 	Again   bool // the key was seen before: the sighting is a copy or a retry
 	Gave    bool // Given has grown by it
+	Added   bool // it is what was given, and blocks more that a gateway may have added
 	Pass    Pass // why it is let through in the midst of a storm
 }
 

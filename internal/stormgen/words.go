@@ -3,6 +3,8 @@ package stormgen
 import (
 	"fmt"
 	"strings"
+
+	"breakwater/internal/address"
 )
 
 // authors of the mailshots, by local part.
@@ -11,7 +13,7 @@ var authors = []string{"sales", "events", "info", "office"}
 var authorNames = map[string]string{"sales": "Sales", "events": "Events Desk", "info": "Auskunft für Mitglieder", "office": "Main Office"}
 
 func authorName(addr string) string {
-	local, _, _ := strings.Cut(addr, "@")
+	local := address.Local(addr)
 	return authorNames[local]
 }
 

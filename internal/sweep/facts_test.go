@@ -191,8 +191,17 @@ func TestState(t *testing.T) {
 		t.Fatal(got, err)
 	}
 	again := newScratch(nil)
-	if err := got["INBOX"].restore(again); err != nil || again.tallies[tally.Key].Seen != 1 || again.notes[note.Key] != note || len(again.tallies)+len(again.notes) != 2 {
+	if err := got["INBOX"].restore(again, monday); err != nil || again.tallies[tally.Key].Seen != 1 || again.notes[note.Key] != note || len(again.tallies)+len(again.notes) != 2 {
 		t.Error(again, err)
+	}
+	early := monday.AddDate(-10, 0, 0) // the clock was ahead then
+	again = newScratch(nil)
+	err = got["INBOX"].restore(again, early)
+	if last := again.tallies[tally.Key].Last; err != nil || last.After(early) || again.notes[note.Key].Last.After(early) {
+		t.Errorf("last seen %v, it is %v: %v", last, early, err)
+	}
+	if err := f.keep(again, early.Add(3*time.Hour)); err != nil || len(f.Tallies) != 0 {
+		t.Errorf("kept for ever: %x, %v", f.Tallies, err)
 	}
 	if other := got.of("INBOX", session.State{UIDValidity: 8}); other.UIDNext != 0 {
 		t.Error("the state of another folder was taken")
@@ -301,6 +310,6 @@ func FuzzUIDs(f *testing.F) {
 func FuzzTallies(f *testing.F) {
 	f.Add([]byte{3, 1, 2, 3})
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		_ = (&folderState{Tallies: b}).restore(newScratch(nil)) // it must not panic
+		_ = (&folderState{Tallies: b}).restore(newScratch(nil), monday) // it must not panic
 	})
 }

@@ -130,7 +130,7 @@ func (s *Sweep) look(ctx context.Context, l *link, fp *FolderPlan, st state, loc
 	if s.Full || freed { // which copies stay is decided anew for all
 		had.UIDNext, had.Tallies, had.Young, held = 0, nil, "", nil
 	}
-	if err := had.restore(v.scratch); err != nil {
+	if err := had.restore(v.scratch, v.Now()); err != nil {
 		return fmt.Errorf("read state: %w; sweep with --full", err)
 	}
 	v.engine = s.Engine(v.scratch)

@@ -56,19 +56,10 @@ func (s state) write(name string) error {
 	if err := owned.MkdirAll(filepath.Dir(name)); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*")
-	if err != nil {
+	if err := owned.Replace(name, b); err != nil {
 		return fmt.Errorf("write state: %w", err)
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, owned.Give(f), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return fmt.Errorf("write state: %w", err)
-	}
-	return syncFolder(filepath.Dir(name))
+	return nil
 }
 
 // of is the state of a folder as the server has it now; empty where it is another folder.
@@ -115,8 +106,8 @@ func (f *folderState) keep(s *scratch, at time.Time) error {
 	return nil
 }
 
-// restore gives back to s what keep took.
-func (f *folderState) restore(s *scratch) error {
+// restore gives back to s what keep took. What was counted while the clock was ahead has the times of now.
+func (f *folderState) restore(s *scratch, now time.Time) error {
 	for b := f.Tallies; len(b) > 0; {
 		size, w := binary.Uvarint(b)
 		if w <= 0 || size > uint64(len(b)-w) {
@@ -132,9 +123,9 @@ func (f *folderState) restore(s *scratch) error {
 			if err := n.UnmarshalBinary(value); err != nil {
 				return err
 			}
-			s.notes[n.Key] = n
+			s.notes[n.Key] = n.SetBack(now)
 		} else {
-			s.tallies[t.Key] = t
+			s.tallies[t.Key] = t.SetBack(now)
 		}
 		b = b[w+int(size):]
 	}

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"breakwater/internal/engine"
+	"breakwater/internal/format"
 	"breakwater/internal/owned"
 	"breakwater/internal/rules"
 	"breakwater/internal/store"
@@ -151,6 +152,9 @@ func (s *Sweep) apply(ctx context.Context, l *link, plan *Plan, run string) erro
 	if err != nil {
 		return err
 	}
+	if err := layout.Write(s.Dir); err != nil {
+		return err
+	}
 	for _, f := range plan.Folders {
 		if f.next != nil {
 			next[f.Folder] = f.next
@@ -197,6 +201,9 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 		return false, err
 	}
 	defer j.Close()
+	if err := layout.Write(s.Dir); err != nil {
+		return false, err
+	}
 	if j.head.Server != s.Server.Server || j.head.User != s.Server.User {
 		return false, fmt.Errorf("run %s was at %s as %s, and is not resumed elsewhere; `breakwater undo %s` takes it back", run, j.head.Server, j.head.User, run)
 	}
@@ -217,6 +224,9 @@ func (s *Sweep) Resume(ctx context.Context, run string) (done bool, err error) {
 // forsake ends a journal whose plan was never whole.
 func (s *Sweep) forsake(j *journal) error {
 	s.Log.Info("the run was cut off before it began: sweep again", "run", j.head.Run)
+	if err := layout.Write(s.Dir); err != nil {
+		return err
+	}
 	if err := j.write(record{Op: opUndone}); err != nil {
 		return err
 	}
@@ -345,8 +355,14 @@ func (s *Sweep) isOpen(run string) (*ErrUnfinished, error) {
 	return &ErrUnfinished{run, false}, nil
 }
 
+// layout is the format of Dir: of states, and of journals.
+var layout = format.Format{Name: "breakwater sweep", Version: 1, Oldest: 1, Instead: "let --state name another folder: all messages are looked at again, and earlier runs cannot be undone from there"}
+
 // lock keeps two sweeps of one account apart.
 func (s *Sweep) lock() (unlock func(), err error) {
+	if err := layout.Check(s.Dir); err != nil {
+		return nil, err
+	}
 	if err := owned.MkdirAll(s.Dir); err != nil {
 		return nil, fmt.Errorf("folder for journals, which the configuration or --state names: %w", err)
 	}
@@ -365,18 +381,18 @@ func (s *Sweep) lock() (unlock func(), err error) {
 	}, nil
 }
 
-// RunsFolder is the folder of journals, below Dir: one folder for each run.
-const RunsFolder = "runs"
+// runsFolder is the folder of journals, below Dir: one folder for each run.
+const runsFolder = "runs"
 
 func (s *Sweep) file() string { return strings.ReplaceAll(url.PathEscape(s.Account), "*", "%2A") }
 
 func (s *Sweep) path(suffix string) string { return filepath.Join(s.Dir, s.file()+"."+suffix) }
 func (s *Sweep) statePath() string         { return s.path("state") }
 func (s *Sweep) journalPath(run string) string {
-	return filepath.Join(s.Dir, RunsFolder, run, s.file()+".jsonl")
+	return filepath.Join(s.Dir, runsFolder, run, s.file()+".jsonl")
 }
 func (s *Sweep) nextPath(run string) string {
-	return filepath.Join(s.Dir, RunsFolder, run, s.file()+".state")
+	return filepath.Join(s.Dir, runsFolder, run, s.file()+".state")
 }
 
 const runFormat = "20060102T150405.000Z"

@@ -36,6 +36,9 @@ func (s *Sweep) Undo(ctx context.Context, run string) (Undone, error) {
 		return u, err
 	}
 	defer j.Close()
+	if err := layout.Write(s.Dir); err != nil {
+		return u, err
+	}
 	l := s.link()
 	defer l.close()
 	forth := s.carrier(j, false)
@@ -126,7 +129,7 @@ func (s *Sweep) trim() error {
 		return err
 	}
 	for _, run := range runs {
-		at, err := runTime(run)
+		at, err := s.begun(run)
 		if err != nil || s.Now().Sub(at) < keepJournals {
 			continue // it may be named by hand
 		}
@@ -136,15 +139,33 @@ func (s *Sweep) trim() error {
 		if err := errors.Join(remove(s.journalPath(run)), remove(s.nextPath(run))); err != nil {
 			return fmt.Errorf("trim journals: %w", err)
 		}
-		_ = os.Remove(filepath.Join(s.Dir, RunsFolder, run)) // other accounts may have journals in it
+		_ = os.Remove(filepath.Join(s.Dir, runsFolder, run)) // other accounts may have journals in it
 		s.Log.Info("the journal of a run is removed; it can not be undone any more", "run", run)
 	}
 	return nil
 }
 
+// begun is when a run began. Where that is still to come, since the clock was ahead, it is when that was first found,
+// which the time of the journal's file tells then.
+func (s *Sweep) begun(run string) (time.Time, error) {
+	now := s.Now()
+	at, err := runTime(run)
+	if err != nil || !at.After(now) {
+		return at, err
+	}
+	st, err := os.Stat(s.journalPath(run))
+	if err != nil {
+		return at, err
+	}
+	if st.ModTime().Before(now) {
+		return st.ModTime(), nil
+	}
+	return now, os.Chtimes(s.journalPath(run), time.Time{}, now)
+}
+
 // Runs lists the runs at the account that have a journal, oldest first.
 func (s *Sweep) Runs() ([]string, error) {
-	all, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)) // sorted
+	all, err := os.ReadDir(filepath.Join(s.Dir, runsFolder)) // sorted
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list runs: %w", err)
 	}
@@ -170,9 +191,12 @@ type Journal struct {
 	Back    int       `json:"back"`
 }
 
-// Journals lists those in a folder, oldest first.
-func Journals(folder string) ([]Journal, error) {
-	names, err := filepath.Glob(filepath.Join(folder, "*", "*.jsonl"))
+// Journals lists those of all accounts in a Sweep's Dir, oldest first.
+func Journals(dir string) ([]Journal, error) {
+	if err := layout.Check(dir); err != nil {
+		return nil, err
+	}
+	names, err := filepath.Glob(filepath.Join(dir, runsFolder, "*", "*.jsonl"))
 	if err != nil {
 		return nil, err
 	}

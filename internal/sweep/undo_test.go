@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"breakwater/internal/lab"
 	"breakwater/internal/sweep/session"
@@ -124,7 +121,7 @@ func TestUndoCutOff(t *testing.T) {
 	if u, err := s.Undo(ctx, "run2"); !errors.Is(err, context.Canceled) || u.Back == 0 || u.Back == 37 {
 		t.Fatalf("%+v, %v", u, err)
 	}
-	if all, err := Journals(filepath.Join(s.Dir, RunsFolder)); err != nil || len(all) != 1 || all[0].State != "undo cut off" {
+	if all, err := Journals(s.Dir); err != nil || len(all) != 1 || all[0].State != "undo cut off" {
 		t.Errorf("%+v, %v", all, err)
 	}
 	var open *ErrUnfinished
@@ -327,41 +324,6 @@ func TestUndoWhileCutOff(t *testing.T) {
 	st, err := readState(s.statePath())
 	if err != nil || st["INBOX"].Restored != "26:42" {
 		t.Errorf("%q was brought back, %v", st["INBOX"].Restored, err)
-	}
-}
-
-// TestTrim removes the journals of runs that ended long ago, and no others.
-func TestTrim(t *testing.T) {
-	t.Parallel()
-	b := memory(t, withMove)
-	s := b.sweep("")
-	s.defaults()
-	now := time.Now()
-	age := func(days int) string { return NewRun(now.AddDate(0, 0, -days)) }
-	ended := `{"op":"run","at":"2026-03-02T08:00:00Z"}` + "\n" + `{"op":"planned"}` + "\n" + `{"op":"applied"}` + "\n"
-	for run, text := range map[string]string{
-		age(400): ended, age(200): strings.Replace(ended, "applied", "undone", 1), age(170): ended, age(1): ended, "by hand": ended,
-		age(300): strings.TrimSuffix(ended, `{"op":"applied"}`+"\n"), age(301): ended + "nonsense",
-	} {
-		if err := os.MkdirAll(filepath.Dir(s.journalPath(run)), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(s.journalPath(run), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(s.Dir, RunsFolder, age(200), "other.jsonl"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.trim(); err != nil {
-		t.Fatal(err)
-	}
-	left, err := s.Runs()
-	if want := []string{age(301), age(300), age(170), age(1), "by hand"}; err != nil || !slices.Equal(left, want) {
-		t.Errorf("left are %q, %v, want %q", left, err, want)
-	}
-	if folders, err := os.ReadDir(filepath.Join(s.Dir, RunsFolder)); err != nil || len(folders) != 6 {
-		t.Errorf("%d folders, %v", len(folders), err)
 	}
 }
 

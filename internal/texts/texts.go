@@ -20,13 +20,13 @@ const remembered = 48 * time.Hour
 
 // Memory is what is known of texts when one message comes. It is for one goroutine.
 type Memory struct {
-	Store    store.Store
-	Hasher   *fingerprint.Hasher
-	DryRun   bool // look, but remember nothing
-	Context  context.Context
-	At       time.Time
-	Server   netip.Addr // that sent the message; the zero Addr where it is one of our own hosts, through which everybody's mail comes
-	TakePart uint64     // how many copies of a text a server sends that were held, within an hour, when it takes part in its storm
+	Store          store.Store
+	Hasher         *fingerprint.Hasher
+	DryRun         bool // look, but remember nothing
+	Context        context.Context
+	At             time.Time
+	Server         netip.Addr // that sent the message; the zero Addr where it is one of our own hosts, through which everybody's mail comes
+	HeldFromServer uint64     // how many copies of a text a server sends that were held, within an hour, when it takes part in its storm
 
 	Mailboxes int  // at which copies of that were held, at least
 	Stormy    bool // Server takes part in that
@@ -52,7 +52,7 @@ func (m *Memory) InOutbreak(text [8]byte) (bool, error) {
 		return false, err
 	}
 	sent, err := m.held(text, m.Server)
-	m.Stormy = sent.Seen >= m.TakePart
+	m.Stormy = sent.Seen >= m.HeldFromServer
 	return m.Stormy, err
 }
 

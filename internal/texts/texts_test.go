@@ -24,7 +24,7 @@ func TestOutbreak(t *testing.T) {
 	text, other := [8]byte{1}, [8]byte{2}
 	server, another := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	memory := func(at time.Time, from netip.Addr) *Memory {
-		return &Memory{Store: s, Hasher: hasher, Context: context.Background(), At: at, Server: from, TakePart: 30}
+		return &Memory{Store: s, Hasher: hasher, Context: context.Background(), At: at, Server: from, HeldFromServer: 30}
 	}
 	for n := range 30 {
 		m := memory(start, server)

@@ -25,6 +25,7 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"golang.org/x/sys/unix"
 
+	"breakwater/internal/format"
 	"breakwater/internal/notes"
 	"breakwater/internal/storm"
 )
@@ -37,6 +38,14 @@ type Options struct {
 	MinFree       int64         // bytes free on the disk below which nothing is written; 256 MiB
 	Log           *slog.Logger
 	InMemory      bool // keep all in memory and nothing on disk; the folder must be ""
+
+	now func() time.Time // time.Now, if nil
+}
+
+// layout is the format of the folder, which is that of the tallies in it.
+var layout = format.Format{
+	Name: "breakwater store", Version: storm.CodecVersion, Oldest: storm.CodecOldest,
+	Instead: "move the folder away and start again: counts are lost, mail is not",
 }
 
 // closeRoom is what Badger may write while it closes: its tables in memory.
@@ -57,14 +66,18 @@ type Store struct {
 	kick    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
+	endTend context.CancelFunc
+	tended  chan struct{} // closed when nothing is set back any more
 
 	problem    atomic.Pointer[error] // why nothing is written now
 	unreadable rare
+	keys       atomic.Pointer[filter] // on disk
 
 	// The writer's own.
 	unsynced bool
 	synced   time.Time
 	said     rare
+	making   *filter // the next one of keys, or else that
 	mu       sync.Mutex
 	wrote    chan struct{} // closed after each attempt to write
 }
@@ -74,12 +87,15 @@ func Open(dir string, o Options) (*Store, error) {
 	o = o.withDefaults()
 	s := &Store{
 		dir: dir, o: o, synced: time.Now(),
-		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), wrote: make(chan struct{}),
+		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}), tended: make(chan struct{}), wrote: make(chan struct{}),
 	}
 	for i := range s.shards {
 		s.shards[i].init(o.MemoryEntries)
 	}
 	if !o.InMemory {
+		if err := layout.Check(dir); err != nil {
+			return nil, fmt.Errorf("open store: %w", err)
+		}
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create store: %w", err)
 		}
@@ -92,7 +108,19 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, explain(dir, err)
 	}
 	s.db = db
+	s.keys.Store(newFilter(0))
+	s.see()
 	go s.run()
+	var ctx context.Context
+	ctx, s.endTend = context.WithCancel(context.Background())
+	go func() {
+		defer close(s.tended)
+		tendHourly(ctx, func() {
+			if err := s.tend(ctx, o.now()); err != nil && ctx.Err() == nil {
+				o.Log.Warn("tallies of a clock that was ahead stay until the next hour", "err", err)
+			}
+		})
+	}()
 	return s, nil
 }
 
@@ -111,6 +139,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.now == nil {
+		o.now = time.Now
 	}
 	return o
 }
@@ -223,7 +254,7 @@ func (s *Store) Observe(ctx context.Context, sg storm.Sighting) ([]storm.Tally, 
 			t := storm.Add(s.tally(value), sg, c)
 			tallies[i] = t
 			value, err := sh.encode(t)
-			return entry{value, expires(t.Last, t.Limit.Keep, time.Now())}, err
+			return entry{value, expires(t.Limit.Keep, s.o.now())}, err
 		})
 		if err != nil {
 			return nil, err
@@ -243,7 +274,7 @@ func (s *Store) Note(ctx context.Context, at time.Time, entries []notes.Entry) (
 			n := notes.Add(s.note(value), at, e)
 			noted[i] = n
 			value, err := n.AppendBinary(make([]byte, 0, noteSize))
-			return entry{value, expires(n.Last, n.Keep, time.Now())}, err
+			return entry{value, expires(n.Keep, s.o.now())}, err
 		})
 		if err != nil {
 			return nil, err
@@ -258,6 +289,8 @@ func (s *Store) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
+	s.endTend()
+	<-s.tended
 	close(s.stop)
 	<-s.stopped
 	s.reading.Lock()

@@ -33,6 +33,9 @@ func prepare(o badger.Options) error {
 	} else if err != nil {
 		return fmt.Errorf("lock folder: %w", err)
 	}
+	if err := layout.Write(o.Dir); err != nil {
+		return err
+	}
 	return errors.Join(removeEmpty(o.Dir), checkTables(o))
 }
 

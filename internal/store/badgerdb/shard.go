@@ -147,6 +147,9 @@ func (s *Store) readable(err error) bool {
 
 // read returns what is on disk for k, or nil.
 func (s *Store) read(k storm.Key) (value []byte, err error) {
+	if !s.keys.Load().has(k) {
+		return nil, nil
+	}
 	err = s.db.View(func(txn *badger.Txn) error {
 		item, err := txn.Get(diskKey(k))
 		if errors.Is(err, badger.ErrKeyNotFound) {
@@ -310,14 +313,11 @@ func (sh *shard) encode(t storm.Tally) ([]byte, error) {
 	return bytes.Clone(value), err
 }
 
-// expires says in Unix seconds when what was seen last at a time and is kept for so long may go from disk. That
-// time may be ahead of the clock, as in a replay.
-func expires(last time.Time, keep time.Duration, now time.Time) uint64 {
+// expires says in Unix seconds when what is counted now and is kept for so long may go from disk: by the clock,
+// whatever the time of the mail, which may be long ago or still to come in a replay.
+func expires(keep time.Duration, now time.Time) uint64 {
 	if keep <= 0 {
 		return 0
-	}
-	if last.After(now) {
-		now = last
 	}
 	return uint64(now.Add(keep).Add(keepMargin).Unix())
 }

@@ -47,6 +47,9 @@ func (s *Store) writeAndSay(now time.Time) {
 	if err == nil && s.unsynced && now.Sub(s.synced) >= s.o.SyncEvery {
 		err = s.sync(now)
 	}
+	if f := s.keys.Load(); f == s.making && f.full() {
+		s.see()
+	}
 	switch before := s.Err(); {
 	case err != nil:
 		s.problem.Store(&err)
@@ -75,6 +78,7 @@ func (s *Store) write(now time.Time) error {
 	for i := range s.shards {
 		for k, e := range s.shards[i].take() {
 			if err == nil {
+				s.saw(k)
 				err = batch.SetEntry(&badger.Entry{Key: diskKey(k), Value: e.value, ExpiresAt: e.expires})
 				s.unsynced = true
 			}
