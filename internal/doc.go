@@ -60,10 +60,12 @@
 // Imports go down, and packages of one line but the last do not import each other, save
 // where one is named behind the other:
 //
-//	wiring     cmd/breakwater                  alone picks drivers and hands functions around
-//	edges      milterd  sweep  control  mailfile  config  submit  digest  store/badgerdb  store/remote
-//	keep       archive, and release above it and submit; replay above it and mailfile; ledger and incident, and record and evidence above
-//	           them
+//	commands   cmd/breakwater                  flags, printing, exit statuses
+//	wiring     daemon, and demo above it       picks drivers and hands functions around
+//	hosts      host, and sweep/accounts above it; trial; explain
+//	edges      milterd  sweep  control  mailfile  config  setup  submit  store/badgerdb  store/remote
+//	keep       archive, and release above it and submit; replay above it and mailfile; digest above it;
+//	           ledger and incident, record and evidence above them
 //	engine     engine  scenario
 //	memory     sent  texts
 //	decision   rules
@@ -72,12 +74,22 @@
 //	reports    report
 //	facts      message
 //	words      phrases
-//	files      tomlfile  wire
+//	files      tomlfile  seal  wire
 //
 // Everything from files to engine is pure: no network, no files, no clock. Time is an
-// argument. layers_test.go holds the table, and what outside modules each package may use. Who
-// keeps files opens them by owned, so that what root makes belongs to the daemon; format notes
-// their version.
+// argument. layers_test.go holds the table, and what outside modules each package may use.
+//
+// One of each:
+//
+//   - address takes mail addresses apart
+//   - owned replaces files, and what root makes by it belongs to the daemon; format notes the version of a folder
+//   - seal signs and hashes lists of texts with a key
+//   - socket is HTTP on the daemon's socket, both ends
+//   - digest composes every mail that breakwater writes of its own accord
+//   - show prints tables, numbers and JSON
+//   - golden compares what tests find with files; -update writes these
+//
+// Programs that measure, and that tests run, are in tools.
 //
 // # What is on disk
 //
@@ -95,7 +107,11 @@
 //   - when copies are a storm: storm.Add
 //   - what happens then: rules (settings.go: what files may say; facts.go: what conditions may
 //     ask), and the files in the top-level folder rules, with their tests
+//   - what mail servers have to be told, and who listens where: setup
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
 //   - what is recorded of a storm, and what belongs to it: incident; how that is proved: ledger; what is handed to others: evidence
+//   - what a mail says that breakwater writes: digest/words, a file for each language
+//   - what runs by the hour and by the minute: daemon (house.go, sent.go)
+//   - where secret, keys, rules and phrases of a host are read: host
 package internal

@@ -89,7 +89,7 @@
 //
 // Log lines are for people and their programs; breakwater reads none. A decision is a line with msg=decision and qid, client,
 // from, to, class, action, rule, reason; and, where there is one, storm, origin with proof, wanted, sent. At Shutdown,
-// milterd hands the mail server's connections to the next daemon by systemd (cmd/breakwater/handover.go): a gob with a
+// milterd hands the mail server's connections to the next daemon by systemd (daemon/handover.go): a gob with a
 // version, which another version does not go on with. breakwater setup postfix --apply leaves breakwater-undo.json beside
 // main.cf: JSON without a version, which --undo removes.
 package internal

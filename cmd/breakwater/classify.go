@@ -10,16 +10,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/classify"
 	"breakwater/internal/engine"
+	"breakwater/internal/host"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
+	"breakwater/internal/show"
 )
 
 // classified is what `breakwater classify --json` prints of a message.
@@ -48,7 +49,7 @@ The exit status is 1 if a file could not be read.`,
   breakwater classify - <message.eml`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			c := classifier{out: bufio.NewWriter(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(), asJSON: asJSON, teller: teller(), counts: map[classify.Class]int{}}
+			c := classifier{out: bufio.NewWriter(cmd.OutOrStdout()), errs: cmd.ErrOrStderr(), asJSON: asJSON, teller: host.Origins(), counts: map[classify.Class]int{}}
 			begun := time.Now()
 			if err := c.run(cmd.Context(), paths, cmd.InOrStdin()); err != nil {
 				return exit{exitReport, err}
@@ -57,7 +58,7 @@ The exit status is 1 if a file could not be read.`,
 				c.summary(time.Since(begun))
 			}
 			if c.failed > 0 {
-				return exit{exitReport, fmt.Errorf("%s could not be read", number(c.failed, "file"))}
+				return exit{exitReport, fmt.Errorf("%s could not be read", show.Number(c.failed, "file"))}
 			}
 			return nil
 		},
@@ -149,6 +150,17 @@ func (c *classifier) look(ctx context.Context, f mailfile.File) classified {
 	return r
 }
 
+// addressee is m with the first address of To as its recipient, where it does not say whom it came
+// to.
+func addressee(m *message.Message) *message.Message {
+	to := message.Addresses(m.Header.Get("To"))
+	if len(m.Recipients) > 0 || len(to) == 0 {
+		return m
+	}
+	m.Recipients = []message.Recipient{{Addr: to[0]}}
+	return m
+}
+
 func (c *classifier) print(r classified) error {
 	if c.asJSON {
 		enc := json.NewEncoder(c.out)
@@ -162,7 +174,7 @@ func (c *classifier) print(r classified) error {
 	if r.Origin != "" {
 		what += ", " + string(r.Origin)
 	}
-	why := clip(strings.Join(r.Reasons, "; "), 200)
+	why := show.Clip(strings.Join(r.Reasons, "; "), 200)
 	if len(r.Words) > 0 {
 		why += "; " + strings.Join(r.Words, " ")
 	}
@@ -171,7 +183,7 @@ func (c *classifier) print(r classified) error {
 }
 
 func (c *classifier) summary(took time.Duration) {
-	t := tabwriter.NewWriter(c.errs, 0, 0, 2, ' ', tabwriter.AlignRight)
+	t := show.NewNumbers(c.errs)
 	total := 0
 	for _, class := range classify.Classes {
 		if n := c.counts[class]; n > 0 {

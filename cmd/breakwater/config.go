@@ -2,11 +2,11 @@ package main
 
 import (
 	"fmt"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/config"
+	"breakwater/internal/show"
 )
 
 func configCommand() *cobra.Command {
@@ -27,14 +27,18 @@ has changed and needs a restart.`,
 		Use:   "check",
 		Short: "Say what is wrong in the configuration file",
 		Long: `Check reads the configuration file as the daemon does when it starts. The exit status is 1 if
-there is an error in it.`,
+there is an error in it. Check warns where released mail or digests would go through filters or
+be signed, and where nobody takes them.`,
 		Example: "  breakwater config check && systemctl restart breakwater",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := config.Load(file); err != nil {
+			c, err := config.Load(file)
+			if err != nil {
 				return exit{exitReport, err}
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "no errors")
+			warn(cmd.ErrOrStderr(), ways(c)...)
+			warnAway(cmd.Context(), cmd.ErrOrStderr(), ways(c)...)
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "no errors")
 			return err
 		},
 	}
@@ -50,9 +54,9 @@ there is an error in it.`,
 				return exit{exitUsage, err}
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), all)
+				return show.JSON(cmd.OutOrStdout(), all)
 			}
-			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			t := show.NewTable(cmd.OutOrStdout())
 			for _, s := range all {
 				fmt.Fprintf(t, "%s = %s\t# %s\n", s.Key, s.Value, s.From)
 			}

@@ -11,25 +11,26 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"breakwater/internal/demo"
+	"breakwater/internal/show"
 	"breakwater/internal/stormgen"
 )
 
-// demo is the settings of `breakwater demo`.
-type demo struct {
-	storm       stormgen.Options
-	connections int
-	keep        string
-	json, all   bool
+// demoFlags are those of `breakwater demo`.
+type demoFlags struct {
+	demo.Demo
+	keep      string
+	json, all bool
 }
 
 func demoCommand() *cobra.Command {
-	d := demo{
-		storm: stormgen.Options{
+	d := demoFlags{Demo: demo.Demo{
+		Storm: stormgen.Options{
 			Messages: 20_000, Ordinary: 2000, Seed: 1,
 			Start: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), Span: 30 * time.Minute,
 		},
-		connections: 20,
-	}
+		Connections: 20,
+	}}
 	var id, body string
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -50,23 +51,23 @@ arrive as it was.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if d.storm.MessageID, err = habit("msgid", id, "rewrite"); err != nil {
+			if d.Storm.MessageID, err = habit("msgid", id, "rewrite"); err != nil {
 				return exit{exitUsage, err}
 			}
-			if d.storm.Body, err = habit("body", body, "disclaimer"); err != nil {
+			if d.Storm.Body, err = habit("body", body, "disclaimer"); err != nil {
 				return exit{exitUsage, err}
 			}
 			return d.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&d.storm.Messages, "messages", d.storm.Messages, "`number` of mails of the storm")
-	f.IntVar(&d.storm.Ordinary, "ordinary", d.storm.Ordinary, "`number` of ordinary mails")
-	f.Uint64Var(&d.storm.Seed, "seed", d.storm.Seed, "another `number` makes another storm")
+	f.IntVar(&d.Storm.Messages, "messages", d.Storm.Messages, "`number` of mails of the storm")
+	f.IntVar(&d.Storm.Ordinary, "ordinary", d.Storm.Ordinary, "`number` of ordinary mails")
+	f.Uint64Var(&d.Storm.Seed, "seed", d.Storm.Seed, "another `number` makes another storm")
 	f.StringVar(&id, "msgid", "keep", "what the servers do to Message-IDs: keep, rewrite or mixed")
 	f.StringVar(&body, "body", "keep", "what the servers do to bodies: keep, disclaimer or mixed")
-	f.BoolVar(&d.storm.Gateways, "gateways", false, "put gateways in front of the servers that rewrite Date, sender, layout and charset")
-	f.IntVar(&d.connections, "connections", d.connections, "`number` of milter connections at a time")
+	f.BoolVar(&d.Storm.Gateways, "gateways", false, "put gateways in front of the servers that rewrite Date, sender, layout and charset")
+	f.IntVar(&d.Connections, "connections", d.Connections, "`number` of milter connections at a time")
 	f.StringVar(&d.keep, "keep", "", "keep store, archive and log in a new `folder`")
 	f.BoolVar(&d.all, "all", false, "print every mailbox, server and storm, not only the busiest")
 	f.BoolVar(&d.json, "json", false, "print the result as JSON")
@@ -87,26 +88,27 @@ func habit(flag, value, change string) (stormgen.Habit, error) {
 }
 
 // run plays the storm and prints the result.
-func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	if d.storm.Messages < 1 || d.connections < 1 || d.storm.Ordinary < 0 {
+func (d *demoFlags) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	if d.Storm.Messages < 1 || d.Connections < 1 || d.Storm.Ordinary < 0 {
 		return exit{exitUsage, errors.New("--messages and --connections must be at least 1, --ordinary at least 0")}
 	}
-	if d.storm.Ordinary == 0 {
-		d.storm.Ordinary = -1 // none
+	if d.Storm.Ordinary == 0 {
+		d.Storm.Ordinary = -1 // none
 	}
 	folder, remove, err := d.folder()
 	if err != nil {
 		return exit{exitUsage, err}
 	}
 	defer func() { err = errors.Join(err, remove()) }()
-	result, err := d.play(ctx, folder, stderr)
+	d.Keep = d.keep != ""
+	result, err := d.Play(ctx, folder, stderr)
 	if err != nil {
 		return exit{exitReport, err}
 	}
 	if d.json {
-		err = printJSON(stdout, result)
+		err = show.JSON(stdout, result)
 	} else {
-		err = result.print(stdout, d.all)
+		err = result.Print(stdout, d.all)
 	}
 	if err == nil && len(result.Touched) > 0 {
 		err = exit{status: exitReport}
@@ -115,7 +117,7 @@ func (d *demo) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 }
 
 // folder makes the folder for all that the daemon writes.
-func (d *demo) folder() (name string, remove func() error, err error) {
+func (d *demoFlags) folder() (name string, remove func() error, err error) {
 	if d.keep == "" {
 		name, err = os.MkdirTemp("", "breakwater-demo-")
 		return name, func() error { return os.RemoveAll(name) }, err

@@ -19,6 +19,7 @@ import (
 	"breakwater/internal/incident"
 	"breakwater/internal/ledger"
 	"breakwater/internal/record"
+	"breakwater/internal/show"
 )
 
 // incidentFlags are those of `breakwater incident` and what is below it.
@@ -121,7 +122,7 @@ func (f *incidentFlags) listCommand() *cobra.Command {
 				return err
 			}
 			if f.json {
-				return printJSON(cmd.OutOrStdout(), append([]incident.Incident{}, all...))
+				return show.JSON(cmd.OutOrStdout(), append([]incident.Incident{}, all...))
 			}
 			return printRecorded(cmd.OutOrStdout(), all)
 		},
@@ -137,7 +138,7 @@ func printRecorded(w io.Writer, all []incident.Incident) error {
 	fmt.Fprintln(t, "ID\tSTATE\tCAME\tDELIVERED\tABSORBED\tOTHER\tREPORTS\tSERVERS\tLAST\tCLASS\tSUBJECT")
 	for _, i := range all {
 		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\n", i.ID, i.State, i.Copies.Came, i.Copies.Delivered, i.Copies.Absorbed, i.Copies.Other,
-			i.Consequences.Came, len(i.Servers), clock(i.Last), clip(i.Class, 20), clip(i.Subject, 40))
+			i.Consequences.Came, len(i.Servers), show.Clock(i.Last), show.Clip(i.Class, 20), show.Clip(i.Subject, 40))
 	}
 	return t.Flush()
 }
@@ -155,7 +156,7 @@ func (f *incidentFlags) showCommand() *cobra.Command {
 				return err
 			}
 			if f.json {
-				return printJSON(cmd.OutOrStdout(), i)
+				return show.JSON(cmd.OutOrStdout(), i)
 			}
 			return printRecord(cmd.OutOrStdout(), i)
 		},
@@ -171,9 +172,9 @@ const (
 func printRecord(w io.Writer, i incident.Incident) error {
 	fmt.Fprintf(w, "%s: %s\n", i.ID, i.State)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", clip(i.Subject, 100), clip(i.Class, 20), strings.Join(i.Kinds, ", "))
+	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", show.Clip(i.Subject, 100), show.Clip(i.Class, 20), strings.Join(i.Kinds, ", "))
 	if i.Domain != "" {
-		fmt.Fprintf(t, "  backscatter of\t%s\n", clip(i.Domain, 100))
+		fmt.Fprintf(t, "  backscatter of\t%s\n", show.Clip(i.Domain, 100))
 	}
 	if len(i.Signs) > 0 {
 		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))
@@ -183,10 +184,10 @@ func printRecord(w io.Writer, i incident.Incident) error {
 		fmt.Fprintf(t, "  on hold\tits copies do not expire\n")
 	}
 	for _, g := range i.Gaps {
-		fmt.Fprintf(t, "  not complete\t%s to %s: %s\n", g.From.Local().Format(time.DateTime), g.To.Local().Format(time.TimeOnly), clip(g.Why, 100))
+		fmt.Fprintf(t, "  not complete\t%s to %s: %s\n", g.From.Local().Format(time.DateTime), g.To.Local().Format(time.TimeOnly), show.Clip(g.Why, 100))
 	}
 	if i.Damaged > 0 {
-		fmt.Fprintf(t, "  DAMAGED\t%s of the record\n", number(i.Damaged, "line"))
+		fmt.Fprintf(t, "  DAMAGED\t%s of the record\n", show.Number(i.Damaged, "line"))
 	}
 	fmt.Fprintln(t, "\n  \tCAME\tDELIVERED\tABSORBED\tOTHER")
 	for _, s := range []struct {
@@ -201,12 +202,12 @@ func printRecord(w io.Writer, i incident.Incident) error {
 		if s.Uncertain > 0 {
 			most = fmt.Sprintf(" to %d", s.Copies.Came+s.Uncertain)
 		}
-		fmt.Fprintf(t, "  %s\t%d%s\t%d\t%d\t%d\t%d\n", clip(s.Client.String(), 60), s.Copies.Came, most, s.Copies.Delivered, s.Copies.Absorbed, s.Copies.Other, s.Consequences.Came)
+		fmt.Fprintf(t, "  %s\t%d%s\t%d\t%d\t%d\t%d\n", show.Clip(s.Client.String(), 60), s.Copies.Came, most, s.Copies.Delivered, s.Copies.Absorbed, s.Copies.Other, s.Consequences.Came)
 	}
 	if len(i.Statements) > 0 {
 		fmt.Fprintln(t, "\n  STATEMENT: THIS SERVER\tCALLS ITSELF\tWRITES\tCOPIES")
 		for _, s := range i.Statements[:min(len(i.Statements), maxStatements)] {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%d\n", clip(s.Client.String(), 60), clip(s.Helo, 60), clip(s.By, 60), s.Copies)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%d\n", show.Clip(s.Client.String(), 60), show.Clip(s.Helo, 60), show.Clip(s.By, 60), s.Copies)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -226,7 +227,7 @@ func printClaims(w io.Writer, c incident.Claimed) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\n  CLAIM: FROM\tTO\tCOPIES\tSAID BY\tNAMES FIT\tTIMES RISE")
 	for _, h := range c.Hops[:min(len(c.Hops), maxClaims)] {
-		fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%d\t%d\n", clip(h.From, 50), clip(h.By, 50), h.Copies, number(len(h.Clients), "server"), h.Fits, h.Rises)
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%d\t%d\n", show.Clip(h.From, 50), show.Clip(h.By, 50), h.Copies, show.Number(len(h.Clients), "server"), h.Fits, h.Rises)
 	}
 	t.Flush()
 	for _, g := range c.Generations {
@@ -240,7 +241,7 @@ func printClaims(w io.Writer, c incident.Claimed) {
 			}
 		}
 		if again > 0 {
-			fmt.Fprintf(w, "  claimed loop through %s: %s copies\n", clip(g.By, 60), strings.Join(passes, ", "))
+			fmt.Fprintf(w, "  claimed loop through %s: %s copies\n", show.Clip(g.By, 60), strings.Join(passes, ", "))
 		}
 	}
 }
@@ -250,15 +251,15 @@ func printDossier(w io.Writer, i incident.Incident) {
 	for _, n := range i.Notes {
 		told := ""
 		if n.Notified != "" {
-			told = " told the operator of " + clip(n.Notified, 60)
+			told = " told the operator of " + show.Clip(n.Notified, 60)
 		}
-		fmt.Fprintf(w, "  note %s by %s:%s %s\n", n.At.Local().Format(time.DateTime), clip(n.By, 40), told, clip(n.Text, 500))
+		fmt.Fprintf(w, "  note %s by %s:%s %s\n", n.At.Local().Format(time.DateTime), show.Clip(n.By, 40), told, show.Clip(n.Text, 500))
 	}
 	for _, c := range i.Costs {
-		fmt.Fprintf(w, "  cost %s by %s: %g h at %g %s, %.2f %s %s\n", c.At.Local().Format(time.DateTime), clip(c.By, 40), c.Hours, c.Rate, clip(c.Currency, 10), c.Hours*c.Rate, clip(c.Currency, 10), clip(c.Text, 200))
+		fmt.Fprintf(w, "  cost %s by %s: %g h at %g %s, %.2f %s %s\n", c.At.Local().Format(time.DateTime), show.Clip(c.By, 40), c.Hours, c.Rate, show.Clip(c.Currency, 10), c.Hours*c.Rate, show.Clip(c.Currency, 10), show.Clip(c.Text, 200))
 	}
 	for _, p := range i.Parts {
-		fmt.Fprintf(w, "  part %s, joined for %s\n", p.ID, clip(p.Why, 100))
+		fmt.Fprintf(w, "  part %s, joined for %s\n", p.ID, show.Clip(p.Why, 100))
 	}
 }
 
@@ -289,7 +290,7 @@ func (f *incidentFlags) order(cmd *cobra.Command, o incident.Order) error {
 		return err
 	}
 	if f.json {
-		return printJSON(cmd.OutOrStdout(), i)
+		return show.JSON(cmd.OutOrStdout(), i)
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", o.Verb, i.ID)
 	return err
@@ -417,7 +418,7 @@ func (f *incidentFlags) printVerified(cmd *cobra.Command, v ledger.Verified) err
 	}
 	if f.json {
 		out := map[string]any{"leaves": v.Leaves, "first": v.First, "erased": v.Erased, "checkpoints": v.Checkpoints, "unchecked": v.Unchecked, "faults": faults}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+		if err := show.JSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
 	} else {
@@ -425,12 +426,12 @@ func (f *incidentFlags) printVerified(cmd *cobra.Command, v ledger.Verified) err
 		if len(faults) > 0 {
 			state = "NOT what was written"
 		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d leaves under %s: %s\n", v.Leaves, number(v.Checkpoints, "checkpoint"), state)
+		fmt.Fprintf(cmd.OutOrStdout(), "%d leaves under %s: %s\n", v.Leaves, show.Number(v.Checkpoints, "checkpoint"), state)
 		if v.First > 0 {
-			fmt.Fprintf(cmd.OutOrStdout(), "leaves before %d are not there any more, and %s with them\n", v.First, number(v.Unchecked, "checkpoint"))
+			fmt.Fprintf(cmd.OutOrStdout(), "leaves before %d are not there any more, and %s with them\n", v.First, show.Number(v.Unchecked, "checkpoint"))
 		}
 		for _, fault := range faults {
-			fmt.Fprintln(cmd.ErrOrStderr(), clip(fault, 300))
+			fmt.Fprintln(cmd.ErrOrStderr(), show.Clip(fault, 300))
 		}
 	}
 	if len(faults) > 0 {

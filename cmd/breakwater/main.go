@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/config"
+	"breakwater/internal/host"
 )
 
 // Exit statuses besides 0.
@@ -75,7 +76,7 @@ configuration or a rule file is wrong.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			addPhrases(config.Default().Rules, cmd.ErrOrStderr())
+			host.AddPhrases(config.Default().Rules, cmd.ErrOrStderr())
 		},
 	}
 	root.AddCommand(milterCommand(), stormsCommand(), incidentCommand(), releaseCommand(), classifyCommand(), rulesCommand(), configCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())

@@ -10,21 +10,20 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/host"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
 	"breakwater/internal/release"
+	"breakwater/internal/show"
 	"breakwater/internal/submit"
-	"breakwater/internal/tomlfile"
 )
 
 // releaseFlags are those of `breakwater release`.
@@ -41,13 +40,13 @@ func releaseCommand() *cobra.Command {
 		Short: "Deliver absorbed mail after all, write it to files, or erase it",
 		Long: `Release hands absorbed mail to the mail server, with its own envelope, in the order in which
 it came. The milter lets it pass, once. ID is that of a copy, of a storm or of an incident,
-as ` + "`breakwater storms show`" + ` has them, or the beginning of one; conditions are added up.
+as ` + "`breakwater storms show`" + ` has them, in full; conditions are added up.
 
 What was delivered is noted in the archive, so that the same command, run again after it
 was stopped, goes on where it ended, and nothing comes twice unless --again asks for it.
 
 With --to, messages are written to a folder instead, and nothing is noted. With --forget
-they are erased for good: it shows what that would be, wants IDs in full, and does it with
+they are erased for good: it shows what that would be, and does it with
 --yes. audit.log in the archive records every release, export and erasure.`,
 		Example: `  breakwater release --dry-run id-5b3c88e01f              what would be delivered
   breakwater release id-5b3c88e01f                        a whole incident
@@ -117,65 +116,53 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 	if f.format != "maildir" && f.format != "mbox" {
 		return s, fmt.Errorf("--format %s: there are maildir and mbox", f.format)
 	}
-	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget, Whole: f.forget}
+	s = release.Selection{IDs: ids, Again: f.again || f.to != "" || f.forget}
 	if f.mailbox != "" {
-		if local, domain, ok := strings.Cut(f.mailbox, "@"); !ok || local == "" || domain == "" {
-			return s, fmt.Errorf("--mailbox %s is not an address; write it like ann@example.org", f.mailbox)
-		}
-		want := address.Mailbox(f.mailbox)
-		s.Mailbox = func(addr string) bool {
-			m := address.Mailbox(addr)
-			return m == want || address.Base(m) == want // digests are of a mailbox with its sub-addresses
+		if s.Mailbox, err = release.OfMailbox(f.mailbox); err != nil {
+			return s, fmt.Errorf("--mailbox %w", err)
 		}
 	}
-	if s.Since, err = moment(f.since, now); err != nil {
+	if s.Since, err = release.Moment(f.since, now); err != nil {
 		return s, fmt.Errorf("--since: %w", err)
 	}
-	if s.Until, err = moment(f.until, now); err != nil {
+	if s.Until, err = release.Moment(f.until, now); err != nil {
 		return s, fmt.Errorf("--until: %w", err)
 	}
 	return s, nil
 }
 
 // whole has the daemon say which storms an incident has. A copy of one may have been held back by any.
-func whole(ctx context.Context, daemon *control.Client, ids []string, exact bool) ([]string, error) {
+func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string, error) {
 	// The ID of a copy and of a storm has three parts, that of an incident two.
 	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 }) {
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
-	return withStorms(ids, all, exact), err
+	return control.WithStorms(ids, all), err
 }
 
-// withStorms adds the storms of the incidents that are named, by their ID or, if exact is false, its
-// beginning. The ID of one storm stays alone.
-func withStorms(ids []string, all []control.Incident, exact bool) []string {
-	whole := slices.Clone(ids)
-	for _, i := range all {
-		if slices.ContainsFunc(ids, func(id string) bool { return id == i.ID || !exact && strings.HasPrefix(i.ID, id) }) {
-			for _, s := range i.Storms {
-				whole = append(whole, s.ID)
+// shownIDs is how many IDs are named that the beginning of one may mean.
+const shownIDs = 5
+
+// beginnings is an error if one of ids is but the beginning of others.
+func beginnings(ctx context.Context, r *archive.Reader, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	meant, err := release.Meant(ctx, r, ids)
+	if err != nil {
+		return exit{exitReport, err}
+	}
+	for _, id := range ids {
+		if whole := meant[id]; len(whole) > 0 {
+			more := ""
+			if len(whole) > shownIDs {
+				more = fmt.Sprintf(", or one of %s more", show.Thousands(len(whole)-shownIDs))
 			}
+			return exit{exitUsage, fmt.Errorf("%q is only the beginning of an ID; give a whole one: %s%s", id, strings.Join(whole[:min(len(whole), shownIDs)], ", "), more)}
 		}
 	}
-	return whole
-}
-
-// moment reads a time span before now, a day or a time; "" is the zero time.
-func moment(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	var span tomlfile.Duration
-	if span.UnmarshalText([]byte(text)) == nil {
-		return now.Add(-time.Duration(span)), nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time; write it like 2h, 3d, 2026-03-02 or 2026-03-02T08:00:00Z", text)
+	return nil
 }
 
 func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
@@ -191,12 +178,15 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
-	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids, s.Whole); err != nil {
+	if s.IDs, err = whole(cmd.Context(), control.NewClient(c.Control), ids); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%v\nonly what has the ID itself is picked, not the other storms of an incident\n", err)
 	}
 	r, err := archive.OpenReadOnly(c.Archive)
 	if err != nil {
 		return exit{exitUsage, err}
+	}
+	if err := beginnings(cmd.Context(), r, ids); err != nil {
+		return err
 	}
 	n, err := release.Look(cmd.Context(), r, s)
 	if err != nil {
@@ -210,6 +200,9 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if n.Copies == 0 || f.dryRun || f.forget && !f.yes {
 		return f.only(cmd, n)
 	}
+	if f.to == "" && !f.forget {
+		warn(cmd.ErrOrStderr(), way{"release.submit", c.Release.Submit})
+	}
 	job := releaseJob{flags: f, config: c, reader: r, selection: s, stdout: cmd.OutOrStdout()}
 	action, verb := job.action()
 	audit := []any{"copies", n.Copies, "deliveries", n.Deliveries, "ids", ids, "mailbox", f.mailbox, "to", f.to}
@@ -221,12 +214,12 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err := archive.Audit(c.Archive, verb, audit...); err != nil {
 		return exit{exitReport, err}
 	}
-	bar := newProgress(cmd.ErrOrStderr(), n.Deliveries)
+	bar := show.NewProgress(cmd.ErrOrStderr(), n.Deliveries)
 	if f.to == "-" {
-		bar.w = nil // it would be drawn into the messages
+		bar = show.NewProgress(io.Discard, n.Deliveries) // it would be drawn into the messages
 	}
-	res, err := action(cmd.Context(), bar.add)
-	bar.done()
+	res, err := action(cmd.Context(), bar.Add)
+	bar.Done()
 	if aerr := archive.Audit(c.Archive, verb+" ended", "done", res.Deliveries, "refused", len(res.Refused)); aerr != nil {
 		err = errors.Join(err, aerr)
 	}
@@ -263,7 +256,7 @@ func (j *releaseJob) deliver(ctx context.Context, progress func(int)) (release.R
 	if _, err := os.Stat(j.config.Secret); err != nil {
 		return release.Result{}, fmt.Errorf("the daemon's key, by which it knows what is released: %w; name it with --secret", err)
 	}
-	secret, err := readSecret(j.config.Secret)
+	secret, err := host.ReadSecret(j.config.Secret)
 	if err != nil {
 		return release.Result{}, err
 	}
@@ -281,7 +274,7 @@ func (j *releaseJob) export(ctx context.Context, progress func(int)) (res releas
 	}
 	switch {
 	case j.flags.to == "-":
-		box = mailfile.NewMbox(forTerminal(j.stdout))
+		box = mailfile.NewMbox(show.Terminal(j.stdout))
 	case j.flags.format == "mbox":
 		box, err = mailfile.CreateMbox(filepath.Join(j.flags.to, "released.mbox"))
 	default:
@@ -321,14 +314,14 @@ func erased(cmd *cobra.Command, r *archive.Reader, s release.Selection) error {
 	if err != nil {
 		return err
 	}
-	t := tabwriter.NewWriter(cmd.ErrOrStderr(), 0, 0, 2, ' ', 0)
+	t := show.NewTable(cmd.ErrOrStderr())
 	for i, p := range parts {
 		if i == shownParts {
-			fmt.Fprintf(t, "and %s more\n", number(len(parts)-i, "incident"))
+			fmt.Fprintf(t, "and %s more\n", show.Number(len(parts)-i, "incident"))
 			break
 		}
-		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), number(p.Deliveries, "copy"), number(p.Mailboxes, "mailbox"),
-			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), clip(p.Subject, 60))
+		fmt.Fprintf(t, "to be erased:\t%s\t%s\t%s\t%s to %s\t%q\n", cmp.Or(p.Incident, "no storm"), show.Number(p.Deliveries, "copy"), show.Number(p.Mailboxes, "mailbox"),
+			p.First.Local().Format(time.DateTime), p.Last.Local().Format(time.DateTime), show.Clip(p.Subject, 60))
 	}
 	return t.Flush()
 }
@@ -345,13 +338,13 @@ func (f *releaseFlags) nothing() string {
 func (f *releaseFlags) only(cmd *cobra.Command, n release.Count) error {
 	w := cmd.OutOrStdout()
 	if f.json {
-		if err := printJSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
+		if err := show.JSON(w, map[string]any{"copies": n.Copies, "deliveries": n.Deliveries, "mailboxes": n.Mailboxes, "bytes": n.Bytes, "damaged": len(n.Damages)}); err != nil {
 			return err
 		}
 	} else if n.Copies == 0 {
 		fmt.Fprintln(w, f.nothing())
 	} else {
-		fmt.Fprintf(w, "%s for %s, in %s, %s\n", number(n.Deliveries, "copy"), number(n.Mailboxes, "mailbox"), number(n.Copies, "message"), bytesText(n.Bytes))
+		fmt.Fprintf(w, "%s for %s, in %s, %s\n", show.Number(n.Deliveries, "copy"), show.Number(n.Mailboxes, "mailbox"), show.Number(n.Copies, "message"), show.Bytes(n.Bytes))
 	}
 	damages(cmd.ErrOrStderr(), n.Damages)
 	if f.forget && !f.yes && n.Copies > 0 {
@@ -372,18 +365,18 @@ func (f *releaseFlags) tell(cmd *cobra.Command, verb string, n release.Count, re
 	switch {
 	case f.json && f.to != "-":
 		out := map[string]any{verb: res.Deliveries, "of": n.Deliveries, "refused": refused, "damaged": len(res.Damages)}
-		if err := printJSON(cmd.OutOrStdout(), out); err != nil {
+		if err := show.JSON(cmd.OutOrStdout(), out); err != nil {
 			return err
 		}
 	case f.to != "-":
-		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, thousands(res.Deliveries), thousands(n.Deliveries))
+		fmt.Fprintf(cmd.OutOrStdout(), "%s %s of %s\n", verb, show.Thousands(res.Deliveries), show.Thousands(n.Deliveries))
 	}
 	for i, r := range res.Refused {
 		if i == 10 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "and %d more\n", len(res.Refused)-i)
 			break
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, clip(r.Addr, 80), clip(r.Err.Error(), 200))
+		fmt.Fprintf(cmd.ErrOrStderr(), "not delivered: copy %s to %s: %s\n", r.Copy, show.Clip(r.Addr, 80), show.Clip(r.Err.Error(), 200))
 	}
 	damages(cmd.ErrOrStderr(), res.Damages)
 	if err != nil {

@@ -13,9 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/engine"
-	"breakwater/internal/message"
 	"breakwater/internal/replay"
 	"breakwater/internal/rules"
+	"breakwater/internal/show"
+	"breakwater/internal/trial"
 )
 
 // replayer is the settings of `breakwater replay`, and what it needs on its way.
@@ -27,7 +28,7 @@ type replayer struct {
 	base, other *engine.Engine // other is nil without --against
 	stderr      io.Writer
 	out         *bufio.Writer
-	result      *replayed
+	result      *replay.Sums
 }
 
 func replayCommand() *cobra.Command {
@@ -80,7 +81,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 		return exit{exitReport, err}
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	if r.base, err = scratch(set.Enforced(), temp+"/store"); err != nil {
+	if r.base, err = trial.Engine(set.Enforced(), temp+"/store"); err != nil {
 		return exit{exitReport, err}
 	}
 	defer func() { err = errors.Join(err, r.base.Store.Close()) }()
@@ -89,7 +90,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 		if err != nil {
 			return err
 		}
-		if r.other, err = scratch(otherSet.Enforced(), temp+"/other"); err != nil {
+		if r.other, err = trial.Engine(otherSet.Enforced(), temp+"/other"); err != nil {
 			return exit{exitReport, err}
 		}
 		defer func() { err = errors.Join(err, r.other.Store.Close()) }()
@@ -101,7 +102,7 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 	if r.json {
 		err = r.encode(r.result)
 	} else {
-		err = r.result.print(r.out, r.all)
+		err = r.result.Print(r.out, r.all)
 	}
 	if err = errors.Join(err, r.out.Flush()); err == nil && r.result.Unread > 0 {
 		err = exit{exitReport, fmt.Errorf("%d messages or files could not be read", r.result.Unread)}
@@ -112,92 +113,29 @@ func (r *replayer) run(ctx context.Context, set *rules.Set, paths []string) (err
 // play judges all mail and counts what becomes of it.
 func (r *replayer) play(ctx context.Context, paths []string) error {
 	begun := time.Now()
-	looking := newProgress(r.stderr, 0)
-	plan, err := replay.Scan(ctx, paths, looking.add)
-	looking.done()
+	looking := show.NewProgress(r.stderr, 0)
+	plan, err := replay.Scan(ctx, paths, looking.Add)
+	looking.Done()
 	if err != nil {
 		return err
 	}
-	r.result = newReplayed()
-	for _, err := range plan.Errors {
-		r.unread(err)
-	}
-	bar := newProgress(r.stderr, plan.Total)
-	defer bar.done()
-	for next := range ahead(ctx, plan) {
-		if next.err != nil {
-			r.unread(next.err)
-			continue
-		}
-		if err := r.judge(ctx, next.mail); err != nil {
-			return err
-		}
-		bar.add(1)
-	}
+	bar := show.NewProgress(r.stderr, plan.Total)
+	defer bar.Done()
+	p := replay.Player{Base: r.base, Other: r.other, To: r.to, Unread: r.unread, Each: r.delivered, Progress: bar.Add}
+	r.result, err = p.Play(ctx, plan)
 	r.result.Seconds = time.Since(begun).Seconds()
-	return ctx.Err()
+	return err
 }
 
-// readAhead bounds how much mail is read before its turn.
-const readAhead = 8
+func (r *replayer) unread(err error) { fmt.Fprintln(r.stderr, "breakwater:", err) }
 
-type read struct {
-	mail replay.Mail
-	err  error
-}
-
-// ahead reads mail while that before it is judged.
-func ahead(ctx context.Context, plan *replay.Plan) <-chan read {
-	mails := make(chan read, readAhead)
-	go func() {
-		defer close(mails)
-		for m, err := range plan.All(ctx) {
-			select {
-			case mails <- read{m, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	return mails
-}
-
-func (r *replayer) unread(err error) {
-	r.result.Unread++
-	fmt.Fprintln(r.stderr, "breakwater:", err)
-}
-
-func (r *replayer) judge(ctx context.Context, mail replay.Mail) error {
-	m := mail.Message
-	if len(r.to) > 0 {
-		m.Recipients, mail.Guessed = nil, false
-		for _, to := range r.to {
-			m.Recipients = append(m.Recipients, message.Recipient{Addr: to})
-		}
+// delivered prints a delivery that is to be printed.
+func (r *replayer) delivered(mail replay.Mail, d, other rules.Decision) error {
+	differ := other.Action != d.Action
+	if !differ && (!r.each || r.other != nil) {
+		return nil
 	}
-	r.result.message(mail)
-	j, err := r.base.Judge(ctx, m)
-	if err != nil {
-		return err
-	}
-	others := j.Decisions
-	if r.other != nil {
-		other, err := r.other.Judge(ctx, m)
-		if err != nil {
-			return err
-		}
-		others = other.Decisions
-	}
-	for i, d := range j.Decisions {
-		differ := others[i].Action != d.Action
-		r.result.add(d, others[i])
-		if differ || r.each && r.other == nil {
-			if err := r.print(mail, d, others[i], differ); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return r.print(mail, d, other, differ)
 }
 
 // delivery is what `replay --json` prints of a message and one recipient.
@@ -221,7 +159,7 @@ type otherwise struct {
 
 func (r *replayer) print(mail replay.Mail, d, other rules.Decision, differ bool) error {
 	if !r.json {
-		line := fmt.Sprintf("%s to %s: %s (%s, %s)", mail.Path, clip(d.Recipient.Addr, 60), d.Action, d.Reason, d.Rule)
+		line := fmt.Sprintf("%s to %s: %s (%s, %s)", mail.Path, show.Clip(d.Recipient.Addr, 60), d.Action, d.Reason, d.Rule)
 		if differ {
 			line += fmt.Sprintf(", but %s (%s, %s)", other.Action, other.Reason, other.Rule)
 		}

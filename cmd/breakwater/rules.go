@@ -5,20 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/address"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/host"
 	"breakwater/internal/rules"
 	"breakwater/internal/scenario"
+	"breakwater/internal/show"
 	"breakwater/internal/tomlfile"
 )
 
@@ -49,7 +49,7 @@ func (f *rulesFlags) allow(args []string) ([]rules.Aliases, error) {
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
-	return []rules.Aliases{allowed(c)}, nil
+	return []rules.Aliases{host.AllowedAliases(c)}, nil
 }
 
 // sameFolder reports whether two names are those of one folder.
@@ -135,10 +135,10 @@ The exit status is 1 if there are errors; warnings alone are none.`,
 				return err
 			}
 			if len(wrong) > 0 {
-				return exit{exitReport, fmt.Errorf("%s, %s", number(len(wrong), "error"), number(len(warnings), "warning"))}
+				return exit{exitReport, fmt.Errorf("%s, %s", show.Number(len(wrong), "error"), show.Number(len(warnings), "warning"))}
 			}
 			if !asJSON {
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s and %s, no errors, %s\n", folder, rules.DefaultFile, number(set.Len(), "more file"), number(len(warnings), "warning"))
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s and %s, no errors, %s\n", folder, rules.DefaultFile, show.Number(set.Len(), "more file"), show.Number(len(warnings), "warning"))
 			}
 			return err
 		},
@@ -156,7 +156,7 @@ func checkFolder(folder string, allow ...rules.Aliases) (set *rules.Set, warning
 	for _, e := range inTests {
 		e.File = filepath.Join(scenario.Folder, e.File)
 	}
-	inPhrases, restOfPhrases := checkPhrases(folder)
+	inPhrases, restOfPhrases := host.CheckPhrases(folder)
 	return set, warnings, slices.Concat(wrong, inTests, inPhrases), errors.Join(rest, restOfTests, restOfPhrases)
 }
 
@@ -170,7 +170,7 @@ func printFindings(w io.Writer, folder string, warnings, wrong []*tomlfile.Error
 		}
 	}
 	if asJSON {
-		return printJSON(w, found)
+		return show.JSON(w, found)
 	}
 	if all := tomlfile.Together(append(warnings, wrong...)); all != nil {
 		_, err := fmt.Fprintln(w, all)
@@ -198,7 +198,7 @@ order in which they are tried.`,
 			if asJSON {
 				s := showRules(d, settings)
 				s.Broken = broken
-				return printJSON(cmd.OutOrStdout(), s)
+				return show.JSON(cmd.OutOrStdout(), s)
 			}
 			for _, b := range broken {
 				fmt.Fprintf(cmd.OutOrStdout(), "# %s is broken, in force is %s:\n# %s\n", b.File, b.InForce, strings.ReplaceAll(b.Error, "\n", "\n# "))
@@ -224,17 +224,13 @@ func (f *rulesFlags) settings(args []string) (settings []rules.Setting, d *rules
 	if err != nil {
 		return nil, nil, nil, exit{exitUsage, err}
 	}
-	last, err := keptRulesOf(c).read()
-	if err != nil && !errors.Is(err, fs.ErrPermission) {
+	settings, d, files, err := host.Settings(c, domain)
+	if err != nil {
 		return nil, nil, nil, exit{exitUsage, err}
-	}
-	var files []rules.File
-	if settings, d, files, err = rules.SettingsKept(os.DirFS(c.Rules), last, allowed(c), domain); err != nil {
-		return nil, nil, nil, exit{exitUsage, fmt.Errorf("rules in %s:\n%w", c.Rules, err)}
 	}
 	for _, file := range files {
 		if file.Broken != nil {
-			broken = append(broken, brokenFile{file.Name, inForce(file), file.Broken.Error()})
+			broken = append(broken, brokenFile{file.Name, file.InForce(), file.Broken.Error()})
 		}
 	}
 	return settings, d, broken, nil
@@ -279,7 +275,7 @@ func printSettings(w io.Writer, d *rules.Domain, settings []rules.Setting) error
 	} else {
 		fmt.Fprintf(w, "# %s, for %s\n", d.File, joined(d.Names))
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	t := show.NewTable(w)
 	for _, s := range settings {
 		fmt.Fprintf(t, "%s\t# %s\n", s, s.From)
 	}
@@ -337,13 +333,13 @@ func rulesFactsCommand() *cobra.Command {
 		Example: "  breakwater rules facts",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			t := show.NewTable(cmd.OutOrStdout())
 			for _, f := range rules.AllFacts {
 				doc := f.Doc
 				if f.Values != nil {
 					doc += ": one of " + joined(f.Values)
 				}
-				fmt.Fprintf(t, "%s\t%s\t%s\n", f.Name, f.Type(), doc)
+				t.Row(f.Name, f.Type(), doc)
 			}
 			return t.Flush()
 		},

@@ -2,20 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/release"
+	"breakwater/internal/show"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 )
@@ -68,7 +67,7 @@ func (f *stormsFlags) incidents(ctx context.Context, prefix string) ([]control.I
 	if err != nil {
 		return nil, exit{exitReport, err}
 	}
-	return named(all, prefix), nil
+	return control.Named(all, prefix), nil
 }
 
 func stormsCommand() *cobra.Command {
@@ -102,7 +101,7 @@ all their mail leave here, and how long they still learn what that is.`,
 			for i := range is {
 				is[i].Storms = nil // `storms show` has them
 			}
-			return printJSON(cmd.OutOrStdout(), is)
+			return show.JSON(cmd.OutOrStdout(), is)
 		},
 	}
 	flags := cmd.PersistentFlags()
@@ -145,7 +144,7 @@ a good token shows that mail left by a way that breakwater does not see, such as
 				return err
 			}
 			if f.json {
-				return printJSON(cmd.OutOrStdout(), all)
+				return show.JSON(cmd.OutOrStdout(), all)
 			}
 			if len(all) == 0 {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), "no domain has all its mail leave here")
@@ -158,12 +157,12 @@ a good token shows that mail left by a way that breakwater does not see, such as
 
 func printLearners(w io.Writer, all []control.Learner, at time.Time) error {
 	for _, l := range all {
-		state := "learned since " + clock(l.Since)
+		state := "learned since " + show.Clock(l.Since)
 		switch {
 		case l.Since.IsZero():
 			state = "not learning yet"
 		case at.Before(l.Until):
-			state = "learning until " + clock(l.Until)
+			state = "learning until " + show.Clock(l.Until)
 		}
 		spared := ""
 		if l.Spared > 0 {
@@ -183,7 +182,7 @@ func stormsShowCommand(f *stormsFlags) *cobra.Command {
 		Long: `Show tells all about one incident: at which mailboxes it happens, since when, how fast it
 came, which servers sent the copies, as they connected to us, and which lines of the rule
 files absorbed them. ID is one that storms shows, or the beginning of one. What is in the
-archive is shown when the daemon knows the incident no more, or does not run, too.`,
+archive is shown even if the daemon is down or has forgotten the incident.`,
 		Example: `  breakwater storms show id-5b3c88e01f
   breakwater storms show id-5b3c88e01f --json | jq '.[].archive.rate'`,
 		Args: cobra.ExactArgs(1),
@@ -194,7 +193,7 @@ archive is shown when the daemon knows the incident no more, or does not run, to
 // shown is one incident with what the archive holds of it.
 type shown struct {
 	control.Incident
-	Archive *absorbed `json:"archive"`
+	Archive *release.Held `json:"archive"`
 }
 
 func (f *stormsFlags) show(cmd *cobra.Command, name string) error {
@@ -209,14 +208,14 @@ func (f *stormsFlags) show(cmd *cobra.Command, name string) error {
 		for _, s := range i.Storms {
 			of[s.ID] = true
 		}
-		a, err := absorbedOf(cmd.Context(), r, func(id string) bool { return of[id] || storm.IncidentOf(id) == i.ID })
+		a, err := release.HeldOf(cmd.Context(), r, func(id string) bool { return of[id] || storm.IncidentOf(id) == i.ID })
 		if err != nil {
 			return exit{exitReport, err}
 		}
 		all = append(all, shown{i, a})
 	}
 	if len(is) == 0 {
-		a, err := absorbedOf(cmd.Context(), r, of(name))
+		a, err := release.HeldOf(cmd.Context(), r, func(id string) bool { return storm.Named(id, name) })
 		if err != nil {
 			return exit{exitReport, err}
 		}
@@ -238,7 +237,7 @@ func (f *stormsFlags) unknown(name string, daemonErr error) error {
 
 func (f *stormsFlags) print(w io.Writer, all []shown) error {
 	if f.json {
-		return printJSON(w, all)
+		return show.JSON(w, all)
 	}
 	for _, s := range all {
 		if len(s.Storms) == 0 {
@@ -246,32 +245,11 @@ func (f *stormsFlags) print(w io.Writer, all []shown) error {
 		} else if err := printIncident(w, s.Incident); err != nil {
 			return err
 		}
-		if err := s.Archive.print(w); err != nil {
+		if err := printHeld(w, s.Archive); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// named picks the incidents that have an ID, or a storm with one, that begins with prefix.
-func named(all []control.Incident, prefix string) []control.Incident {
-	picked := []control.Incident{}
-	for _, i := range all {
-		match := strings.HasPrefix(i.ID, prefix)
-		for _, s := range i.Storms {
-			match = match || strings.HasPrefix(s.ID, prefix)
-		}
-		if match {
-			picked = append(picked, i)
-		}
-	}
-	return picked
-}
-
-func printJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 func printIncidents(w io.Writer, is []control.Incident) error {
@@ -279,24 +257,23 @@ func printIncidents(w io.Writer, is []control.Incident) error {
 		_, err := fmt.Fprintln(w, "no storms")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "ID\tSTATE\tCOPIES\tMAILBOXES\tSINCE\tLAST\tCLASS\tFROM\tSUBJECT")
+	t := show.NewTable(w, "ID", "STATE", "COPIES", "MAILBOXES", "SINCE", "LAST", "CLASS", "FROM", "SUBJECT")
 	for _, i := range is {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", i.ID, state(i.Raging), i.Copies, i.Mailboxes,
-			clock(i.Since), clock(i.Last), i.Class, busiest(i), clip(i.Subject, 40))
+		t.Row(i.ID, state(i.Raging), i.Copies, i.Mailboxes,
+			show.Clock(i.Since), show.Clock(i.Last), i.Class, busiest(i), show.Clip(i.Subject, 40))
 	}
 	return t.Flush()
 }
 
 func printIncident(w io.Writer, i control.Incident) error {
 	fmt.Fprintf(w, "%s: %s\n", i.ID, state(i.Raging))
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
+	t := show.NewTable(w)
+	fmt.Fprintf(t, "  subject\t%s\n  class\t%s\n  recognised by\t%s\n", show.Clip(i.Subject, 100), i.Class, strings.Join(i.Kinds, ", "))
 	if len(i.Signs) > 0 {
 		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))
 	}
 	fmt.Fprintf(t, "  since\t%s\n  last copy\t%s\n", i.Since.Local().Format(time.DateTime), i.Last.Local().Format(time.DateTime))
-	fmt.Fprintf(t, "  copies\t%s at %s, beyond those that may arrive\n\n", thousands(int(i.Copies)), number(i.Mailboxes, "mailbox"))
+	fmt.Fprintf(t, "  copies\t%s at %s, beyond those that may arrive\n\n", show.Thousands(int(i.Copies)), show.Number(i.Mailboxes, "mailbox"))
 	fmt.Fprintln(t, "  SENT BY\tCOPIES")
 	for _, s := range i.Sources {
 		fmt.Fprintf(t, "  %s\t%d\n", s.Client, s.Copies)
@@ -306,7 +283,7 @@ func printIncident(w io.Writer, i control.Incident) error {
 	}
 	fmt.Fprintln(t, "\n  MAILBOX\tBY\tSTATE\tCOPIES\tSINCE\tLAST\tSTORM")
 	for _, s := range i.Storms {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", clip(s.Mailbox, 50), s.Kind, state(s.Raging), s.Copies, clock(s.Since), clock(s.Last), s.ID)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%d\t%s\t%s\t%s\n", show.Clip(s.Mailbox, 50), s.Kind, state(s.Raging), s.Copies, show.Clock(s.Since), show.Clock(s.Last), s.ID)
 	}
 	fmt.Fprintln(t)
 	return t.Flush()
@@ -327,27 +304,4 @@ func busiest(i control.Incident) string {
 		return i.Sources[0].Client
 	}
 	return fmt.Sprintf("%s +%d", i.Sources[0].Client, len(i.Sources)-1)
-}
-
-// clock is a time, past or to come, as short as it can be understood today.
-func clock(at time.Time) string {
-	at = at.Local()
-	if time.Since(at).Abs() < 20*time.Hour {
-		return at.Format(time.TimeOnly)
-	}
-	return at.Format("2006-01-02 15:04")
-}
-
-// clip makes foreign text fit a line: nothing that moves the cursor, at most n runes.
-func clip(s string, n int) string {
-	r := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, s))
-	if len(r) > n {
-		return string(r[:n-1]) + "…"
-	}
-	return string(r)
 }

@@ -5,24 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"breakwater/internal/address"
 	"breakwater/internal/config"
-	"breakwater/internal/engine"
-	"breakwater/internal/fingerprint"
-	"breakwater/internal/rules"
-	"breakwater/internal/store"
-	"breakwater/internal/store/remote"
+	"breakwater/internal/daemon"
 	"breakwater/internal/sweep"
-	"breakwater/internal/sweep/session"
+	"breakwater/internal/sweep/accounts"
 )
 
 // sweepFlags are those of `breakwater sweep` and `breakwater undo`.
@@ -114,7 +107,7 @@ func (f *sweepFlags) common(cmd *cobra.Command) {
 }
 
 // load returns the configuration, with the flags over it, and the accounts that are meant.
-func (f *sweepFlags) load(ctx context.Context, names []string) (config.Config, []account, error) {
+func (f *sweepFlags) load(ctx context.Context, names []string) (config.Config, []accounts.Account, error) {
 	cfg, err := config.Load(f.config)
 	if err != nil {
 		return cfg, nil, err
@@ -136,66 +129,33 @@ func (f *sweepFlags) load(ctx context.Context, names []string) (config.Config, [
 	if len(cfg.Sweep.Accounts) == 0 {
 		return cfg, nil, errors.New("no accounts: write [[sweep.account]] into the configuration, or give --server, --user and --password-file")
 	}
-	all, err := accounts(ctx, cfg.Sweep)
+	all, err := accounts.All(ctx, cfg.Sweep)
 	if err != nil {
 		return cfg, nil, err
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(all, func(a account) bool { return a.name == name }) {
+		if !slices.ContainsFunc(all, func(a accounts.Account) bool { return a.Name == name }) {
 			return cfg, nil, fmt.Errorf("no account %q in the configuration", name)
 		}
 	}
-	return cfg, slices.DeleteFunc(all, func(a account) bool { return len(names) > 0 && !slices.Contains(names, a.name) }), nil
-}
-
-// sweeps prepares a sweep of each account.
-func (f *sweepFlags) sweeps(cfg config.Config, all []account, log *slog.Logger) ([]*sweep.Sweep, error) {
-	set, err := rulesInForce(cfg, log)
-	if err != nil {
-		return nil, err
-	}
-	secret, err := readSecret(cfg.Secret)
-	if err != nil {
-		return nil, err
-	}
-	hasher, limiter := fingerprint.New(secret), &session.Limiter{Max: cfg.Sweep.Connections}
-	var daemon store.Store
-	if _, err := os.Stat(cfg.Control); err == nil {
-		daemon = remote.Open(cfg.Control)
-	}
-	var list []*sweep.Sweep
-	for _, a := range all {
-		list = append(list, &sweep.Sweep{
-			Account: a.name, Mailbox: a.mailbox, Server: a.options, Limiter: limiter, Dir: cfg.Sweep.State,
-			Engine: func(s store.Store) *engine.Engine {
-				e := &engine.Engine{Store: s, Rules: func() *rules.Set { return set }, Hasher: hasher}
-				knowSent(e, cfg, log)
-				return e
-			},
-			Daemon: daemon, Rules: set.For(address.DomainOf(a.mailbox)).Sweep(),
-			Folders: f.folders, Full: f.full, Log: log,
-		})
-	}
-	return list, nil
+	return cfg, slices.DeleteFunc(all, func(a accounts.Account) bool { return len(names) > 0 && !slices.Contains(names, a.Name) }), nil
 }
 
 // prepare is what both commands begin with.
 func (f *sweepFlags) prepare(cmd *cobra.Command, names []string) ([]*sweep.Sweep, error) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
+	daemon.LimitMemory()
 	cfg, all, err := f.load(cmd.Context(), names)
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	bar := newBar(cmd.ErrOrStderr())
-	log := newLog(cfg.Log, bar)
-	list, err := f.sweeps(cfg, all, log)
+	log := daemon.NewLog(cfg.Log, bar)
+	list, err := accounts.Sweeps(cfg, all, log)
 	if err != nil {
 		return nil, exit{exitUsage, err}
 	}
 	for _, s := range list {
-		s.Progress = bar.progress
+		s.Progress, s.Folders, s.Full = bar.progress, f.folders, f.full
 	}
 	return list, nil
 }

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
 
+	"breakwater/internal/show"
 	"breakwater/internal/sweep"
 )
 
@@ -29,7 +29,7 @@ func printSweep(w io.Writer, p *sweep.Plan) {
 	for _, f := range p.Folders {
 		messages += f.Messages
 		if f.Skipped != "" {
-			fmt.Fprintf(w, "  %s: left alone (%s)\n", clip(f.Folder, 60), clip(f.Skipped, 80))
+			fmt.Fprintf(w, "  %s: left alone (%s)\n", show.Clip(f.Folder, 60), show.Clip(f.Skipped, 80))
 			continue
 		}
 		printFolder(w, f)
@@ -38,7 +38,7 @@ func printSweep(w io.Writer, p *sweep.Plan) {
 }
 
 func printFolder(w io.Writer, f sweep.FolderPlan) {
-	fmt.Fprintf(w, "  %s: %d messages, %d looked at, %d stay\n", clip(f.Folder, 60), f.Messages, f.Looked, f.Keep)
+	fmt.Fprintf(w, "  %s: %d messages, %d looked at, %d stay\n", show.Clip(f.Folder, 60), f.Messages, f.Looked, f.Keep)
 	rest, left := 0, 0
 	for i, g := range f.Groups {
 		if i >= shownGroups {
@@ -52,13 +52,13 @@ func printFolder(w io.Writer, f sweep.FolderPlan) {
 		}
 		s := g.Samples[0]
 		fmt.Fprintf(w, "    %6d %s: %s, %s (%s)\n           %s  %s  %s\n", g.Count, what, g.Class, g.Reason, g.Rule,
-			s.At.Local().Format("2006-01-02 15:04"), clip(s.From, 40), clip(s.Subject, 60))
+			s.At.Local().Format("2006-01-02 15:04"), show.Clip(s.From, 40), show.Clip(s.Subject, 60))
 	}
 	if rest > 0 {
 		fmt.Fprintf(w, "    %6d more in %d groups (--json has all)\n", left, rest)
 	}
 	for _, why := range slices.Sorted(maps.Keys(f.Protected)) {
-		fmt.Fprintf(w, "    %6d copies stay: %s\n", f.Protected[why], clip(why, 60))
+		fmt.Fprintf(w, "    %6d copies stay: %s\n", f.Protected[why], show.Clip(why, 60))
 	}
 	for _, v := range []struct {
 		n    int
@@ -76,16 +76,15 @@ func printFolder(w io.Writer, f sweep.FolderPlan) {
 
 func printRuns(w io.Writer, all []sweep.Journal, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, all)
+		return show.JSON(w, all)
 	}
 	if len(all) == 0 {
 		_, err := fmt.Fprintln(w, "no runs")
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "RUN\tACCOUNT\tSTATE\tPLANNED\tMOVED\tBACK")
+	t := show.NewTable(w, "RUN", "ACCOUNT", "STATE", "PLANNED", "MOVED", "BACK")
 	for _, j := range all {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\n", j.Run, clip(j.Account, 50), j.State, j.Planned, j.Moved, j.Back)
+		t.Row(j.Run, show.Clip(j.Account, 50), j.State, j.Planned, j.Moved, j.Back)
 	}
 	return t.Flush()
 }
@@ -114,9 +113,9 @@ func (b *bar) progress(p sweep.Progress) {
 		return
 	}
 	b.last = time.Now()
-	full := barWidth * p.Done / p.Of
+	full := show.BarWidth * p.Done / p.Of
 	b.clear()
-	b.line = fmt.Sprintf("%s %s %s%s %d/%d", p.Stage, clip(p.Account+" "+p.Folder, 40), strings.Repeat("█", full), strings.Repeat("░", barWidth-full), p.Done, p.Of)
+	b.line = fmt.Sprintf("%s %s %s%s %d/%d", p.Stage, show.Clip(p.Account+" "+p.Folder, 40), strings.Repeat("█", full), strings.Repeat("░", show.BarWidth-full), p.Done, p.Of)
 	if p.Done >= p.Of {
 		b.line = ""
 		return

@@ -272,7 +272,7 @@ func oldFormat(t *testing.T, name string, data []byte) (old []byte) {
 		r.fill(pack.plain.EncodeAll(b, nil), pack.plain.EncodeAll(raw, nil))
 		old = r.append(old, name)
 	}
-	mark, _ := u.mark()
+	mark, _, _ := u.mark()
 	mark.old = true
 	return mark.append(old, name)
 }

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"breakwater/internal/lab"
 )
 
 func textLog(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
@@ -94,30 +94,11 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// smallDisk mounts a file system of so many bytes.
-func smallDisk(t *testing.T, bytes int) string {
-	t.Helper()
-	dir := t.TempDir()
-	err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprint("size=", bytes))
-	if errors.Is(err, unix.EPERM) && os.Getenv("BREAKWATER_LAB") == "" {
-		t.Skip("mounting a small disk needs root")
-	}
-	if err != nil {
-		t.Fatal("mount a small disk:", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // TestFullDisk fills a disk, by what is archived and by others, down to the last byte.
 func TestFullDisk(t *testing.T) {
 	for name, minFree := range map[string]int64{"MinFree": 1 << 20, "last byte": 1} {
 		t.Run(name, func(t *testing.T) {
-			disk := smallDisk(t, 4<<20)
+			disk := lab.SmallDisk(t, 4<<20)
 			dir := filepath.Join(disk, "archive")
 			a := openTest(t, dir, Options{MinFree: minFree})
 			raw := mail(50_000)

@@ -195,7 +195,9 @@ func (a *Archive) look(name string, info fs.FileInfo) (survey, sums, error) {
 		return survey{}, sums{}, err
 	}
 	defer done()
-	if _, finished := u.mark(); !finished {
+	if _, finished, err := u.mark(); err != nil {
+		return survey{}, sums{}, err
+	} else if !finished {
 		return survey{}, sums{}, errUnfinished
 	}
 	s := survey{size: info.Size(), written: info.ModTime(), domains: map[string]holding{}}

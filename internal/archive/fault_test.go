@@ -261,3 +261,15 @@ func TestNearlyFull(t *testing.T) {
 		t.Errorf("a full disk is no reason for a new segment: %v", names)
 	}
 }
+
+// TestFullDiskIsNoShare: where there is no room for anybody, nobody is told to have used up a share.
+func TestFullDiskIsNoShare(t *testing.T) {
+	disk := &faulty{}
+	a := openTest(t, t.TempDir(), Options{MinFree: 1 << 20, files: disk, Shares: []Share{{Name: "domain", Part: 1, Of: (*Copy).Domains}}})
+	mustPut(t, a, sample(1), mail(1))
+	disk.set(func(op string) bool { return op == "free" })
+	_, err := a.Put(context.Background(), sample(2), mail(2))
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), "make room there") || len(a.FullShares()) > 0 {
+		t.Errorf("%v, full shares: %v", err, a.FullShares())
+	}
+}

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -108,15 +109,19 @@ func (k *Marker) find(m Message) (place, error) {
 	if err := k.openSegment(m.segment); err != nil {
 		return place{}, err
 	}
-	if h, ok := k.u.headAt(m.place.at); ok && h == m.place.head {
+	h, ok, unreadable := k.u.headAt(m.place.at)
+	if ok && h == m.place.head {
 		return m.place, nil
 	}
 	for p, err := range k.u.records() { // it was rewritten since
 		if err == nil && p.head.id == m.place.head.id {
 			return p, nil
 		}
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			unreadable = err
+		}
 	}
-	return place{}, ErrNotFound
+	return place{}, cmp.Or(unreadable, ErrNotFound)
 }
 
 func (k *Marker) openSegment(name string) error {

@@ -341,7 +341,7 @@ func (u *unpacker) places(base id) iter.Seq[place] {
 			if b.id != base {
 				return
 			}
-			if h, ok := u.headAt(b.at); ok && !yield(place{h, b.at}) {
+			if h, ok, _ := u.headAt(b.at); ok && !yield(place{h, b.at}) {
 				return
 			}
 		}

@@ -166,7 +166,10 @@ func (n *renewal) one(p place) error {
 
 // finish ends the new file with the mark of the old one.
 func (n *renewal) finish() error {
-	mark, ok := n.u.mark()
+	mark, ok, err := n.u.mark()
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return errors.New("it is not finished")
 	}

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -40,31 +41,39 @@ type place struct {
 
 func (p place) end() int64 { return p.at + p.head.length() }
 
-func (s segment) headAt(at int64) (head, bool) {
+// headAt is the head at an offset, if there is one. An error is that of reading: nobody knows what is there.
+func (s segment) headAt(at int64) (h head, ok bool, err error) {
 	b := make([]byte, headSize)
 	if _, err := s.r.ReadAt(b, at); err != nil && !errors.Is(err, io.EOF) {
-		return head{}, false
+		return head{}, false, s.damage(at, err)
 	}
-	return parseHead(b, s.name)
+	h, ok = parseHead(b, s.name)
+	return h, ok, nil
 }
 
 // mark is the head that says that nothing will be appended, if it is there. Its base is
 // the highest ID of the segment.
-func (s segment) mark() (head, bool) {
-	h, ok := s.headAt(s.size - headSize)
-	return h, s.size >= headSize && ok && h.id == 0
+func (s segment) mark() (h head, ok bool, err error) {
+	if s.size < headSize {
+		return head{}, false, nil
+	}
+	h, ok, err = s.headAt(s.size - headSize)
+	return h, ok && h.id == 0, err
 }
 
 // records yields the records that have a sound head, and an error for each stretch of
 // bytes that is none. The torn tail of a segment that is not finished is no error.
 func (s segment) records() iter.Seq2[place, error] {
 	return func(yield func(place, error) bool) {
-		_, finished := s.mark()
+		_, finished, _ := s.mark() // where it cannot be read, what is before it may be
 		for at := int64(0); at < s.size; {
 			p, err := s.next(at)
 			torn := p.at >= s.size || p.end() > s.size
-			if torn && !finished && err == nil && s.torn(min(at, s.size)) {
-				return
+			if torn && !finished && err == nil {
+				var cut bool
+				if cut, err = s.torn(min(at, s.size)); cut {
+					return
+				}
 			}
 			if err == nil {
 				err = s.strange(at)
@@ -86,7 +95,11 @@ func (s segment) records() iter.Seq2[place, error] {
 // strange says what is at an offset instead of a record: one of another version, or damage.
 func (s segment) strange(at int64) error {
 	b := make([]byte, len(magic))
-	if _, err := s.r.ReadAt(b, at); err == nil && string(b[:len(stem)]) == stem {
+	_, err := s.r.ReadAt(b, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if err == nil && string(b[:len(stem)]) == stem {
 		switch version := b[len(stem)]; {
 		case int(version) > layout.Version:
 			return fmt.Errorf("%w, or written by a newer breakwater: format %d, this version reads up to %d", ErrDamaged, version, layout.Version)
@@ -107,7 +120,8 @@ const maxUnreadable = 64
 // next finds the first record at an offset or behind it. There is none when it is at the
 // end of the segment. An error is that of a block on the way that could not be read.
 func (s segment) next(at int64) (p place, unreadable error) {
-	if h, ok := s.headAt(at); ok {
+	h, ok, unreadable := s.headAt(at)
+	if ok {
 		return place{h, at}, nil
 	}
 	buf := make([]byte, 256<<10)
@@ -132,9 +146,11 @@ func (s segment) next(at int64) (p place, unreadable error) {
 				break
 			}
 			from += i
-			if h, ok := s.headAt(at + int64(from)); ok {
+			h, ok, err := s.headAt(at + int64(from))
+			if ok {
 				return place{h, at + int64(from)}, unreadable
 			}
+			unreadable = cmp.Or(err, unreadable)
 		}
 		if int64(n) == s.size-at {
 			break
@@ -181,13 +197,14 @@ func (s segment) sound(p place) (bool, error) {
 // torn reports whether what is from an offset on may be what a crash leaves of the records
 // that were written last: too short, or a head whose record is not all there, or a sector that was
 // not written; and no more than is written at once.
-func (s segment) torn(at int64) bool {
+// An error is that of reading.
+func (s segment) torn(at int64) (bool, error) {
 	if s.size-at < headSize {
-		return true
+		return true, nil
 	}
 	b := make([]byte, headSize)
 	if _, err := s.r.ReadAt(b, at); err != nil {
-		return false
+		return false, s.damage(at, err)
 	}
 	missing := b
 	if there := sector - at%sector; there < headSize {
@@ -195,9 +212,9 @@ func (s segment) torn(at int64) bool {
 	}
 	h, ok := parseHead(b, s.name)
 	if s.size-at > 2*maxGroup && !(ok && (place{h, at}).end() >= s.size) {
-		return false
+		return false, nil
 	}
-	return ok || len(bytes.Trim(missing, "\x00")) == 0
+	return ok || len(bytes.Trim(missing, "\x00")) == 0, nil
 }
 
 // segmentNames lists the segments of a folder, oldest first.
@@ -281,14 +298,21 @@ func recoverSegment(dir, name string, log *slog.Logger) (last id, err error) {
 
 // finish finishes a segment in its file.
 func (s segment) finish(f *os.File, log *slog.Logger) (last id, err error) {
-	if mark, ok := s.mark(); ok {
+	mark, ok, err := s.mark()
+	if ok {
 		return mark.base, nil
 	}
-	end, last, err := s.whole()
+	var end int64
+	if err == nil {
+		end, last, err = s.whole()
+	}
+	torn := false
+	if err == nil && end < s.size {
+		torn, err = s.torn(end)
+	}
 	if err != nil {
 		return last, fmt.Errorf("recover: %w; it is left as it is and tried again", err)
 	}
-	torn := end < s.size && s.torn(end)
 	if end == 0 && s.size > 0 && !torn {
 		return 0, fmt.Errorf("recover %s: there is no record in it that this version knows, nothing is written to it: %w", s.name, ErrDamaged)
 	}

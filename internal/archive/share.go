@@ -79,10 +79,13 @@ func (a *Archive) full(c *Copy) error {
 			return a.refuse("domain "+domain, fmt.Errorf("%w: %s has %d MiB there, its max_size is %d MiB", ErrFull, domain, used>>20, limit>>20))
 		}
 	}
+	if free <= 0 {
+		return nil // nobody has room, and the writer says why
+	}
 	for _, share := range a.o.Shares {
 		for _, key := range share.Of(c) {
 			name := share.Name + " " + key
-			if used := a.sums.held[name]; float64(used) > share.Part*float64(max(free, 0)) {
+			if used := a.sums.held[name]; float64(used) > share.Part*float64(free) {
 				return a.refuse(name, fmt.Errorf("%w: %s has its share of it, %d KiB with %d KiB free; release what is wanted, or raise max_size", ErrFull, name, used>>10, free>>10))
 			}
 		}

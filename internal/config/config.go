@@ -144,8 +144,8 @@ func Default() Config {
 		},
 		Site:      Site{SubmitDaemons: []string{"ORIGINATING", "MSA"}, MaxLoops: 10},
 		Retention: Retention{MaxSize: 20 << 30, MinFree: 512 << 20},
-		Digest:    Digest{Submit: "smtp://127.0.0.1:25"},
-		Release:   Release{Submit: "smtp://127.0.0.1:25"},
+		Digest:    Digest{Submit: "smtp://127.0.0.1:8897"},
+		Release:   Release{Submit: "smtp://127.0.0.1:8897"},
 		Sent:      Sent{Keep: tomlfile.Duration(origin.Life), Probe: "smtp://127.0.0.1:25"},
 		Sweep:     Sweep{State: "/var/lib/breakwater/sweep", Connections: 4},
 	}

@@ -4,33 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"breakwater/internal/incident"
+	"breakwater/internal/socket"
 )
 
 // Client asks the daemon at a socket.
-type Client struct {
-	path string
-	http http.Client
-}
+type Client struct{ socket *socket.Client }
 
 // NewClient returns a client of the socket at path. It connects at the first call.
-func NewClient(path string) *Client {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
-	return &Client{path, http.Client{Transport: &http.Transport{DialContext: dial}}}
-}
+func NewClient(path string) *Client { return &Client{socket.NewClient(path)} }
 
 // Incidents returns the incidents last touched since a time, most copies first.
 func (c *Client) Incidents(ctx context.Context, since time.Time) ([]Incident, error) {
@@ -41,7 +28,7 @@ func (c *Client) Incidents(ctx context.Context, since time.Time) ([]Incident, er
 // Reload has the daemon read its rule files again. The error says why the old ones stay in
 // force.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/rules/reload", nil)
+	return c.post(ctx, "/rules/reload")
 }
 
 // NeedsRestart returns the settings that have changed in the daemon's configuration since it started. The
@@ -53,7 +40,7 @@ func (c *Client) NeedsRestart(ctx context.Context) ([]string, error) {
 
 // ReloadKeys has the daemon read its keys again.
 func (c *Client) ReloadKeys(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/keys/reload", nil)
+	return c.post(ctx, "/keys/reload")
 }
 
 // Learning returns the domains that have all their mail leave here, by name.
@@ -74,55 +61,19 @@ func (c *Client) Order(ctx context.Context, o incident.Order) error {
 	if err != nil {
 		return err
 	}
-	return c.send(ctx, http.MethodPost, "/order", bytes.NewReader(b), nil)
+	return c.socket.Do(ctx, http.MethodPost, "/order", bytes.NewReader(b), nil)
 }
 
 // Expire makes the daemon erase what has expired or was forgotten.
-func (c *Client) Expire(ctx context.Context) error { return c.do(ctx, http.MethodPost, "/expire", nil) }
+func (c *Client) Expire(ctx context.Context) error { return c.post(ctx, "/expire") }
 
 func (c *Client) get(ctx context.Context, path string, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	return c.do(ctx, http.MethodGet, path, v)
+	return c.socket.Do(ctx, http.MethodGet, path, nil, func(r io.Reader) error { return json.NewDecoder(r).Decode(v) })
 }
 
-// maxError bounds what is read of an answer that says what is wrong, in bytes: all that is
-// wrong in a folder of rules may be long.
-const maxError = 1 << 20
-
-// hint is what to do when the daemon cannot be asked.
-func hint(err error) string {
-	if errors.Is(err, fs.ErrPermission) {
-		return "only root and the daemon's user may ask"
-	}
-	return "is `breakwater milter` running, with this --control?"
-}
-
-// do asks, and reads the answer into v if that is not nil.
-func (c *Client) do(ctx context.Context, method, path string, v any) error {
-	return c.send(ctx, method, path, nil, v)
-}
-
-// send is do with something to be read.
-func (c *Client) send(ctx context.Context, method, path string, body io.Reader, v any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater"+path, body)
-	if err != nil {
-		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		if u := (*url.Error)(nil); errors.As(err, &u) {
-			err = u.Err // without an address that is of no use
-		}
-		return fmt.Errorf("ask the daemon at %s: %w; %s", c.path, err, hint(err))
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, maxError))
-		return fmt.Errorf("ask the daemon at %s: %s", c.path, strings.TrimSpace(string(b)))
-	}
-	if v == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(v)
+// post has the daemon do something.
+func (c *Client) post(ctx context.Context, path string) error {
+	return c.socket.Do(ctx, http.MethodPost, path, nil, nil)
 }

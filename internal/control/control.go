@@ -5,6 +5,7 @@ package control
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/incident"
@@ -156,4 +157,32 @@ func show(i storm.Incident, at time.Time) Incident {
 		})
 	}
 	return out
+}
+
+// Named picks the incidents that have an ID, or a storm with one, that begins with prefix.
+func Named(all []Incident, prefix string) []Incident {
+	picked := []Incident{}
+	for _, i := range all {
+		match := strings.HasPrefix(i.ID, prefix)
+		for _, s := range i.Storms {
+			match = match || strings.HasPrefix(s.ID, prefix)
+		}
+		if match {
+			picked = append(picked, i)
+		}
+	}
+	return picked
+}
+
+// WithStorms adds the storms of the incidents that are named by their whole ID. The ID of one storm stays alone.
+func WithStorms(ids []string, all []Incident) []string {
+	whole := slices.Clone(ids)
+	for _, i := range all {
+		if slices.Contains(ids, i.ID) {
+			for _, s := range i.Storms {
+				whole = append(whole, s.ID)
+			}
+		}
+	}
+	return whole
 }

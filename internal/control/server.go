@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"breakwater/internal/incident"
+	"breakwater/internal/socket"
 	"breakwater/internal/store"
 	"breakwater/internal/store/remote"
 	"breakwater/internal/storm"
@@ -33,10 +34,7 @@ type Server struct {
 
 // Serve answers on ln until ctx ends.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	h := HTTPServer(s.handler())
-	stop := context.AfterFunc(ctx, func() { h.Close() })
-	defer stop()
-	if err := h.Serve(Limit(ln)); !errors.Is(err, http.ErrServerClosed) {
+	if err := socket.Serve(ctx, ln, s.handler(), 0); err != nil {
 		return fmt.Errorf("serve control socket: %w", err)
 	}
 	return nil

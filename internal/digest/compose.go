@@ -17,13 +17,14 @@ import (
 	"breakwater/internal/mark"
 )
 
-// Composer writes digests. All fields are needed but Zone.
+// Composer writes digests and notices. All fields are needed but Zone and Sign.
 type Composer struct {
 	Host string         // name of this host, for people
 	From string         // address of the From field
 	Zone *time.Location // of the times shown; UTC
 
-	// Sign returns the value of mark.DigestField, by which a digest is known when it comes back.
+	// Sign returns the value of mark.DigestField, by which a mail is known when it comes back; nil: the field is not
+	// written.
 	Sign func(messageID, date, rcpt string) string
 }
 
@@ -41,16 +42,38 @@ var (
 // Compose writes a digest as a mail: multipart/alternative, with CRLF, lines of at most 78
 // bytes but for single long words, and nothing beyond ASCII.
 func (c *Composer) Compose(d Digest) ([]byte, error) {
-	w := languages[d.Language]
+	raw, err := c.compose(d.envelope(), func(v *viewer) view {
+		v.d = d
+		return v.view()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("compose digest for %s: %w", d.To, err)
+	}
+	return raw, nil
+}
+
+// envelope is what the header of a mail is made of, beside its subject.
+type envelope struct {
+	to, replyTo, language, messageID string
+	date                             time.Time
+}
+
+func (d Digest) envelope() envelope {
+	return envelope{d.To, d.Postmaster, d.Language, d.MessageID, d.Date}
+}
+
+// compose writes the mail that look sees.
+func (c *Composer) compose(e envelope, look func(*viewer) view) ([]byte, error) {
+	w := languages[e.language]
 	if w == nil {
-		return nil, fmt.Errorf("compose digest for %s: there are no words for language %q", d.To, d.Language)
+		return nil, fmt.Errorf("there are no words for language %q", e.language)
 	}
 	zone := c.Zone
 	if zone == nil {
 		zone = time.UTC
 	}
-	v := viewer{words: w, d: d, host: c.Host, zone: zone}
-	page := v.view()
+	v := viewer{words: w, host: c.Host, zone: zone}
+	page := look(&v)
 	err := v.err
 	var text, html bytes.Buffer
 	if err == nil {
@@ -60,28 +83,31 @@ func (c *Composer) Compose(d Digest) ([]byte, error) {
 		err = htmlTemplate.Execute(&html, page)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("compose digest for %s: %w", d.To, err)
+		return nil, err
 	}
-	return c.mail(d, page, text.String(), html.String()), nil
+	return c.mail(e, page.Subject, text.String(), html.String()), nil
 }
 
 // mail puts the fields and the parts together.
-func (c *Composer) mail(d Digest, page view, text, html string) []byte {
-	date := d.Date.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700")
-	boundary := fmt.Sprintf("=_%x", sha256.Sum256([]byte(d.MessageID)))[:34] // "=_" is in no quoted-printable text
+func (c *Composer) mail(e envelope, subject, text, html string) []byte {
+	date, signed := e.date.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"), ""
+	if c.Sign != nil {
+		signed = c.Sign(e.messageID, date, e.to)
+	}
+	boundary := fmt.Sprintf("=_%x", sha256.Sum256([]byte(e.messageID)))[:34] // "=_" is in no quoted-printable text
 	var b bytes.Buffer
 	for _, f := range [][2]string{
 		{"Date", date},
 		{"From", "Breakwater <" + c.From + ">"},
-		{"To", addressee(d.To)},
-		{"Reply-To", addressee(d.Postmaster)},
-		{"Subject", mime.QEncoding.Encode("utf-8", page.Subject)},
-		{"Message-ID", "<" + d.MessageID + ">"},
+		{"To", addressee(e.to)},
+		{"Reply-To", addressee(e.replyTo)},
+		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
+		{"Message-ID", "<" + e.messageID + ">"},
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834 §5
 		{"X-Auto-Response-Suppress", "All"},
-		{mark.DigestField, c.Sign(d.MessageID, date, d.To)},
+		{mark.DigestField, signed},
 		{"MIME-Version", "1.0"},
-		{"Content-Language", d.Language},
+		{"Content-Language", e.language},
 		{"Content-Type", "multipart/alternative; boundary=\"" + boundary + "\""},
 	} {
 		if f[1] != "" {

@@ -3,7 +3,6 @@ package digest
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"io"
 	"maps"
 	"mime"
@@ -19,11 +18,10 @@ import (
 	"unicode"
 
 	"breakwater/internal/archive"
+	"breakwater/internal/golden"
 	"breakwater/internal/mark"
 	"breakwater/internal/rules"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 var composer = &Composer{
 	Host: "mx.example.org", From: "postmaster@mx.example.org",
@@ -62,8 +60,8 @@ func parts(t *testing.T, raw []byte) (h mail.Header, text, html string) {
 	return m.Header, bodies[0], bodies[1]
 }
 
-// wellFormed checks what is true of any digest, whatever it tells.
-func wellFormed(t *testing.T, d Digest, raw []byte) {
+// wellFormed checks what is true of any mail with this envelope, whatever it tells.
+func wellFormed(t *testing.T, e envelope, raw []byte) {
 	t.Helper()
 	header, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 	for i, line := range strings.Split(string(raw), "\r\n") {
@@ -76,13 +74,13 @@ func wellFormed(t *testing.T, d Digest, raw []byte) {
 	}
 	h, text, html := parts(t, raw)
 	if h.Get("Auto-Submitted") != "auto-generated" || h.Get("X-Auto-Response-Suppress") != "All" || h.Get("Precedence") != "" ||
-		h.Get("Message-Id") != "<"+d.MessageID+">" || len(h["Subject"]) != 1 || len(h["To"]) != 1 || h.Get("MIME-Version") != "1.0" {
+		h.Get("Message-Id") != "<"+e.messageID+">" || len(h["Subject"]) != 1 || len(h["To"]) != 1 || h.Get("MIME-Version") != "1.0" {
 		t.Errorf("header %v", h)
 	}
-	if date, err := h.Date(); err != nil || !date.Equal(d.Date.Truncate(time.Second)) {
+	if date, err := h.Date(); err != nil || !date.Equal(e.date.Truncate(time.Second)) {
 		t.Errorf("Date %v, %v", h["Date"], err)
 	}
-	if want := "signed " + d.MessageID + " " + h.Get("Date"); h.Get(mark.DigestField) != want {
+	if want := "signed " + e.messageID + " " + h.Get("Date"); h.Get(mark.DigestField) != want {
 		t.Errorf("mark %q, want %q", h.Get(mark.DigestField), want)
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
@@ -115,44 +113,54 @@ var ownTags = map[string]bool{
 // TestCompose writes each testdata/*.json in each language; x.en.want is the mail, its parts
 // decoded.
 func TestCompose(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) == 0 {
+	inAllLanguages(t, "testdata/*.json", func(name, language string) ([]byte, envelope, error) {
+		d := read[Digest](t, name)
+		d.Language = language
+		raw, err := composer.Compose(d)
+		return raw, d.envelope(), err
+	})
+}
+
+// TestNotice does the same with notices.
+func TestNotice(t *testing.T) {
+	inAllLanguages(t, "testdata/notices/*.json", func(name, language string) ([]byte, envelope, error) {
+		n := read[Notice](t, name)
+		n.Language = language
+		raw, err := composer.Notice(n)
+		return raw, n.envelope(), err
+	})
+}
+
+// inAllLanguages compares the mails that compose makes of some files with what is wanted.
+func inAllLanguages(t *testing.T, files string, compose func(name, language string) (raw []byte, e envelope, err error)) {
+	names, err := filepath.Glob(files)
+	if err != nil || len(names) == 0 {
 		t.Fatal("no testdata", err)
 	}
-	for _, name := range files {
+	for _, name := range names {
 		for _, language := range rules.Languages {
 			t.Run(filepath.Base(name)+"."+language, func(t *testing.T) {
-				d := readDigest(t, name)
-				d.Language = language
-				raw, err := composer.Compose(d)
+				raw, e, err := compose(name, language)
 				if err != nil {
 					t.Fatal(err)
 				}
-				wellFormed(t, d, raw)
+				wellFormed(t, e, raw)
 				header, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
 				_, text, html := parts(t, raw)
 				got := strings.ReplaceAll(string(header), "\r\n", "\n") + "\n\n" + text + "\n" + html
-				want := strings.TrimSuffix(name, ".json") + "." + language + ".want"
-				if *update {
-					if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if b, err := os.ReadFile(want); err != nil || string(b) != got {
-					t.Errorf("%v, got:\n%.3000s", err, got)
-				}
+				golden.Check(t, strings.TrimSuffix(name, ".json")+"."+language+".want", got)
 			})
 		}
 	}
 }
 
-func readDigest(t testing.TB, name string) Digest {
+func read[T any](t testing.TB, name string) T {
 	t.Helper()
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d Digest
+	var d T
 	if err := json.Unmarshal(b, &d); err != nil {
 		t.Fatal(name, err)
 	}
@@ -312,14 +320,14 @@ func FuzzCompose(f *testing.F) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				wellFormed(t, d, raw)
+				wellFormed(t, d.envelope(), raw)
 			}
 		}
 	})
 }
 
 func BenchmarkCompose(b *testing.B) {
-	d := readDigest(b, "testdata/reports.json")
+	d := read[Digest](b, "testdata/reports.json")
 	for b.Loop() {
 		if _, err := composer.Compose(d); err != nil {
 			b.Fatal(err)

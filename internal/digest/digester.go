@@ -14,6 +14,7 @@ import (
 
 	"breakwater/internal/address"
 	"breakwater/internal/archive"
+	"breakwater/internal/format"
 	"breakwater/internal/rules"
 )
 
@@ -116,14 +117,23 @@ const (
 	stuckFor   = day      // what cannot be read for so long is damaged
 )
 
-// Run tells until ctx ends.
+// Run tells until ctx ends. What it cannot read at first it reads later; its error is that of a state which it
+// will never understand.
 func (d *Digester) Run(ctx context.Context) error {
-	if err := d.open(); err != nil {
-		d.blame(err)
-		return err
-	}
 	tick := time.NewTicker(round)
 	defer tick.Stop()
+	for err := d.open(); err != nil; err = d.open() {
+		d.blame(err)
+		if errors.Is(err, format.ErrNewer) || errors.Is(err, format.ErrDamaged) {
+			return err
+		}
+		d.Log.Error("no digests are sent for now; trying again", "again in", round, "err", err)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 	for {
 		d.turn(ctx, d.Clock.Now())
 		select {

@@ -596,6 +596,50 @@ func (f *failing) Write(path string, data []byte) error {
 	return f.osFiles.Write(path, data)
 }
 
+// TestUnreadableFolder cannot read its state or its outbox at first: nothing is put aside, and it tells when it can.
+func TestUnreadableFolder(t *testing.T) {
+	for _, name := range []string{stateFile, "a letter"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			defer b.close()
+			b.absorb("", 1, "ann@a.example")
+			d := b.digester()
+			d.Send = func(context.Context, string, []byte) error { return errors.New("connection refused") }
+			stop := b.run(d)
+			time.Sleep(time.Hour)
+			stop() // with a letter in the outbox
+			path := filepath.Join(b.dir, "digest", name)
+			if name != stateFile {
+				letters, err := filepath.Glob(filepath.Join(b.dir, "digest", outboxDir, "*"))
+				if err != nil || len(letters) != 1 {
+					t.Fatal(letters, err)
+				}
+				path = letters[0]
+			}
+			// A folder cannot be read as a file.
+			if err := errors.Join(os.Rename(path, path+".away"), os.Mkdir(path, 0o700), os.Rename(path+".away", filepath.Join(b.dir, "away"))); err != nil {
+				t.Fatal(err)
+			}
+			d = b.digester()
+			stop = b.run(d)
+			time.Sleep(time.Hour)
+			b.expect("while it cannot be read")
+			if d.Err() == nil || !strings.Contains(b.said(), "no digests are sent for now") {
+				t.Errorf("%v; log: %s", d.Err(), b.said())
+			}
+			if err := errors.Join(os.Remove(path), os.Rename(filepath.Join(b.dir, "away"), path)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(24 * time.Hour)
+			b.expect("when it can be read again", "ann@a.example: 1 mail held back for ann@a.example")
+			if err := d.Err(); err != nil {
+				t.Error(err)
+			}
+			stop()
+		})
+	}
+}
+
 // TestDamagedState: a state that cannot be read is put aside, and all is told again.
 func TestDamagedState(t *testing.T) {
 	for _, text := range []string{"{", "", `{"Version":1,"Seen":""}`, "null"} {

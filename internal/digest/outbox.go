@@ -92,6 +92,9 @@ func (d *Digester) loadOutbox(now time.Time) error {
 			continue
 		}
 		l, err := readLetter(path)
+		if err != nil && !errors.Is(err, errLetter) {
+			return err
+		}
 		if err != nil {
 			d.Log.Error("a digest cannot be read and is put aside; what expires is announced again", "err", err)
 			d.state.Announced, d.state.Pending, d.state.Noticed = map[string]string{}, map[string]time.Time{}, time.Time{}
@@ -106,10 +109,15 @@ func (d *Digester) loadOutbox(now time.Time) error {
 	return nil
 }
 
+// errLetter is the error of a file that was read and is none of ours.
+var errLetter = errors.New("it is damaged")
+
 func readLetter(path string) (l letter, err error) {
 	data, err := os.ReadFile(path)
 	if err == nil {
-		err = json.Unmarshal(data, &l)
+		if jerr := json.Unmarshal(data, &l); jerr != nil {
+			err = fmt.Errorf("%w: %w", errLetter, jerr)
+		}
 	}
 	if err != nil {
 		return l, fmt.Errorf("read digest %s: %w", path, err)

@@ -19,6 +19,8 @@ type view struct {
 	Subject       string
 	Title         string
 	Paragraphs    []string
+	Lines         []string // a list, as it is
+	Advice        string
 	Mailboxes     []mailboxView
 	More          string
 	Foot          string

@@ -5,35 +5,32 @@
 package fingerprint
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
 	"io"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/message"
 	"breakwater/internal/report"
+	"breakwater/internal/seal"
 	"breakwater/internal/storm"
 )
 
 // Hasher makes fingerprints with one secret. It is safe for concurrent use.
 type Hasher struct {
-	macs sync.Pool // of *keyed
-	seed seed
+	sealer *seal.Sealer
+	seed   seed
 }
 
 // New returns a Hasher. All hosts that share a store need the same secret, of at least 16 bytes.
 func New(secret []byte) *Hasher {
-	secret = slices.Clone(secret)
-	h := &Hasher{macs: sync.Pool{New: func() any { return &keyed{mac: hmac.New(sha256.New, secret)} }}}
+	h := &Hasher{sealer: seal.New(secret, seal.Uvarint)}
 	var points [4]uint64
 	for i := range points {
 		sum := h.hash(kindShingle, []string{"seed", strconv.Itoa(i)})
@@ -301,24 +298,9 @@ func hour(at time.Time) string { return strconv.FormatInt(at.Unix()/3600, 10) }
 
 func (h *Hasher) owner(mailbox string) [8]byte { return h.hash(0, []string{mailbox}) }
 
-// keyed is an HMAC with its key, which is half of the work of a short one, and room for what it
-// is of.
-type keyed struct {
-	mac hash.Hash
-	buf []byte
-}
-
-// hash is HMAC-SHA-256 over the kind and the fields, each with its length.
+// hash seals fields in the domain of their kind.
 func (h *Hasher) hash(k storm.Kind, fields []string) (sum [8]byte) {
-	m := h.macs.Get().(*keyed)
-	defer h.macs.Put(m)
-	m.buf = append(m.buf[:0], byte(k))
-	for _, f := range fields {
-		m.buf = append(binary.AppendUvarint(m.buf, uint64(len(f))), f...)
-	}
-	m.mac.Reset()
-	m.mac.Write(m.buf)
-	m.buf = m.mac.Sum(m.buf[:0])
-	copy(sum[:], m.buf)
+	sealed := h.sealer.Sum(string([]byte{byte(k)}), fields...)
+	copy(sum[:], sealed[:])
 	return sum
 }

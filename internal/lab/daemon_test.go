@@ -42,14 +42,16 @@ func TestMain(m *testing.M) {
 
 // daemon is a running breakwater.
 type daemon struct {
-	t      testing.TB
-	dir    string
-	listen string
-	web    string   // where it shows its state; "" for nowhere
-	under  []string // a command that runs it
-	env    []string
-	cmd    *exec.Cmd
-	log    *os.File
+	t       testing.TB
+	dir     string
+	listen  string
+	web     string   // where it shows its state; "" for nowhere
+	under   []string // a command that runs it
+	program string   // its file; "" for that of binary
+	more    []string // arguments of the daemon
+	env     []string
+	cmd     *exec.Cmd
+	log     *os.File
 }
 
 // newDaemon prepares one in a folder of its own, with the shipped default and other rule files.
@@ -104,6 +106,9 @@ func (d *daemon) command(args ...string) *exec.Cmd {
 	if err != nil {
 		d.t.Fatal(err)
 	}
+	if d.program != "" {
+		name = d.program
+	}
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), d.env...)
 	return cmd
@@ -131,8 +136,8 @@ func (d *daemon) logged() string {
 
 // arguments are those of the daemon.
 func (d *daemon) arguments() []string {
-	return []string{"milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:" + d.path("store"),
-		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", d.web, "--control", d.path("control")}
+	return append([]string{"milter", "--config", d.path("breakwater.toml"), "--listen", d.listen, "--store", "badger:" + d.path("store"),
+		"--archive", d.path("archive"), "--rules", d.path("rules"), "--secret", d.path("secret"), "--web", d.web, "--control", d.path("control")}, d.more...)
 }
 
 // start runs it and waits until it answers.
@@ -167,23 +172,48 @@ func (d *daemon) stop(sig syscall.Signal) {
 	d.cmd = nil
 }
 
-// absorbed is what is in the archive: the bytes of each copy with its recipients.
-func (d *daemon) absorbed() []Delivery {
+// kept is what is in the archive.
+func (d *daemon) kept() (all []archive.Message) {
 	d.t.Helper()
 	r, err := archive.OpenReadOnly(d.path("archive"))
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	var all []Delivery
 	for m, err := range r.Messages(context.Background()) {
 		if err != nil {
 			d.t.Fatal("archive:", err)
 		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// absorbed is what is in the archive: the bytes of each copy with its recipients.
+func (d *daemon) absorbed() []Delivery {
+	d.t.Helper()
+	var all []Delivery
+	for _, m := range d.kept() {
 		for _, rcpt := range m.Recipients {
 			all = append(all, Delivery{From: m.ReversePath, To: rcpt.Addr, Raw: m.Raw})
 		}
 	}
 	return all
+}
+
+// copies are the IDs of what is in the archive.
+func (d *daemon) copies() (ids []string) {
+	d.t.Helper()
+	r, err := archive.OpenReadOnly(d.path("archive"))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for c, err := range r.All(context.Background()) {
+		if err != nil {
+			d.t.Fatal("archive:", err)
+		}
+		ids = append(ids, c.ID)
+	}
+	return ids
 }
 
 func (d *daemon) incidents() []control.Incident {

@@ -307,7 +307,7 @@ func free(first, n int) bool {
 
 // Log is the last of what the server logged.
 func (s *Server) Log() string {
-	name := map[string]string{"postfix": "maillog", "sendmail": "log", "dovecot": "log", "cyrus": "log", "exim": "exim-mainlog", "opensmtpd": "log", "courier": "log"}[s.Kind]
+	name := map[string]string{"postfix": "maillog", "sendmail": "log", "dovecot": "log", "cyrus": "log", "exim": "exim-mainlog", "opensmtpd": "log", "courier": "log", "opendkim": "log"}[s.Kind]
 	b, err := os.ReadFile(filepath.Join(s.Dir, name))
 	if err != nil {
 		return err.Error()

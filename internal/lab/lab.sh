@@ -60,7 +60,7 @@ main() {
 		mkdir -p "$LAB_CACHE"
 		exec 9>"$LAB_CACHE/lock"
 		flock 9 # tests of several packages may ask at once
-		(cd "$LAB/keeper" && go build -o "$LAB_CACHE/keeper-bin" .) # starts what runs from an image
+		(cd "$LAB/../tools/keeper" && go build -o "$LAB_CACHE/keeper-bin" .) # starts what runs from an image
 		local s
 		for s in "$@"; do ( load "$s"; server_install ) || die "install $s failed"; done ;;
 	start)

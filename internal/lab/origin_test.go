@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -14,11 +13,10 @@ import (
 
 	"breakwater/internal/classify"
 	"breakwater/internal/engine"
+	"breakwater/internal/golden"
 	"breakwater/internal/message"
 	"breakwater/internal/origin"
 )
-
-var update = flag.Bool("update", false, "write the README's table of proofs anew")
 
 // Of a message, mail servers return all, its header, or the beginning.
 const (
@@ -181,7 +179,7 @@ func compare(t *testing.T, rows string) {
 	if !ok || !ok2 {
 		t.Fatal("the README has no table of proofs")
 	}
-	if *update {
+	if *golden.Update {
 		write(t, name, before+head+rows+"\n"+after)
 		return
 	}

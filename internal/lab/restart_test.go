@@ -93,22 +93,10 @@ func (m *manager) listen() {
 	}
 }
 
-// start starts the service with all that it is given.
+// start starts the service and waits until it is ready.
 func (m *manager) start(d *daemon) {
 	m.t.Helper()
-	m.mu.Lock()
-	files, names := []*os.File{m.socket}, []string{"breakwater.socket"}
-	for name, f := range m.stored {
-		files, names = append(files, f), append(names, name)
-	}
-	args := append([]string{"-c", `export LISTEN_PID=$$; exec "$@"`, "sh", d.command().Path}, d.arguments()...)
-	d.cmd = exec.Command("sh", args...)
-	d.cmd.ExtraFiles = files
-	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+m.notify.LocalAddr().String(), fmt.Sprint("LISTEN_FDS=", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
-	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
-	err := d.cmd.Start()
-	m.mu.Unlock()
-	if err != nil {
+	if err := m.spawn(d); err != nil {
 		m.t.Fatal(err)
 	}
 	select {
@@ -116,6 +104,22 @@ func (m *manager) start(d *daemon) {
 	case <-time.After(time.Minute):
 		m.t.Fatalf("breakwater does not start:\n%s", d.logged())
 	}
+}
+
+// spawn starts the service with all that it is given.
+func (m *manager) spawn(d *daemon) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	files, names := []*os.File{m.socket}, []string{"breakwater.socket"}
+	for name, f := range m.stored {
+		files, names = append(files, f), append(names, name)
+	}
+	args := append([]string{"-c", `export LISTEN_PID=$$; exec "$@"`, "sh", d.command().Path}, d.arguments()...)
+	d.cmd = exec.Command("sh", args...)
+	d.cmd.ExtraFiles = files
+	d.cmd.Env = append(append(os.Environ(), d.env...), "NOTIFY_SOCKET="+m.notify.LocalAddr().String(), fmt.Sprint("LISTEN_FDS=", len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"))
+	d.cmd.Stdout, d.cmd.Stderr = d.log, d.log
+	return d.cmd.Start()
 }
 
 // restart is systemctl restart.

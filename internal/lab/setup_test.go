@@ -46,9 +46,10 @@ func TestSetupPostfix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	way := fmt.Sprintf("127.0.0.1:%d", Ports(t, 1))
 	setup := func(status int, args ...string) string {
 		t.Helper()
-		cmd := exec.Command(name, append([]string{"setup", "postfix", "--config-dir", etc, "--milter", d.listen}, args...)...)
+		cmd := exec.Command(name, append([]string{"setup", "postfix", "--config-dir", etc, "--milter", d.listen, "--submit", "smtp://" + way}, args...)...)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState.ExitCode() != status {
 			t.Fatalf("setup %s: %v\n%s", args, err, out)
@@ -68,7 +69,7 @@ func TestSetupPostfix(t *testing.T) {
 
 	before := files()
 	plan := setup(1)
-	for _, want := range []string{"postconf -e 'smtpd_milters = ", "{ " + d.listen + ", default_action=accept", "postconf -P '" + submission + "/milter_macro_daemon_name=ORIGINATING'"} {
+	for _, want := range []string{"postconf -e 'smtpd_milters = ", "{ " + d.listen + ", default_action=accept", "postconf -P '" + submission + "/milter_macro_daemon_name=ORIGINATING'", "postconf -M '" + way + "/inet="} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("%q is not in the plan:\n%s", want, plan)
 		}
@@ -97,12 +98,18 @@ func TestSetupPostfix(t *testing.T) {
 		t.Errorf("%q, %v; want %q", maps, err, want)
 	}
 	setup(2, "--apply", "--milter", "inet:127.0.0.1:1")
+	if c := Dial(t, way); c != nil { // unfiltered, and for this host's domains alone
+		if code, text := c.Send("ann@example.net", []string{"u1@example.net"}, ordinary(2, "ann@example.net", "u1@example.net").Raw); code/100 != 5 {
+			t.Error(code, text)
+		}
+		c.Quit()
+	}
 	// Somebody else's change is not undone unasked.
 	postfix("postconf", "-e", "mail_name=Other")
 	if out := setup(1, "--undo"); !strings.Contains(out, "main.cf was changed since") {
 		t.Error(out)
 	}
-	if out := setup(1, "--undo"); !strings.Contains(out, "\n  postconf -c "+etc+" -X 'smtpd_milters'") || !strings.Contains(out, "\n  postconf -c "+etc+" -PX '"+submission+"/milter_macro_daemon_name'") {
+	if out := setup(1, "--undo"); !strings.Contains(out, "\n  postconf -c "+etc+" -X 'smtpd_milters'") || !strings.Contains(out, "\n  postconf -c "+etc+" -PX '"+submission+"/milter_macro_daemon_name'") || !strings.Contains(out, "\n  postconf -c "+etc+" -MX '"+way+"/inet'") {
 		t.Error(out)
 	}
 	setup(0, "--undo", "--force")
@@ -121,4 +128,25 @@ func TestSetupPostfix(t *testing.T) {
 		t.Errorf("%d messages passed breakwater after the undo", n)
 	}
 	setup(2, "--undo")
+}
+
+// TestSetupNamesOthers: OpenDKIM at the address of our milter is not taken for breakwater, and breakwater is known under
+// every name of its address.
+func TestSetupNamesOthers(t *testing.T) {
+	Need(t, "postfix", "opendkim")
+	signer := prepare(t, "opendkim")
+	signer.start(t, "domain=example.test")
+	taken := fmt.Sprintf("inet:127.0.0.1:%d", signer.Port)
+	d := newDaemon(t, "inet", nil).start()
+	s := Postfix(t, Options{Milter: strings.Replace(taken, "127.0.0.1", "localhost", 1), Milter2: "{ " + strings.Replace(d.listen, "127.0.0.1", "localhost", 1) + " default_action=accept }"})
+	for _, milter := range []string{taken, strings.Replace(taken, "127.0.0.1", "localhost", 1)} {
+		cmd := d.command("setup", "postfix", "--config-dir", s.Dir+"/etc", "--milter", milter, "--submit", "lmtp:///none", "--apply")
+		out, err := cmd.CombinedOutput()
+		if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), milter+" is not breakwater's: opendkim, process ") {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	if out := d.run("setup", "postfix", "--config-dir", s.Dir+"/etc", "--milter", d.listen, "--submit", "lmtp:///none"); !strings.Contains(out, "nothing is to be set") {
+		t.Error(out)
+	}
 }

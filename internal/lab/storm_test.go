@@ -113,22 +113,30 @@ func places(t testing.TB, all []*sent, ds []Delivery, as likeness) map[place]int
 	t.Helper()
 	n := map[place]int{}
 	for _, d := range ds {
-		_, after, ok := bytes.Cut(d.Raw, []byte(numbered))
-		number, _, _ := bytes.Cut(after, []byte("\r\n"))
-		i, err := strconv.Atoi(string(number))
-		if !ok || err != nil || i >= len(all) {
-			t.Errorf("%s got something that nobody sent:\n%s", d.To, d.Raw)
-			continue
-		}
-		n[place{i, address.Mailbox(d.To)}]++
-		if d.From != all[i].Envelope.ReversePath {
-			t.Errorf("%s got message %d from %q, it was sent from %q", d.To, i, d.From, all[i].Envelope.ReversePath)
-		}
-		if !as(d.Raw, all[i].Raw) {
-			t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(d.Raw), clip(all[i].Raw))
+		if p, ok := placeOf(t, all, d, as); ok {
+			n[p]++
 		}
 	}
 	return n
+}
+
+// placeOf is the place of a delivery, which it checks.
+func placeOf(t testing.TB, all []*sent, d Delivery, as likeness) (place, bool) {
+	t.Helper()
+	_, after, ok := bytes.Cut(d.Raw, []byte(numbered))
+	number, _, _ := bytes.Cut(after, []byte("\r\n"))
+	i, err := strconv.Atoi(string(number))
+	if !ok || err != nil || i >= len(all) {
+		t.Errorf("%s got something that nobody sent:\n%s", d.To, d.Raw)
+		return place{}, false
+	}
+	if d.From != all[i].Envelope.ReversePath {
+		t.Errorf("%s got message %d from %q, it was sent from %q", d.To, i, d.From, all[i].Envelope.ReversePath)
+	}
+	if !as(d.Raw, all[i].Raw) {
+		t.Errorf("%s got message %d, but not as it was sent:\n%q\nsent:\n%q", d.To, i, clip(d.Raw), clip(all[i].Raw))
+	}
+	return place{i, address.Mailbox(d.To)}, true
 }
 
 func clip(b []byte) []byte { return b[:min(len(b), 3000)] }

@@ -1,16 +1,15 @@
-// Package mark signs the header fields by which breakwater knows its own mail when it comes
-// back: digests, and copies that are released.
+// Package mark signs that by which breakwater knows its own mail when it comes back: a field of
+// digests, and the envelope ID of copies that are released.
 package mark
 
 import (
 	"bytes"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"hash"
 	"strings"
 
 	"breakwater/internal/message"
+	"breakwater/internal/seal"
 )
 
 // Names of the fields. Fields whose names begin like these are taken off all other mail.
@@ -20,10 +19,10 @@ const (
 )
 
 // Signer signs with the secret of a host. It is safe for concurrent use.
-type Signer struct{ secret []byte }
+type Signer struct{ sealer *seal.Sealer }
 
 // New returns a Signer. The secret is that of the fingerprints; it signs nothing else alike.
-func New(secret []byte) *Signer { return &Signer{bytes.Clone(secret)} }
+func New(secret []byte) *Signer { return &Signer{seal.New(secret, seal.Fixed)} }
 
 // Digest is the value of DigestField in a digest with this Message-ID, without angle
 // brackets, and Date field, for one recipient.
@@ -38,26 +37,34 @@ func (s *Signer) IsDigest(m *message.Message) bool {
 		return false
 	}
 	for _, r := range m.Recipients {
-		if !same(value, s.Digest(m.MessageID, m.Header.Get("Date"), r.Addr)) {
+		if !seal.Equal(value, s.Digest(m.MessageID, m.Header.Get("Date"), r.Addr)) {
 			return false
 		}
 	}
 	return true
 }
 
-// Release is the value of ReleaseField in m when it is released. Two releases with one ID,
-// which has no spaces, are one release, tried twice.
+// ReleaseID is the envelope ID (RFC 3461 §4.4) with which m is released. It is part of no message, so
+// nobody has to take it off. Two releases with one ID, which has neither spaces nor slashes, are one
+// release, tried twice.
+func (s *Signer) ReleaseID(id string, m *message.Message) string {
+	return id + "/" + s.ofBody(id, m.Body)
+}
+
+// Release is the value of ReleaseField in m when it is released to a server that takes no envelope IDs.
 func (s *Signer) Release(id string, m *message.Message) string {
 	return id + " " + s.ofBody(id, m.Body)
 }
 
 // Released returns the ID with which m was released by us.
 func (s *Signer) Released(m *message.Message) (id string, ok bool) {
-	id, signed, ok := strings.Cut(m.Header.Get(ReleaseField), " ")
-	if !ok || !same(signed, s.ofBody(id, m.Body)) {
-		return "", false
+	for _, mark := range []struct{ value, sep string }{{m.EnvelopeID, "/"}, {m.Header.Get(ReleaseField), " "}} {
+		id, signed, ok := strings.Cut(mark.value, mark.sep)
+		if ok && seal.Equal(signed, s.ofBody(id, m.Body)) {
+			return id, true
+		}
 	}
-	return id, true
+	return "", false
 }
 
 // ofBody signs the body, so that the mark is good for no other mail. Header fields are left
@@ -68,18 +75,6 @@ func (s *Signer) ofBody(id string, body []byte) string {
 }
 
 func (s *Signer) sign(texts ...string) string {
-	mac := hmac.New(sha256.New, s.secret)
-	mac.Write([]byte("breakwater mark 1"))
-	for _, t := range texts {
-		add(mac, t)
-	}
-	return hex.EncodeToString(mac.Sum(nil))[:32]
+	sum := s.sealer.Sum("breakwater mark 1", texts...)
+	return hex.EncodeToString(sum[:])[:32]
 }
-
-// add writes a text so that no two lists of texts look alike.
-func add(h hash.Hash, text string) {
-	h.Write([]byte{0, byte(len(text) >> 24), byte(len(text) >> 16), byte(len(text) >> 8), byte(len(text))})
-	h.Write([]byte(text))
-}
-
-func same(a, b string) bool { return hmac.Equal([]byte(a), []byte(b)) }

@@ -62,6 +62,22 @@ func TestRelease(t *testing.T) {
 			t.Errorf("%s: %q, %v", tt.name, id, ok)
 		}
 	}
+	envelope := s.ReleaseID("20260302-080000-000000001+7", parse(raw))
+	for id, want := range map[string]string{envelope: "20260302-080000-000000001+7", "2" + envelope: "", "20260302-080000-000000001+7": "", "/": ""} {
+		m := parse(raw)
+		m.EnvelopeID = id
+		if got, ok := s.Released(m); got != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", id, got, ok)
+		}
+		m = parse(strings.Replace(raw, "body", "buy now", 1))
+		m.EnvelopeID = id
+		if _, ok := s.Released(m); ok {
+			t.Errorf("%q with another body", id)
+		}
+	}
+	if len(envelope) > 95 { // RFC 3461 §4.4: 100 characters, with + as three
+		t.Errorf("an envelope ID of %d characters", len(envelope))
+	}
 	if _, ok := New([]byte("other")).Released(parse(ReleaseField + ": " + value + "\n" + raw)); ok {
 		t.Error("with another key")
 	}

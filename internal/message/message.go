@@ -23,6 +23,7 @@ type Envelope struct {
 	DaemonName  string      // {daemon_name}: the MTA's listener, such as ORIGINATING or MSA
 	Host        string      // {j}: what the MTA calls itself, in Received fields, too; "" where unknown
 	Local       bool        // it was made on the MTA's host, by sendmail(1) or the MTA itself, and did not come by SMTP
+	EnvelopeID  string      // ENVID of MAIL (RFC 3461 §4.4), without its xtext encoding; "" where there is none
 	ReversePath string      // without angle brackets; "" is the null reverse-path, RFC 5321 §4.5.5
 	Recipients  []Recipient // those that the MTA accepted, in their order
 	Rebuilt     bool        // put together from header fields, not seen on the wire

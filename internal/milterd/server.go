@@ -117,6 +117,9 @@ const (
 		milter.OptNoEOHReply | milter.OptNoBodyReply | milter.OptNoUnknown | milter.OptNoData | milter.OptHeaderLeadingSpace
 )
 
+// Asks returns what we ask of an MTA, by which breakwater is told from other milters.
+func Asks() (of milter.OptAction, steps milter.OptProtocol) { return actions, protocol }
+
 // macros are asked for by stage. Postfix replaces the lists of all stages once one is sent.
 var macros = map[milter.Stage][]string{
 	milter.StageConnect:  {"j", "v", "{daemon_name}", "{client_addr}"},

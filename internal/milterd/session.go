@@ -1,6 +1,7 @@
 package milterd
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net"
 	"net/netip"
@@ -112,14 +113,40 @@ func (s *session) Helo(name string, m *milter.Modifier) (milter.Response, error)
 func (s *session) MailFrom(from string, m *milter.Modifier) (milter.Response, error) {
 	s.reset()
 	s.conn.setBusy(true)
+	id := envelopeID(s.params)
 	if s.keeps {
 		s.params = nil
 	}
 	s.env = s.connection
-	s.env.AuthUser, s.env.ReversePath = m.Macros["{auth_authen}"], address.WithoutRoute(from)
+	s.env.AuthUser, s.env.ReversePath, s.env.EnvelopeID = m.Macros["{auth_authen}"], address.WithoutRoute(from), id
 	s.queueID(m)
 	s.spool = newSpool(s.server)
 	return nil, nil
+}
+
+// envelopeID is the value of ENVID among the parameters of MAIL; "" where there is none. It is xtext:
+// + and two upper-case hex digits are a character (RFC 3461 §4).
+func envelopeID(params []string) string {
+	for _, p := range params {
+		name, value, _ := strings.Cut(p, "=")
+		if !strings.EqualFold(name, "ENVID") {
+			continue
+		}
+		var b strings.Builder
+		for len(value) > 0 {
+			if value[0] == '+' && len(value) >= 3 {
+				if c, err := hex.DecodeString(value[1:3]); err == nil {
+					b.Write(c)
+					value = value[3:]
+					continue
+				}
+			}
+			b.WriteByte(value[0])
+			value = value[1:]
+		}
+		return b.String()
+	}
+	return ""
 }
 
 // RcptTo collects a recipient, or refuses it.

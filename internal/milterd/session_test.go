@@ -75,6 +75,27 @@ func TestNoNetworkHasZones(t *testing.T) {
 	}
 }
 
+// TestEnvelopeID: it is decoded, belongs to its message alone, and is read of Postfix and of Sendmail.
+func TestEnvelopeID(t *testing.T) {
+	for _, software := range []string{"Postfix 3.7.11", "8.17.1"} {
+		addr, got := start(t, &Server{})
+		c := rawDial(t, addr)
+		c.negotiate()
+		c.put('D', "Cv\x00"+software+"\x00")
+		c.put('C', "host\x00U")
+		for i, tt := range []struct{ params, want string }{
+			{"ENVID=a+2B1/b", "a+1/b"}, {"", ""}, {"RET=HDRS\x00envid=x", "x"}, {"ENVID=+zz+2", "+zz+2"}, {"ENVID", ""}, {"XENVID=x", ""},
+		} {
+			c.play(packet('M', "<a@example.net>\x00"+tt.params+"\x00"), packet('R', "<u1@example.test>\x00"))
+			c.put('E', "")
+			c.want('a')
+			if id := got.messages[i].EnvelopeID; id != tt.want {
+				t.Errorf("%s, %q: %q, want %q", software, tt.params, id, tt.want)
+			}
+		}
+	}
+}
+
 func TestSourceRoutes(t *testing.T) {
 	addr, got := start(t, &Server{
 		Judge: func(_ context.Context, m *message.Message) (rules.Judgement, error) {

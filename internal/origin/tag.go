@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"breakwater/internal/address"
+	"breakwater/internal/seal"
 )
 
 // Form is how a reverse-path is tagged (draft-levine-smtp-batv).
@@ -87,7 +88,7 @@ func (r *Ring) Untagged(addr string, at time.Time) Tag {
 	plain := address.Join(name, domain)
 	expires, _ := strconv.ParseInt(head[1:], 10, 64)
 	for _, k := range r.keys {
-		if strconv.Itoa(k.Number%10) != head[:1] || !same(strings.ToLower(signed), k.tag(head, plain)) {
+		if strconv.Itoa(k.Number%10) != head[:1] || !seal.Equal(strings.ToLower(signed), k.tag(head, plain)) {
 			continue
 		}
 		// Of a day only three digits are told: it is good where the end is near enough.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"breakwater/internal/message"
+	"breakwater/internal/seal"
 )
 
 // TokenField is the header field with the token.
@@ -66,7 +67,7 @@ func (r *Ring) checkToken(h message.Header, at time.Time) token {
 	signed, err := strconv.ParseInt(of["t"], 10, 64)
 	t := token{domain: of["d"], day: signed, ours: true}
 	switch age := day(at) - signed; {
-	case !same(of["s"], k.token(of["d"], of["t"], h.Get("From"), h.Get("Date"), h.Get("Message-ID"))):
+	case !seal.Equal(of["s"], k.token(of["d"], of["t"], h.Get("From"), h.Get("Date"), h.Get("Message-ID"))):
 		t.why = "the token does not fit From, Date and Message-ID"
 	case err != nil || age < -1:
 		t.why = "the token is of a day to come"

@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +31,28 @@ func Open(name string, flag int) (*os.File, error) {
 
 // Replace writes a file on disk, all at once: it has the old content or the new one, whatever happens meanwhile.
 func Replace(name string, data []byte) error {
+	return replace(name, data, func(*os.File) error { return nil })
+}
+
+// Rewrite is Replace for a file that keeps its owner and its mode. One that is not there is made as Open makes it.
+func Rewrite(name string, data []byte) error {
+	return replace(name, data, func(f *os.File) error {
+		st, err := os.Stat(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if owner, ok := st.Sys().(*syscall.Stat_t); ok && os.Geteuid() == 0 {
+			err = f.Chown(int(owner.Uid), int(owner.Gid))
+		}
+		return errors.Join(err, f.Chmod(st.Mode().Perm()))
+	})
+}
+
+// replace has like make the new file like the old one.
+func replace(name string, data []byte, like func(*os.File) error) error {
 	temp := name + ".new"
 	_ = os.Remove(temp)                                     // left by a process that died
 	f, err := Open(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL) // never a file that its owner has linked to
@@ -38,15 +61,20 @@ func Replace(name string, data []byte) error {
 	}
 	_, err = f.Write(data)
 	if err == nil {
-		err = f.Sync()
+		err = errors.Join(like(f), f.Sync())
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
 	if err := os.Rename(temp, name); err != nil {
-		return err
+		return errors.Join(err, os.Remove(temp))
 	}
-	d, err := os.Open(filepath.Dir(name))
+	return SyncDir(filepath.Dir(name))
+}
+
+// SyncDir has the names in a folder on disk.
+func SyncDir(name string) error {
+	d, err := os.Open(name)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/archive"
 	"breakwater/internal/classify"
 	"breakwater/internal/fingerprint"
@@ -213,7 +214,7 @@ func (r *Recorder) member(j rules.Judgement, connection uint64) *incident.Member
 		Self: incident.Refs(m.MessageID, m.From, m.Date, fingerprint.Skeleton(m.Subject)), About: about(j), Chain: incident.ReadChain(m, addr),
 	}
 	if m.From != "" && m.Subject != "" {
-		out.Self = append(out.Self, incident.AnswerRef(fingerprint.Mailbox(m.From), fingerprint.Skeleton(m.Subject)))
+		out.Self = append(out.Self, incident.AnswerRef(address.Mailbox(m.From), fingerprint.Skeleton(m.Subject)))
 	}
 	for _, kind := range shared {
 		for _, p := range j.Prints {
@@ -229,7 +230,7 @@ func (r *Recorder) member(j rules.Judgement, connection uint64) *incident.Member
 			out.Storms = append(out.Storms, id)
 		}
 		if out.Domain == "" && backscatter(j.Facts[i], d) {
-			out.Domain = fingerprint.DomainOf(d.Recipient.Addr)
+			out.Domain = address.DomainOf(d.Recipient.Addr)
 		}
 	}
 	for _, action := range sorted(fates) {
@@ -261,7 +262,7 @@ func about(j rules.Judgement) []incident.Ref {
 		}
 	}
 	if answers := j.Verdict.Class == classify.AutoReply || j.Verdict.Class == classify.Challenge; answers && len(m.Recipients) > 0 && m.Subject != "" {
-		return []incident.Ref{incident.AnswerRef(fingerprint.Mailbox(m.Recipients[0].Addr), fingerprint.Skeleton(m.Subject))}
+		return []incident.Ref{incident.AnswerRef(address.Mailbox(m.Recipients[0].Addr), fingerprint.Skeleton(m.Subject))}
 	}
 	return nil
 }
@@ -290,7 +291,7 @@ func (r *Recorder) detail(j rules.Judgement, in *incident.Member) *detail {
 		if dec.Action == rules.Absorb {
 			d.kind = "absorb"
 			if len(d.leaf.To) < maxTo {
-				d.leaf.To = append(d.leaf.To, r.o.Name(fingerprint.Mailbox(dec.Recipient.Addr)))
+				d.leaf.To = append(d.leaf.To, r.o.Name(address.Mailbox(dec.Recipient.Addr)))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"breakwater/internal/archive"
@@ -126,9 +127,22 @@ func (d *Deliverer) try(ctx context.Context, m archive.Message) ([]error, error)
 		}
 		d.conn = conn
 	}
-	parsed := message.Parse(message.Envelope{}, m.At, m.Raw)
-	field := fmt.Sprintf("%s: %s\r\n", mark.ReleaseField, d.Marks.Release(m.ID+d.Serial, parsed))
-	return d.conn.Send(ctx, m.ReversePath, addrs(m.Recipients), io.MultiReader(bytes.NewReader([]byte(field)), bytes.NewReader(m.Raw)))
+	id, field := d.mark(m)
+	return d.conn.SendAs(ctx, id, m.ReversePath, addrs(m.Recipients), io.MultiReader(strings.NewReader(field), bytes.NewReader(m.Raw)))
+}
+
+// mark is what tells our own milter, should it be on the way, that a copy is released: an envelope ID, which
+// is not in the message that arrives. A server that takes none gets a header field, which the milter
+// takes off. No milter is behind LMTP.
+func (d *Deliverer) mark(m archive.Message) (id, field string) {
+	parsed, name := message.Parse(message.Envelope{}, m.At, m.Raw), m.ID+d.Serial
+	switch {
+	case d.Target.LMTP:
+		return "", ""
+	case d.conn.TakesIDs():
+		return d.Marks.ReleaseID(name, parsed), ""
+	}
+	return "", fmt.Sprintf("%s: %s\r\n", mark.ReleaseField, d.Marks.Release(name, parsed))
 }
 
 func (d *Deliverer) close() {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -19,12 +20,11 @@ import (
 // Selection says which absorbed copies are meant. All of its conditions must hold; the zero
 // Selection is all copies that nobody was given yet.
 type Selection struct {
-	IDs     []string               // of copies, storms or incidents; a storm's or incident's may be cut short
+	IDs     []string               // of copies, storms or incidents, whole
 	Mailbox func(addr string) bool // nil: all
 	Since   time.Time              // when the message came, this time included; zero: no bound
 	Until   time.Time              // this time not included
 	Again   bool                   // also what was released before
-	Whole   bool                   // IDs are whole: none is cut short
 }
 
 // matches returns the recipients of a copy that are meant.
@@ -43,16 +43,47 @@ func (s Selection) matches(c archive.Copy) []archive.Recipient {
 
 func (s Selection) named(copyID, stormID string) bool {
 	return len(s.IDs) == 0 || slices.ContainsFunc(s.IDs, func(id string) bool {
-		switch {
-		case id == "":
-			return false
-		case id == copyID:
-			return true
-		case s.Whole:
-			return id == stormID || id == storm.IncidentOf(stormID)
-		}
-		return stormID != "" && storm.Named(stormID, id)
+		return id != "" && (id == copyID || id == stormID || id == storm.IncidentOf(stormID))
 	})
+}
+
+// Meant returns, for each of ids that is the ID of nothing in the archive but the beginning of some, what it begins, in
+// order. Of an incident's storms none is listed beside it.
+func Meant(ctx context.Context, r *archive.Reader, ids []string) (map[string][]string, error) {
+	found, begun := map[string]bool{}, map[string]map[string]bool{}
+	for m, err := range r.Outlines(ctx) {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil {
+			continue // Look tells it
+		}
+		for _, rcpt := range m.Recipients {
+			incident := storm.IncidentOf(rcpt.Storm)
+			for _, id := range ids {
+				if (Selection{IDs: []string{id}}).named(m.ID, rcpt.Storm) {
+					found[id] = true
+					continue
+				}
+				for _, whole := range []string{incident, rcpt.Storm, m.ID} {
+					if whole != "" && id != "" && strings.HasPrefix(whole, id) {
+						if begun[id] == nil {
+							begun[id] = map[string]bool{}
+						}
+						begun[id][whole] = true
+						break
+					}
+				}
+			}
+		}
+	}
+	meant := map[string][]string{}
+	for id, wholes := range begun {
+		if !found[id] {
+			meant[id] = slices.Sorted(maps.Keys(wholes))
+		}
+	}
+	return meant, nil
 }
 
 // Count is how much a selection is.

@@ -91,6 +91,29 @@ func TestLook(t *testing.T) {
 	}
 }
 
+// TestWholeIDs: the beginning of an ID picks nothing, and what it may mean is told.
+func TestWholeIDs(t *testing.T) {
+	_, r, ids := filled(t)
+	for _, tt := range []struct {
+		id    string
+		meant []string
+	}{
+		{"id-", []string{"id-0000000000", "id-0000000001"}},
+		{"id-0000000000-a", []string{"id-0000000000-aaaa"}},
+		{"20", ids},
+		{"id-0000000000", nil}, {"id-0000000000-aaaa", nil}, {ids[3], nil}, {"dsn", nil}, {"", nil},
+	} {
+		n, err := Look(context.Background(), r, Selection{IDs: []string{tt.id}})
+		if err != nil || tt.meant != nil && n.Copies != 0 {
+			t.Errorf("%q picks %+v, %v", tt.id, n, err)
+		}
+		meant, err := Meant(context.Background(), r, []string{"id-0000000001", tt.id})
+		if err != nil || !slices.Equal(meant[tt.id], tt.meant) || len(meant) > 1 {
+			t.Errorf("%q: %q, %v; want %q", tt.id, meant, err, tt.meant)
+		}
+	}
+}
+
 // server is an SMTP server that refuses what answer says.
 type server struct {
 	mu     sync.Mutex
@@ -98,6 +121,7 @@ type server struct {
 	sender func(from string) error
 	data   func()
 	got    []string // "from>to: message"
+	ids    []string // envelope IDs of MAIL
 	drop   int      // connections that are closed at once
 }
 
@@ -120,8 +144,11 @@ func (s *server) NewSession(c *smtp.Conn) (smtp.Session, error) {
 func (c *session) Reset()        { c.from, c.to = "", nil }
 func (c *session) Logout() error { return nil }
 
-func (c *session) Mail(from string, _ *smtp.MailOptions) error {
+func (c *session) Mail(from string, o *smtp.MailOptions) error {
 	c.from = from
+	c.s.mu.Lock()
+	c.s.ids = append(c.s.ids, o.EnvelopeID)
+	c.s.mu.Unlock()
 	if c.s.sender != nil {
 		return c.s.sender(from)
 	}
@@ -155,6 +182,11 @@ func (c *session) Data(r io.Reader) error {
 
 func serve(t *testing.T) (*server, submit.Target) {
 	t.Helper()
+	return serveAs(t, func(*smtp.Server) {})
+}
+
+func serveAs(t *testing.T, as func(*smtp.Server)) (*server, submit.Target) {
+	t.Helper()
 	s := &server{}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -162,9 +194,11 @@ func serve(t *testing.T) (*server, submit.Target) {
 	}
 	srv := smtp.NewServer(s)
 	srv.Domain = "mx.example.test"
+	as(srv)
 	go srv.Serve(ln)
 	t.Cleanup(func() { srv.Close() })
-	target, err := submit.Parse("smtp://" + ln.Addr().String())
+	scheme := map[bool]string{false: "smtp://", true: "lmtp://"}[srv.LMTP]
+	target, err := submit.Parse(scheme + ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,6 +247,39 @@ func TestDeliver(t *testing.T) {
 	d.Serial = "+1"
 	if res, err := d.Deliver(context.Background(), Selection{Again: true, IDs: ids[:1]}, quiet); err != nil || res.Deliveries != 2 || !strings.Contains(s.got[11], ids[0]+"+1 ") {
 		t.Errorf("again: %+v, %v", res, err)
+	}
+}
+
+// TestNoMarkArrives: where the server takes envelope IDs, or no milter can be on the way, every byte arrives as it
+// came.
+func TestNoMarkArrives(t *testing.T) {
+	for name, as := range map[string]func(*smtp.Server){
+		"SMTP": func(s *smtp.Server) { s.EnableDSN = true },
+		"LMTP": func(s *smtp.Server) { s.LMTP, s.EnableDSN = true, true },
+	} {
+		dir, r, ids := filled(t)
+		s, target := serveAs(t, as)
+		d := deliverer(dir, r, target)
+		d.Serial = "+1700000000"
+		res, err := d.Deliver(context.Background(), Selection{Mailbox: only("ann@example.org")}, quiet)
+		if err != nil || res.Deliveries != 10 || len(s.got) != 10 {
+			t.Fatalf("%s: %+v, %v", name, res, err)
+		}
+		for i, got := range s.got {
+			if got != "shop@example.net>ann@example.org: "+string(raw(i)) {
+				t.Errorf("%s: copy %d arrived as %q", name, i, got)
+			}
+			if name == "LMTP" {
+				if s.ids[i] != "" {
+					t.Errorf("LMTP: copy %d has the envelope ID %q", i, s.ids[i])
+				}
+				continue
+			}
+			m := message.Parse(message.Envelope{EnvelopeID: s.ids[i]}, start, raw(i))
+			if id, ok := marks.Released(m); !ok || id != ids[i]+"+1700000000" {
+				t.Errorf("copy %d has the envelope ID %q", i, s.ids[i])
+			}
+		}
 	}
 }
 

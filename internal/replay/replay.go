@@ -195,13 +195,13 @@ func (m *Mail) guess() {
 	}
 }
 
-// address is the IP address that an MTA writes into its Received field (RFC 5321 §4.4).
-var address = regexp.MustCompile(`\[(?:IPv6:)?([0-9a-fA-F:.]+)\]`)
+// clientIP is the IP address that an MTA writes into its Received field (RFC 5321 §4.4).
+var clientIP = regexp.MustCompile(`\[(?:IPv6:)?([0-9a-fA-F:.]+)\]`)
 
 // client is who handed the message to the server that received it last.
 func client(f mailfile.File) netip.Addr {
 	h, _, _ := message.ParseHeader(f.Raw[:min(len(f.Raw), 16<<10)])
-	if m := address.FindStringSubmatch(h.Get("Received")); m != nil {
+	if m := clientIP.FindStringSubmatch(h.Get("Received")); m != nil {
 		if a, err := netip.ParseAddr(m[1]); err == nil {
 			return a
 		}

@@ -3,7 +3,6 @@ package report_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,11 +10,10 @@ import (
 	"time"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/golden"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 // sample is what a .want file has: what `breakwater classify --json` prints, but for the lines
 // of the phrases, which change with every phrase.
@@ -46,16 +44,7 @@ func TestSamples(t *testing.T) {
 			if err := enc.Encode(got); err != nil {
 				t.Fatal(err)
 			}
-			want := strings.TrimSuffix(name, ".eml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, b.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			w, err := os.ReadFile(want)
-			if err != nil || !bytes.Equal(w, b.Bytes()) {
-				t.Errorf("got:\n%s\nwant:\n%s", b.Bytes(), w)
-			}
+			golden.Check(t, strings.TrimSuffix(name, ".eml")+".want", b.String())
 			folder := filepath.Base(filepath.Dir(name))
 			if class := string(got.Class); class != folder && !(folder == "ordinary" && (got.Class == classify.Personal || got.Class == classify.Bulk)) {
 				t.Errorf("it is in %s, and taken for %s", folder, class)

@@ -1,12 +1,11 @@
 package rules
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"breakwater/internal/golden"
 	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
@@ -14,23 +13,13 @@ import (
 // TestWarnings reads each testdata/warn/*.toml over the shipped default; x.want is what Check
 // warns of.
 func TestWarnings(t *testing.T) {
-	files, err := filepath.Glob("testdata/warn/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, warnings, err := Check(defaults(t, map[string]string{"example.test.toml": string(b)}))
-			if err != nil || len(warnings) == 0 {
-				t.Fatal("no warnings, or an error:", err)
-			}
-			golden(t, strings.TrimSuffix(name, ".toml")+".want", tomlfile.Together(warnings).Error()+"\n")
-		})
-	}
+	golden.Each(t, "testdata/warn/*.toml", func(t *testing.T, _ string, text []byte) string {
+		_, warnings, err := Check(defaults(t, map[string]string{"example.test.toml": string(text)}))
+		if err != nil || len(warnings) == 0 {
+			t.Fatal("no warnings, or an error:", err)
+		}
+		return tomlfile.Together(warnings).Error() + "\n"
+	})
 }
 
 func TestNoWarnings(t *testing.T) {

@@ -116,3 +116,16 @@ func (l *loader) without(s *Set, f *loaded) *loaded {
 	}
 	return instead
 }
+
+// InForce says what is in force instead of a file.
+func (f File) InForce() string {
+	switch f.Use {
+	case LastGood:
+		return "its last good version"
+	case Observed:
+		return "default.toml, which only observes this domain, since the file has no good version"
+	case Nothing:
+		return "nothing of it"
+	}
+	return "the file"
+}

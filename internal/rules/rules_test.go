@@ -1,11 +1,9 @@
 package rules
 
 import (
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -14,13 +12,12 @@ import (
 	"github.com/expr-lang/expr"
 
 	"breakwater/internal/classify"
+	"breakwater/internal/golden"
 	"breakwater/internal/message"
 	"breakwater/internal/storm"
 	"breakwater/internal/tomlfile"
 	shipped "breakwater/rules"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 func mustLoad(t testing.TB, fsys fs.FS) *Set {
 	t.Helper()
@@ -94,36 +91,13 @@ func readmeFile(t *testing.T) string {
 
 // TestBadFiles reads each testdata/*.toml over the shipped default; x.want is the error.
 func TestBadFiles(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = Load(defaults(t, map[string]string{"example.test.toml": string(b)}))
-			if err == nil {
-				t.Fatal("no error")
-			}
-			golden(t, strings.TrimSuffix(name, ".toml")+".want", err.Error()+"\n")
-		})
-	}
-}
-
-// golden compares with what a file holds, or with -update writes it.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
+	golden.Each(t, "testdata/*.toml", func(t *testing.T, _ string, text []byte) string {
+		_, err := Load(defaults(t, map[string]string{"example.test.toml": string(text)}))
+		if err == nil {
+			t.Fatal("no error")
 		}
-	}
-	if b, err := os.ReadFile(name); err != nil || string(b) != got {
-		t.Errorf("got:\n%s\nwant:\n%s", got, b)
-	}
+		return err.Error() + "\n"
+	})
 }
 
 // TestOldDefault has a default.toml that knows less than we do: it is read, what it lacks delivers, and

@@ -3,7 +3,6 @@ package scenario
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,11 +11,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"breakwater/internal/golden"
 	"breakwater/internal/message"
 	"breakwater/internal/rules"
 )
-
-var update = flag.Bool("update", false, "rewrite the .want files")
 
 // thrice lets three of each Message-ID pass to each recipient.
 func thrice() Judge {
@@ -36,28 +34,9 @@ func thrice() Judge {
 
 // TestFiles loads and plays each testdata/*.toml; x.want is what is wrong with it.
 func TestFiles(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no testdata", err)
-	}
-	for _, name := range files {
-		t.Run(filepath.Base(name), func(t *testing.T) {
-			b, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := play(t, fstest.MapFS{"a.toml": {Data: b}, "a.eml": {Data: []byte("Subject: a\r\n\r\nfile\r\n")}})
-			want := strings.TrimSuffix(name, ".toml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if b, err := os.ReadFile(want); err != nil || string(b) != got {
-				t.Errorf("got:\n%s\nwant:\n%s", got, b)
-			}
-		})
-	}
+	golden.Each(t, "testdata/*.toml", func(t *testing.T, _ string, text []byte) string {
+		return play(t, fstest.MapFS{"a.toml": {Data: text}, "a.eml": {Data: []byte("Subject: a\r\n\r\nfile\r\n")}})
+	})
 }
 
 func play(t *testing.T, fsys fstest.MapFS) string {

@@ -1,5 +1,5 @@
-// Package setup works out what a mail server's configuration needs to ask breakwater. It
-// changes nothing itself.
+// Package setup works out what a mail server's configuration needs to ask breakwater, sets that in Postfix's, and
+// undoes it.
 package setup
 
 import (
@@ -15,12 +15,14 @@ type Postfix struct {
 	Main     map[string]string // main.cf: the parameters that are named in Parameters
 	Full     map[string]string // the same with what $name in them stands for
 	Services []Service         // of master.cf
+
+	Who func(address string) Listener // who listens at a milter's address; nil: nobody can tell
 }
 
 // Parameters are what has to be known of main.cf.
 var Parameters = []string{
 	"smtpd_milters", "non_smtpd_milters", "milter_default_action", "internal_mail_filter_classes", "smtpd_command_filter", "recipient_delimiter", "recipient_canonical_maps",
-	"queue_directory",
+	"queue_directory", "receive_override_options", "content_filter", "smtpd_proxy_filter",
 }
 
 // Wishes are what an operator wants.
@@ -29,6 +31,7 @@ type Wishes struct {
 	Prvs   []string // domains whose mail leaves with tags in the prvs form
 	Table  string   // the file for them
 	Now    string   // what stands in it now
+	Ways   []string // addresses of this host where mail is handed back, such as Way
 }
 
 // Sockets of breakwater as mail servers name them, where nothing else is said.
@@ -57,13 +60,14 @@ type Service struct {
 	Name, Type, Command string
 	Chroot              bool
 	Overrides           map[string]string // its -o options
+	written             map[string]string // the same as they are written, where that is in one word
 }
 
 // Change is one line to set, or a file to write.
 type Change struct {
 	File    string `json:"file,omitempty"`    // whose content is New; all else but Why is empty then
 	Service string `json:"service,omitempty"` // as in smtp/inet; "" is main.cf
-	Name    string `json:"name"`
+	Name    string `json:"name"`              // of a parameter; "" is the service itself, whose line of master.cf is New
 	Old     string `json:"old"`
 	New     string `json:"new"`
 	Why     string `json:"why"`
@@ -75,11 +79,17 @@ func (c Change) Line() string {
 	if c.File != "" {
 		return fmt.Sprintf("cat >%s <<'END'\n%sEND", c.File, c.New)
 	}
+	if c.Remove && c.Name == "" {
+		return fmt.Sprintf("postconf -MX '%s'", c.Service)
+	}
 	if c.Remove && c.Service == "" {
 		return fmt.Sprintf("postconf -X '%s'", c.Name)
 	}
 	if c.Remove {
 		return fmt.Sprintf("postconf -PX '%s/%s'", c.Service, c.Name)
+	}
+	if c.Name == "" {
+		return fmt.Sprintf("postconf -M '%s=%s'", c.Service, c.New)
 	}
 	if c.Service == "" {
 		return fmt.Sprintf("postconf -e '%s = %s'", c.Name, c.New)
@@ -89,6 +99,9 @@ func (c Change) Line() string {
 
 // Args are the arguments of postconf that make the change, where it is no file.
 func (c Change) Args() []string {
+	if c.Name == "" {
+		return []string{"-M", c.Service + "=" + c.New}
+	}
 	if c.Service == "" {
 		return []string{"-e", c.Name + " = " + c.New}
 	}
@@ -106,7 +119,7 @@ func ParsePostfix(parameters, expanded, services, overrides string) Postfix {
 		}
 		// service type private unprivileged chroot wakeup maxproc command; "-" is no chroot
 		// since Postfix 3.0.
-		p.Services = append(p.Services, Service{Name: f[0], Type: f[1], Chroot: f[4] == "y", Command: f[7], Overrides: map[string]string{}})
+		p.Services = append(p.Services, Service{Name: f[0], Type: f[1], Chroot: f[4] == "y", Command: f[7], Overrides: map[string]string{}, written: written(f[8:])})
 	}
 	for line := range strings.Lines(overrides) {
 		key, value, _ := strings.Cut(line, "=")
@@ -121,6 +134,17 @@ func ParsePostfix(parameters, expanded, services, overrides string) Postfix {
 		}
 	}
 	return p
+}
+
+// written are the options among the arguments of a service, but for those in braces.
+func written(args []string) map[string]string {
+	m := map[string]string{}
+	for i, arg := range args {
+		if name, value, ok := strings.Cut(arg, "="); ok && i > 0 && args[i-1] == "-o" {
+			m[name] = value
+		}
+	}
+	return m
 }
 
 func values(parameters string) map[string]string {
@@ -147,7 +171,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 			"and if it is another filter (OpenDKIM often has this port), give breakwater another, by listen in breakwater.toml and --milter", milter, ours))
 	}
 	back := "" // what is asked about mail that comes back
-	others := slices.DeleteFunc(elements(p.Full["smtpd_milters"]), func(e string) bool { return p.same(address(e), milter) })
+	others := slices.DeleteFunc(elements(p.Full["smtpd_milters"]), func(e string) bool { return p.is(address(e), milter) })
 	if len(others) > 0 {
 		back = "$" + besides // since values with blanks and braces are not for postconf -P
 	}
@@ -157,6 +181,7 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 		}
 		own, overridden := s.Overrides["smtpd_milters"]
 		switch {
+		case hostOf(s) != "" && slices.Contains(w.Ways, net.JoinHostPort(hostOf(s), portOf(s))): // see way
 		case submission(s):
 			if s.Overrides["milter_macro_daemon_name"] != "ORIGINATING" {
 				changes = append(changes, Change{Service: s.Name + "/" + s.Type, Name: "milter_macro_daemon_name", Old: s.Overrides["milter_macro_daemon_name"], New: "ORIGINATING",
@@ -180,6 +205,10 @@ func (p Postfix) Plan(w Wishes) (changes []Change, notes []string) {
 	if back != "" && slices.ContainsFunc(changes, func(c Change) bool { return c.New == back }) {
 		changes = append(changes, Change{Name: besides, New: strings.Join(others, ", "), Why: "what mail that comes back from a content filter is still asked about"})
 	}
+	for _, way := range w.Ways {
+		more, also := p.way(way)
+		changes, notes = append(changes, more...), append(notes, also...)
+	}
 	if len(w.Prvs) > 0 {
 		more, also := p.prvs(w)
 		changes, notes = append(changes, more...), append(notes, also...)
@@ -199,11 +228,19 @@ func (p Postfix) has(list, milter string) bool { return p.find(list, milter) != 
 // find is the element of a list of milters that is one, with its settings; "" if there is none.
 func (p Postfix) find(list, milter string) string {
 	for _, e := range elements(list) {
-		if p.same(address(e), milter) {
+		if p.is(address(e), milter) {
 			return e
 		}
 	}
 	return ""
+}
+
+// is reports whether an address is that of our milter: the same, or the same port of this host under another name, at
+// which breakwater listens.
+func (p Postfix) is(addr, milter string) bool {
+	port, local := localPort(milter)
+	other, alsoLocal := localPort(addr)
+	return p.same(addr, milter) || local && alsoLocal && port == other && p.who(addr).Ours
 }
 
 // same reports whether two addresses are those of one milter. A path may be said from the queue
@@ -228,8 +265,11 @@ func or(v, otherwise string) string {
 
 // address is an element of a list of milters without its settings.
 func address(element string) string {
-	addr, _, _ := strings.Cut(strings.Trim(element, "{} \t"), ",")
-	return strings.TrimSpace(addr)
+	addr := strings.Trim(element, "{} \t")
+	if i := strings.IndexAny(addr, ", \t"); i >= 0 {
+		addr = addr[:i]
+	}
+	return addr
 }
 
 // elements are the parts of a list of main.cf; what is in braces is one of them (postconf(5)).
@@ -371,7 +411,13 @@ func (p Postfix) now(c Change) (value string, is bool) {
 		return value, is || c.Name == besides
 	}
 	for _, s := range p.Services {
-		if s.Name+"/"+s.Type == c.Service {
+		if s.Name+"/"+s.Type != c.Service {
+			continue
+		}
+		if c.Name == "" {
+			return c.New, true
+		}
+		if value, is = s.written[c.Name]; !is {
 			value, is = s.Overrides[c.Name]
 		}
 	}

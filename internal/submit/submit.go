@@ -30,7 +30,7 @@ func Dial(ctx context.Context, t Target) (*Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, t.Network, t.Address)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w; does the mail server listen there?", t, err)
+		return nil, fmt.Errorf("connect to %s: %w; does the mail server listen there? `breakwater setup` says what it needs", t, err)
 	}
 	c := &Conn{conn: conn, client: smtp.NewClient(conn), lmtp: t.LMTP}
 	if t.LMTP {
@@ -67,8 +67,19 @@ func (c *Conn) within(ctx context.Context, f func() error) error {
 // SMTPUTF8 (RFC 6531) is used where an address needs it and the server offers it; BODY=8BITMIME
 // (RFC 6152) where the server offers it.
 func (c *Conn) Send(ctx context.Context, from string, to []string, raw io.Reader) (answers []error, err error) {
+	return c.SendAs(ctx, "", from, to, raw)
+}
+
+// TakesIDs reports whether the server takes envelope IDs (RFC 3461).
+func (c *Conn) TakesIDs() bool {
+	offered, _ := c.client.Extension("DSN")
+	return offered
+}
+
+// SendAs is Send with an envelope ID of printable ASCII, for a server that TakesIDs; "" is none.
+func (c *Conn) SendAs(ctx context.Context, id, from string, to []string, raw io.Reader) (answers []error, err error) {
 	err = c.within(ctx, func() (err error) {
-		answers, err = c.transact(from, to, raw)
+		answers, err = c.transact(id, from, to, raw)
 		return err
 	})
 	if err != nil {
@@ -96,14 +107,16 @@ func Probe(ctx context.Context, t Target, from, to string) error {
 	})
 }
 
-func (c *Conn) transact(from string, to []string, raw io.Reader) ([]error, error) {
+func (c *Conn) transact(id, from string, to []string, raw io.Reader) ([]error, error) {
 	if c.dirty {
 		if err := c.client.Reset(); err != nil {
 			return nil, err
 		}
 	}
 	c.dirty = true
-	if err := c.client.Mail(from, c.mailOptions(append([]string{from}, to...))); err != nil {
+	options := c.mailOptions(append([]string{from}, to...))
+	options.EnvelopeID = id
+	if err := c.client.Mail(from, options); err != nil {
 		return nil, err
 	}
 	answers := make([]error, len(to))

@@ -53,6 +53,21 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestLoopback(t *testing.T) {
+	for text, want := range map[string]string{
+		"smtp://127.0.0.1:25": "127.0.0.1:25", "smtp://localhost": "127.0.0.1:25", "smtp://[::1]:8897": "[::1]:8897",
+		"smtp://192.0.2.1": "", "smtp://mx.example.org": "", "lmtp://127.0.0.1": "", "smtp:///run/socket": "",
+	} {
+		target, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := target.Loopback(); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: %q, %v", text, got, ok)
+		}
+	}
+}
+
 // server keeps what it is sent, and refuses whom the local part says.
 type server struct {
 	target Target

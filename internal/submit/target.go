@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -71,4 +72,18 @@ func (t Target) path() string {
 		return t.Address
 	}
 	return ""
+}
+
+// Loopback is where on this host mail is handed on by SMTP, HOST:PORT; ok is false for LMTP, unix sockets and other
+// hosts.
+func (t Target) Loopback() (addr string, ok bool) {
+	host, port, err := net.SplitHostPort(t.Address)
+	if err != nil || t.LMTP || t.Network != "tcp" {
+		return "", false
+	}
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	return net.JoinHostPort(host, port), err == nil && ip.IsLoopback()
 }

@@ -154,7 +154,7 @@ func createJournal(name string, head record) (*journal, error) {
 	}
 	j := &journal{name: name, f: f}
 	head.Op = opRun
-	if err := errors.Join(j.write(head), syncFolder(filepath.Dir(name)), syncFolder(filepath.Dir(filepath.Dir(name)))); err != nil {
+	if err := errors.Join(j.write(head), owned.SyncDir(filepath.Dir(name)), owned.SyncDir(filepath.Dir(filepath.Dir(name)))); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return j, nil

@@ -35,6 +35,9 @@ type Sweep struct {
 	Daemon store.Store                      // what the daemon knows, only read; nil: nothing
 	Rules  rules.Sweep
 
+	Host     string // name of this host, for the digest
+	Language string // of the digest, one of rules.Languages; "": the first
+
 	Folders    []string // none: all that are not exempt
 	Full       bool     // look at all messages, not only at new ones
 	MaxMessage int64    // what is longer is left alone; 0: 32 MiB
@@ -101,6 +104,9 @@ func (s *Sweep) defaults() {
 	s.Log = s.Log.With("account", s.Account)
 	if s.Progress == nil {
 		s.Progress = func(Progress) {}
+	}
+	if s.Language == "" {
+		s.Language = rules.Languages[0]
 	}
 	if s.Now == nil {
 		s.Now = time.Now

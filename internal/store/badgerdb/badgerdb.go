@@ -167,7 +167,7 @@ func openBadger(dir string, o Options) (db *badger.DB, err error) {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithDetectConflicts(false).WithMetricsEnabled(false)
 	if !o.InMemory {
-		if err := prepare(bo); err != nil {
+		if err := prepare(bo, o.Log); err != nil {
 			return nil, err
 		}
 	}

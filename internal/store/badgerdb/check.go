@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -21,7 +22,7 @@ var (
 )
 
 // prepare makes the files of o.Dir fit to be opened, or says what is wrong with them.
-func prepare(o badger.Options) error {
+func prepare(o badger.Options, log *slog.Logger) error {
 	d, err := os.Open(o.Dir)
 	if err != nil {
 		return err
@@ -36,7 +37,7 @@ func prepare(o badger.Options) error {
 	if err := layout.Write(o.Dir); err != nil {
 		return err
 	}
-	return errors.Join(removeEmpty(o.Dir), checkTables(o))
+	return errors.Join(removeEmpty(o.Dir), mendManifest(o.Dir, log), checkTables(o))
 }
 
 // removeEmpty removes the logs that a killed process had just created. Badger refuses to
@@ -98,6 +99,7 @@ func checkTable(path string) error {
 		return err
 	}
 	end := info.Size()
+	var unreadable error
 	before := func(n int64) []byte { // nil when there is no such thing
 		if n < 0 || n > end {
 			return nil
@@ -105,6 +107,7 @@ func checkTable(path string) error {
 		b := make([]byte, n)
 		end -= n
 		if _, err := f.ReadAt(b, end); err != nil {
+			unreadable = err
 			return nil
 		}
 		return b
@@ -118,6 +121,9 @@ func checkTable(path string) error {
 	}
 	checksum := before(length())
 	index := before(length())
+	if unreadable != nil {
+		return unreadable
+	}
 	// A protobuf of one field: 2, the sum.
 	want := binary.AppendUvarint([]byte{2 << 3}, uint64(crc32.Checksum(index, crc32.MakeTable(crc32.Castagnoli))))
 	if len(index) == 0 || !bytes.Equal(checksum, want) {

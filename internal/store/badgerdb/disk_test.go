@@ -2,7 +2,6 @@ package badgerdb
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -14,33 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"breakwater/internal/lab"
 	"breakwater/internal/storm"
 )
 
-// smallDisk mounts a file system of so many bytes.
-func smallDisk(t *testing.T, bytes int) string {
-	t.Helper()
-	dir := t.TempDir()
-	err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprint("size=", bytes))
-	if errors.Is(err, unix.EPERM) && os.Getenv("BREAKWATER_LAB") == "" {
-		t.Skip("mounting a small disk needs root")
-	}
-	if err != nil {
-		t.Fatal("mount a small disk:", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
 // TestFullDisk fills the disk to the last byte under a store at work, and makes room again.
 func TestFullDisk(t *testing.T) {
-	disk := smallDisk(t, 96<<20)
+	disk := lab.SmallDisk(t, 96<<20)
 	dir, others := filepath.Join(disk, "store"), filepath.Join(disk, "others")
 	var said buffer
 	o := Options{MemoryEntries: 6400, MinFree: 40 << 20, FlushEvery: time.Hour, Log: slog.New(slog.NewTextHandler(&said, nil))}
@@ -111,7 +90,7 @@ func (s *Store) writeNow() {
 
 // TestOpenOnFullDisk: Badger would not survive it.
 func TestOpenOnFullDisk(t *testing.T) {
-	disk := smallDisk(t, 8<<20)
+	disk := lab.SmallDisk(t, 8<<20)
 	if _, err := Open(filepath.Join(disk, "store"), Options{}); err == nil || !strings.Contains(err.Error(), "nearly full") {
 		t.Errorf("Open: %v", err)
 	}
@@ -119,7 +98,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 
 // TestCloseOnFullDisk ends in an error, not in a signal.
 func TestCloseOnFullDisk(t *testing.T) {
-	disk := smallDisk(t, 96<<20)
+	disk := lab.SmallDisk(t, 96<<20)
 	s := openTest(t, filepath.Join(disk, "store"), Options{MinFree: 40 << 20})
 	mustCount(t, s, 1, key(1))
 	os.WriteFile(filepath.Join(disk, "others"), make([]byte, 96<<20), 0o600)

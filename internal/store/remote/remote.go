@@ -10,13 +10,12 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"breakwater/internal/notes"
+	"breakwater/internal/socket"
 	"breakwater/internal/store"
 	"breakwater/internal/storm"
 )
@@ -129,19 +128,10 @@ func seen(of stored) bool {
 }
 
 // Store is the daemon's store, seen from another process. It is a store.Store.
-type Store struct {
-	path string
-	http http.Client
-}
+type Store struct{ socket *socket.Client }
 
 // Open returns the store of the daemon at a socket. It connects at the first call.
-func Open(path string) *Store {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "unix", path)
-	}
-	return &Store{path, http.Client{Transport: &http.Transport{DialContext: dial}}}
-}
+func Open(path string) *Store { return &Store{socket.NewClient(path)} }
 
 // Lookup is store.Store's.
 func (s *Store) Lookup(ctx context.Context, at time.Time, keys []storm.Key) ([]storm.Tally, error) {
@@ -178,7 +168,7 @@ func lookup[T any, P readable[T]](ctx context.Context, s *Store, what string, at
 		}
 	}
 	if len(found) != len(keys) {
-		return nil, fmt.Errorf("ask the daemon at %s: %d tallies for %d keys", s.path, len(found), len(keys))
+		return nil, fmt.Errorf("the daemon has %d tallies for %d keys", len(found), len(keys))
 	}
 	return found, ctx.Err()
 }
@@ -200,27 +190,29 @@ func (s *Store) Tallies(ctx context.Context, since time.Time) iter.Seq2[storm.Ta
 
 // Close is store.Store's.
 func (s *Store) Close() error {
-	s.http.CloseIdleConnections()
+	s.socket.Close()
 	return nil
 }
 
 func ask[T any, P readable[T]](ctx context.Context, s *Store, method, what string, body io.Reader) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		err := s.read(ctx, method, what, body, func(b []byte) error {
-			var t T
-			if len(b) > 0 {
-				if err := P(&t).UnmarshalBinary(b); err != nil {
-					return err
+		err := s.socket.Do(ctx, method, "/store/"+what, body, func(r io.Reader) error {
+			return read(r, func(b []byte) error {
+				var t T
+				if len(b) > 0 {
+					if err := P(&t).UnmarshalBinary(b); err != nil {
+						return err
+					}
 				}
-			}
-			if !yield(t, nil) {
-				return errStop
-			}
-			return nil
+				if !yield(t, nil) {
+					return errStop
+				}
+				return nil
+			})
 		})
 		if err != nil && !errors.Is(err, errStop) {
 			var none T
-			yield(none, fmt.Errorf("ask the daemon at %s: %w", s.path, err))
+			yield(none, err)
 		}
 	}
 }
@@ -228,21 +220,8 @@ func ask[T any, P readable[T]](ctx context.Context, s *Store, method, what strin
 var errStop = errors.New("stop")
 
 // read calls each with what is in every line of an answer.
-func (s *Store) read(ctx context.Context, method, what string, body io.Reader, each func([]byte) error) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://breakwater/store/"+what, body)
-	if err != nil {
-		return err
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		b, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
-		return errors.New(strings.TrimSpace(string(b)))
-	}
-	for dec := json.NewDecoder(resp.Body); ; {
+func read(r io.Reader, each func([]byte) error) error {
+	for dec := json.NewDecoder(r); ; {
 		var a answer
 		if err := dec.Decode(&a); err != nil {
 			return fmt.Errorf("the answer was cut off: %w", err)
