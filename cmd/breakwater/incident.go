@@ -16,6 +16,7 @@ import (
 	"breakwater/internal/archive"
 	"breakwater/internal/config"
 	"breakwater/internal/control"
+	"breakwater/internal/evidence"
 	"breakwater/internal/incident"
 	"breakwater/internal/ledger"
 	"breakwater/internal/record"
@@ -105,7 +106,7 @@ messages say of their way before that is a claim, which anybody on the way can h
 	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	flags.StringVar(&f.control, "control", "", "the daemon's `socket`, if not the configured one")
 	flags.StringVar(&f.archive, "archive", "", "`folder` of the archive, if not the configured one")
-	cmd.AddCommand(f.listCommand(), f.showCommand(), f.noteCommand(), f.costCommand(), f.joinCommand(), f.splitCommand(), f.verifyCommand())
+	cmd.AddCommand(f.listCommand(), f.showCommand(), f.noteCommand(), f.costCommand(), f.joinCommand(), f.splitCommand(), f.holdCommand(), f.exportCommand(), f.verifyCommand())
 	return cmd
 }
 
@@ -368,20 +369,141 @@ func (f *incidentFlags) splitCommand() *cobra.Command {
 	}
 }
 
+func (f *incidentFlags) holdCommand() *cobra.Command {
+	var off bool
+	cmd := &cobra.Command{
+		Use:   "hold ID",
+		Short: "Keep the incident's absorbed copies from expiry",
+		Long: `Hold keeps the absorbed copies of an incident longer than retention says, until --off. Neither their age nor
+want of room erases them; only breakwater release --forget does.`,
+		Example: "  breakwater incident hold I-20260302-0815-7f3a",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			verb := "hold"
+			if off {
+				verb = "unhold"
+			}
+			return f.order(cmd, incident.Order{Verb: verb, ID: args[0]})
+		},
+	}
+	cmd.Flags().BoolVar(&off, "off", false, "hold it no longer")
+	return cmd
+}
+
+func (f *incidentFlags) exportCommand() *cobra.Command {
+	var out, forWhom string
+	cmd := &cobra.Command{
+		Use:   "export ID",
+		Short: "Write one file of an incident that a solicitor or an insurer can check",
+		Long: `Export writes a zip archive with a report to be printed (English and German), all figures as CSV and JSON, the record
+itself, and proof by the signed ledger. No text of a message and no recipient is in it. VERIFY.txt in it says how to check
+it with sha256sum and openssl. While the daemon runs, it signs the ledger first, so that all that was counted is in.`,
+		Example: `  breakwater incident export I-20260302-0815-7f3a --for "North Example Ltd." --out north.zip
+  breakwater incident verify north.zip`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := f.configuration()
+			if err != nil {
+				return err
+			}
+			i, err := f.named(cmd.Context(), cmd.ErrOrStderr(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := control.NewClient(c.Control).Order(cmd.Context(), incident.Order{Verb: "seal", ID: i.ID, By: archive.User()}); err != nil {
+				fmt.Fprintln(cmd.ErrOrStderr(), "breakwater: what was counted since the last checkpoint is not in it:", err)
+			}
+			if out == "" {
+				out = i.ID + ".zip"
+			}
+			return f.export(cmd, c, i, forWhom, out)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "`file` to be written (default ID.zip); none may be there")
+	cmd.Flags().StringVar(&forWhom, "for", "", "for `whom` it is, which stands in it")
+	return cmd
+}
+
+func (f *incidentFlags) export(cmd *cobra.Command, c config.Config, i incident.Incident, forWhom, out string) (err error) {
+	key, err := ledger.ReadVerifierKey(record.KeyFile(c.KeysFile()))
+	if err != nil {
+		return exit{exitUsage, err}
+	}
+	w, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return exit{exitUsage, fmt.Errorf("write bundle: %w", err)}
+	}
+	err = evidence.Export(cmd.Context(), w, evidence.Folders{Incidents: record.IncidentsDir(c.Archive), Ledger: record.LedgerDir(c.Archive)}, i, key, forWhom)
+	if err := errors.Join(err, w.Sync(), w.Close()); err != nil {
+		return exit{exitReport, errors.Join(err, os.Remove(out))}
+	}
+	if err := archive.Audit(c.Archive, "incident export", "incident", i.ID, "for", forWhom, "file", out); err != nil {
+		return exit{exitReport, err}
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), out)
+	return err
+}
+
+// verifyBundle checks a bundle, which needs no daemon and no configuration.
+func (f *incidentFlags) verifyBundle(cmd *cobra.Command, name, key string) error {
+	in, err := os.Open(name)
+	if err != nil {
+		return exit{exitUsage, fmt.Errorf("read bundle: %w", err)}
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return exit{exitUsage, fmt.Errorf("read bundle: %w", err)}
+	}
+	v, err := evidence.Verify(in, st.Size(), key)
+	if err != nil {
+		return exit{exitReport, err}
+	}
+	faults := append([]string{}, v.Faults...)
+	if f.json {
+		if err := show.JSON(cmd.OutOrStdout(), map[string]any{"id": v.ID, "for": v.For, "leaves": v.Leaves, "signed": v.Signed, "key": v.Key, "trusted": key != "", "faults": faults}); err != nil {
+			return err
+		}
+	} else {
+		state := "nothing was altered"
+		if len(faults) > 0 {
+			state = "NOT what was made"
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %s; %d of %d entries of the ledger\n", show.Clip(v.ID, 60), state, v.Leaves, v.Signed)
+		if key == "" {
+			fmt.Fprintf(cmd.OutOrStdout(), "signed with the key %s; ask its owner whether it is his, or name the right one with --key\n", show.Clip(v.Key, 200))
+		}
+		for _, fault := range faults {
+			fmt.Fprintln(cmd.ErrOrStderr(), show.Clip(fault, 300))
+		}
+	}
+	if len(faults) > 0 {
+		return exit{exitReport, nil}
+	}
+	return nil
+}
+
 func (f *incidentFlags) verifyCommand() *cobra.Command {
 	var key string
 	var kept []string
 	cmd := &cobra.Command{
-		Use:   "verify",
-		Short: "Check the ledger: that nothing in it was altered, moved or taken away",
-		Long: `Verify reads the whole ledger and checks it against its signed checkpoints. Each hour the daemon writes a
+		Use:   "verify [BUNDLE]",
+		Short: "Check a bundle, or the ledger: that nothing was altered, moved or taken away",
+		Long: `With a bundle, verify checks that; it needs no daemon. Which file is not what it should be, it says. Without --key it trusts the
+key in the bundle.
+
+Without, verify reads the whole ledger and checks it against its signed checkpoints. Each hour the daemon writes a
 checkpoint into its log. With --checkpoint and one that was kept elsewhere verify also tells where
 somebody has cut off the end of the ledger. The exit status is 1 when something is wrong. The daemon may
 run meanwhile.`,
-		Example: `  breakwater incident verify
+		Example: `  breakwater incident verify north.zip --key 'mx.example.org/breakwater+1234abcd+AQ…'
+  breakwater incident verify
   breakwater incident verify --key 'mx.example.org/breakwater+1234abcd+AQ…' --checkpoint kept.txt`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return f.verifyBundle(cmd, args[0], key)
+			}
 			c, err := f.configuration()
 			if err != nil {
 				return err

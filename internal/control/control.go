@@ -163,7 +163,7 @@ func show(i storm.Incident, at time.Time) Incident {
 func Named(all []Incident, prefix string) []Incident {
 	picked := []Incident{}
 	for _, i := range all {
-		match := strings.HasPrefix(i.ID, prefix)
+		match := strings.HasPrefix(i.ID, prefix) || i.Recorded != nil && strings.HasPrefix(i.Recorded.ID, prefix)
 		for _, s := range i.Storms {
 			match = match || strings.HasPrefix(s.ID, prefix)
 		}
@@ -178,7 +178,7 @@ func Named(all []Incident, prefix string) []Incident {
 func WithStorms(ids []string, all []Incident) []string {
 	whole := slices.Clone(ids)
 	for _, i := range all {
-		if slices.Contains(ids, i.ID) {
+		if slices.Contains(ids, i.ID) || i.Recorded != nil && slices.Contains(ids, i.Recorded.ID) {
 			for _, s := range i.Storms {
 				whole = append(whole, s.ID)
 			}

@@ -31,6 +31,7 @@ import (
 	"breakwater/internal/rules"
 	"breakwater/internal/sent"
 	"breakwater/internal/store/badgerdb"
+	"breakwater/internal/storm"
 )
 
 // Daemon is what `breakwater milter` runs: the milter, its store, archive and rules, and the work beside it.
@@ -101,6 +102,7 @@ func Open(cfg config.Config, o Options) (*Daemon, error) {
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{
 		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Erasable: d.erasable, Shares: d.shares(), Log: o.Log, Clock: o.Clock,
+		Held: func(id string) bool { return d.records.Held(storm.IncidentOf(id)) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())

@@ -61,7 +61,7 @@ type Options struct {
 	Log     *slog.Logger
 }
 
-// Recorder records. It is safe for concurrent use.
+// Recorder records. It is safe for concurrent use. A nil one records nothing.
 type Recorder struct {
 	o      Options
 	book   *incident.Book // nil: it could not be opened
@@ -95,6 +95,9 @@ func Open(o Options, at time.Time) *Recorder {
 
 // Err is why something is not recorded; nil while all is.
 func (r *Recorder) Err() error {
+	if r == nil {
+		return nil
+	}
 	err := r.failed
 	if r.ledger != nil {
 		err = errors.Join(err, r.ledger.Err())
@@ -107,7 +110,7 @@ func (r *Recorder) Err() error {
 
 // Leaf adds a leaf to the ledger, if there is one.
 func (r *Recorder) Leaf(at time.Time, kind string, what any) {
-	if r.ledger != nil {
+	if r != nil && r.ledger != nil {
 		r.ledger.Append(at, kind, what)
 	}
 }
@@ -152,7 +155,7 @@ const (
 // Message records what was decided about a message, and done. connection is the number of the one that it came by. It
 // keeps nothing of the message's bytes.
 func (r *Recorder) Message(j rules.Judgement, connection uint64) {
-	if len(j.Facts) == 0 { // it was not judged, or is our own
+	if r == nil || len(j.Facts) == 0 { // it was not judged, or is our own
 		return
 	}
 	m := r.member(j, connection)
@@ -428,7 +431,7 @@ func (r *Recorder) seal(at time.Time) error {
 }
 
 // Held reports whether copies of a storm, as storm.Key.Incident names it, are on hold.
-func (r *Recorder) Held(stormID string) bool { return r.book != nil && r.book.Held(stormID) }
+func (r *Recorder) Held(stormID string) bool { return r != nil && r.book != nil && r.book.Held(stormID) }
 
 // Close writes all, signs the ledger a last time and closes everything.
 func (r *Recorder) Close(at time.Time) error {
