@@ -25,8 +25,8 @@ import (
 
 // incidentFlags are those of `breakwater incident` and what is below it.
 type incidentFlags struct {
-	config, control, archive string
-	json                     bool
+	config, control, archive, keys string
+	json                           bool
 }
 
 func (f *incidentFlags) configuration() (config.Config, error) {
@@ -39,6 +39,9 @@ func (f *incidentFlags) configuration() (config.Config, error) {
 	}
 	if f.archive != "" {
 		c.Archive = f.archive
+	}
+	if f.keys != "" {
+		c.Keys = f.keys
 	}
 	return c, nil
 }
@@ -106,6 +109,7 @@ messages say of their way before that is a claim, which anybody on the way can h
 	flags.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultFile+")")
 	flags.StringVar(&f.control, "control", "", "the daemon's `socket`, if not the configured one")
 	flags.StringVar(&f.archive, "archive", "", "`folder` of the archive, if not the configured one")
+	flags.StringVar(&f.keys, "keys", "", "`file` of the keys, if not the configured one; ledger.key is beside it")
 	cmd.AddCommand(f.listCommand(), f.showCommand(), f.noteCommand(), f.costCommand(), f.joinCommand(), f.splitCommand(), f.holdCommand(), f.exportCommand(), f.verifyCommand())
 	return cmd
 }
@@ -206,9 +210,9 @@ func printRecord(w io.Writer, i incident.Incident) error {
 		fmt.Fprintf(t, "  %s\t%d%s\t%d\t%d\t%d\t%d\n", show.Clip(s.Client.String(), 60), s.Copies.Came, most, s.Copies.Delivered, s.Copies.Absorbed, s.Copies.Other, s.Consequences.Came)
 	}
 	if len(i.Statements) > 0 {
-		fmt.Fprintln(t, "\n  STATEMENT: THIS SERVER\tCALLS ITSELF\tWRITES\tCOPIES")
+		fmt.Fprintln(t, "\n  STATEMENT: THIS SERVER\tCALLS ITSELF\tWRITES\tMESSAGES")
 		for _, s := range i.Statements[:min(len(i.Statements), maxStatements)] {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%d\n", show.Clip(s.Client.String(), 60), show.Clip(s.Helo, 60), show.Clip(s.By, 60), s.Copies)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%d\n", show.Clip(s.Client.String(), 60), show.Clip(s.Helo, 60), show.Clip(s.By, 60), s.Messages)
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -226,9 +230,9 @@ func printClaims(w io.Writer, c incident.Claimed) {
 		return
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "\n  CLAIM: FROM\tTO\tCOPIES\tSAID BY\tNAMES FIT\tTIMES RISE")
+	fmt.Fprintln(t, "\n  CLAIM: FROM\tTO\tMESSAGES\tSAID BY\tNAMES FIT\tTIMES RISE")
 	for _, h := range c.Hops[:min(len(c.Hops), maxClaims)] {
-		fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%d\t%d\n", show.Clip(h.From, 50), show.Clip(h.By, 50), h.Copies, show.Number(len(h.Clients), "server"), h.Fits, h.Rises)
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%s\t%d\t%d\n", show.Clip(h.From, 50), show.Clip(h.By, 50), h.Messages, show.Number(len(h.Clients), "server"), h.Fits, h.Rises)
 	}
 	t.Flush()
 	for _, g := range c.Generations {
@@ -242,7 +246,7 @@ func printClaims(w io.Writer, c incident.Claimed) {
 			}
 		}
 		if again > 0 {
-			fmt.Fprintf(w, "  claimed loop through %s: %s copies\n", show.Clip(g.By, 60), strings.Join(passes, ", "))
+			fmt.Fprintf(w, "  claimed loop through %s: %s messages\n", show.Clip(g.By, 60), strings.Join(passes, ", "))
 		}
 	}
 }

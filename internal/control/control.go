@@ -21,7 +21,7 @@ type Incident struct {
 	Since     time.Time `json:"since"`
 	Last      time.Time `json:"last"`
 	Raging    bool      `json:"raging"`
-	Copies    uint64    `json:"copies"` // beyond those that any mailbox may get
+	Copies    uint64    `json:"copies"` // beyond those that any mailbox may get; where it is recorded, all that came, with bounces and replies
 	Mailboxes int       `json:"mailboxes"`
 	Sources   []Source  `json:"sources"`
 	Others    uint64    `json:"others"` // copies from further sources

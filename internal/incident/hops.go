@@ -99,10 +99,10 @@ type edge struct {
 
 // told is how often a hop is claimed, and how well.
 type told struct {
-	Copies  int64           `json:"copies"`
-	Fits    int64           `json:"fits"`  // the server before it has the name that this one says it came from
-	Rises   int64           `json:"rises"` // it is later than the hop before it
-	Clients map[Client]bool `json:"-"`     // that handed us such copies
+	Messages int64           `json:"messages"`
+	Fits     int64           `json:"fits"`  // the server before it has the name that this one says it came from
+	Rises    int64           `json:"rises"` // it is later than the hop before it
+	Clients  map[Client]bool `json:"-"`     // that handed us such copies
 }
 
 // graph is the ways of all copies of a part.
@@ -146,7 +146,7 @@ func (g *graph) add(c Client, ch Chain) bool {
 			t = &told{Clients: map[Client]bool{}}
 			g.edges[e] = t
 		}
-		t.Copies++
+		t.Messages++
 		if i+1 < len(ch.Claims) {
 			before := ch.Claims[i+1]
 			if hop.From != "" && hop.From == before.By {
@@ -178,23 +178,23 @@ func (g *graph) add(c Client, ch Chain) bool {
 type Said struct {
 	Client Client `json:"client"` // who it is, which we saw
 	Statement
-	Copies int64 `json:"copies"`
+	Messages int64 `json:"messages"`
 }
 
 // Hop is a hop that copies claim.
 type Hop struct {
-	From    string   `json:"from"`
-	By      string   `json:"by"`
-	Copies  int64    `json:"copies"`
-	Fits    int64    `json:"fits"`
-	Rises   int64    `json:"rises"`
-	Clients []Client `json:"clients"` // that handed us copies with it, independent of each other; at most 16
+	From     string   `json:"from"`
+	By       string   `json:"by"`
+	Messages int64    `json:"messages"`
+	Fits     int64    `json:"fits"`
+	Rises    int64    `json:"rises"`
+	Clients  []Client `json:"clients"` // that handed us copies with it, independent of each other; at most 16
 }
 
 // Generations is how many copies say that they passed a server so often: more than once is a loop.
 type Generations struct {
 	By     string        `json:"by"`
-	Passes map[int]int64 `json:"passes"` // how often, to copies; 32 is 32 and more
+	Passes map[int]int64 `json:"passes"` // how often, to messages; 32 is 32 and more
 }
 
 // Claimed are the ways that copies claim to have come, most copies first.
@@ -213,11 +213,11 @@ func (g *graph) export() ([]Said, Claimed) {
 		}
 	}
 	slices.SortFunc(said, func(a, b Said) int {
-		return cmp.Or(cmp.Compare(b.Copies, a.Copies), strings.Compare(a.Client.String(), b.Client.String()), strings.Compare(a.Helo, b.Helo), strings.Compare(a.By, b.By))
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), strings.Compare(a.Client.String(), b.Client.String()), strings.Compare(a.Helo, b.Helo), strings.Compare(a.By, b.By))
 	})
 	claimed := Claimed{Others: g.others}
 	for e, t := range g.edges {
-		h := Hop{From: e.From, By: e.By, Copies: t.Copies, Fits: t.Fits, Rises: t.Rises}
+		h := Hop{From: e.From, By: e.By, Messages: t.Messages, Fits: t.Fits, Rises: t.Rises}
 		for c := range t.Clients {
 			h.Clients = append(h.Clients, c)
 		}
@@ -225,7 +225,7 @@ func (g *graph) export() ([]Said, Claimed) {
 		claimed.Hops = append(claimed.Hops, h)
 	}
 	slices.SortFunc(claimed.Hops, func(a, b Hop) int {
-		return cmp.Or(cmp.Compare(b.Copies, a.Copies), strings.Compare(a.From, b.From), strings.Compare(a.By, b.By))
+		return cmp.Or(cmp.Compare(b.Messages, a.Messages), strings.Compare(a.From, b.From), strings.Compare(a.By, b.By))
 	})
 	for by, of := range g.passes {
 		claimed.Generations = append(claimed.Generations, Generations{by, of})
@@ -243,7 +243,7 @@ func (g *graph) merge(said []Said, c Claimed) {
 		if g.statements[s.Client] == nil {
 			g.statements[s.Client] = map[Statement]int64{}
 		}
-		g.statements[s.Client][s.Statement] += s.Copies
+		g.statements[s.Client][s.Statement] += s.Messages
 	}
 	for _, h := range c.Hops {
 		t := g.edges[edge{h.From, h.By}]
@@ -251,7 +251,7 @@ func (g *graph) merge(said []Said, c Claimed) {
 			t = &told{Clients: map[Client]bool{}}
 			g.edges[edge{h.From, h.By}] = t
 		}
-		t.Copies, t.Fits, t.Rises = t.Copies+h.Copies, t.Fits+h.Fits, t.Rises+h.Rises
+		t.Messages, t.Fits, t.Rises = t.Messages+h.Messages, t.Fits+h.Fits, t.Rises+h.Rises
 		for _, client := range h.Clients {
 			t.Clients[client] = true
 		}

@@ -843,7 +843,7 @@ func TestForgedChain(t *testing.T) {
 		t.Errorf("copies that passed a server twice are shown as %+v", i.Claims.Generations)
 	}
 	for _, h := range i.Claims.Hops {
-		if h.Copies > 0 && !slices.Equal(h.Clients, []Client{Host(m.Client)}) {
+		if h.Messages > 0 && !slices.Equal(h.Clients, []Client{Host(m.Client)}) {
 			t.Errorf("the hop %+v was said by others than who handed it to us", h)
 		}
 	}

@@ -125,6 +125,9 @@ func ReadAll(dir string) ([]Incident, error) {
 	return all, nil
 }
 
+// IsID reports whether a text is the ID of an incident, or the beginning of one, and of nothing else.
+func IsID(text string) bool { return strings.HasPrefix(text, "I-") }
+
 // Named finds the incident with an ID, or the ID of one of its parts, or a beginning of one that only one has.
 func Named(all []Incident, id string) (Incident, error) {
 	var found []Incident

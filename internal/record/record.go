@@ -431,7 +431,9 @@ func (r *Recorder) seal(at time.Time) error {
 }
 
 // Held reports whether copies of a storm, as storm.Key.Incident names it, are on hold.
-func (r *Recorder) Held(stormID string) bool { return r != nil && r.book != nil && r.book.Held(stormID) }
+func (r *Recorder) Held(stormID string) bool {
+	return r != nil && r.book != nil && r.book.Held(stormID)
+}
 
 // Close writes all, signs the ledger a last time and closes everything.
 func (r *Recorder) Close(at time.Time) error {
