@@ -18,8 +18,8 @@ var layers = map[string]string{
 	"internal/message":           "address phrases",
 	"internal/tomlfile":          "",
 	"internal/tomlfile/tomltest": "",
-	"internal/report":            "phrases message",
-	"internal/classify":          "phrases message report",
+	"internal/report":            "address phrases message",
+	"internal/classify":          "address phrases message report",
 	"internal/storm":             "wire",
 	"internal/fingerprint":       "address message report classify storm seal notes",
 	"internal/store":             "storm notes",
@@ -67,7 +67,7 @@ var layers = map[string]string{
 	"internal/demo":              "stormgen archive milterd milterd/client control daemon host show",
 	"internal/sweep/accounts":    "address fingerprint rules engine store store/remote config sweep sweep/session host",
 	"internal/tools/keeper":      "",
-	"internal/tools/accuracy":    "show message report classify mailfile storm fingerprint origin stormgen notes",
+	"internal/tools/accuracy":    "address show message report classify mailfile storm fingerprint origin stormgen notes",
 	"internal/tools/bench":       "message rules milterd milterd/client stormgen",
 	"internal/wire":              "",
 	"internal/notes":             "storm wire",
@@ -151,5 +151,26 @@ func TestNoClock(t *testing.T) {
 				t.Errorf("%s is pure and calls %s", name, call)
 			}
 		}
+	}
+}
+
+var splits = regexp.MustCompile(`\.(Cut|CutPrefix|CutSuffix|Index|IndexByte|IndexRune|LastIndex|LastIndexByte|Split|SplitN|TrimSuffix|TrimPrefix|Contains|ContainsRune|HasPrefix|HasSuffix|FieldsFunc)\([^()]*["']@["']`)
+
+// TestAddresses looks for packages that take addresses apart themselves.
+func TestAddresses(t *testing.T) {
+	err := filepath.WalkDir("..", func(name string, e os.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, filepath.Join("..", "internal", "address")) {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		for n, line := range strings.Split(string(text), "\n") {
+			if splits.MatchString(line) {
+				t.Errorf("%s:%d: %s; package address does that", name, n+1, strings.TrimSpace(line))
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

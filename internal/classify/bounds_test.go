@@ -2,6 +2,7 @@ package classify
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,9 +58,9 @@ func TestBombs(t *testing.T) {
 	}
 	for name, text := range bombs {
 		t.Run(name, func(t *testing.T) {
-			begun := time.Now()
+			begun := used(t)
 			v := Classify(message.Parse(message.Envelope{}, time.Time{}, []byte(text)))
-			if took := time.Since(begun); took > 2*time.Second {
+			if took := used(t) - begun; took > 2*time.Second {
 				t.Errorf("%v for %d bytes", took, len(text))
 			}
 			if r := v.Report; r != nil && len(r.Recipients) > 1000 {
@@ -67,4 +68,14 @@ func TestBombs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// used is the time that processors have worked for this process: how long a bomb takes must not
+// hang on what else the host does.
+func used(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -137,23 +137,9 @@ func BenchmarkClassify(b *testing.B) {
 	}
 }
 
-// TestTables holds each table to what the search for phrases needs.
-func TestTables(t *testing.T) {
-	tables := map[string][]string{
-		"prefixes": prefixes, "absences": absences, "unmistakable": unmistakable, "suffixes": suffixes, "notes": notes, "automatic": automatic,
-		"thanks": thanks, "receipts": receipts, "passed": passed, "dealings": dealings, "titles": titles, "confirming": confirming, "selves": selves, "mailers": mailers, "challengers": challengers, "challenges": challenges, "responders": responders, "challengePaths": challengePaths,
-		"promises": promises, "moves": moves, "webmails": webmails, "failing": failing, "mayChallenges": mayChallenges, "demands": demands,
-	}
-	for name, table := range tables {
-		seen := map[string]bool{}
-		for _, p := range table {
-			if len(p) < 3 || seen[p] || strings.TrimSpace(message.Plain(p)) != strings.TrimSpace(p) {
-				t.Errorf("%s: %q is too short, there twice, or not in lower case", name, p)
-			}
-			seen[p] = true
-		}
-	}
-	for _, u := range unmistakable {
+// TestUnmistakable has among the prefixes what needs no second sign.
+func TestUnmistakable(t *testing.T) {
+	for _, u := range sure.Texts() {
 		if begin.Begins(u) == "" && absent.Begins(u) == "" {
 			t.Errorf("%q is unmistakable, but no prefix", u)
 		}

@@ -32,6 +32,12 @@ var questions = [][]string{
 	{"message.field-From", "message.field-To", "message.field-Cc", "message.field-Subject", "message.field-Date"},
 }
 
+// whole are lists that are asked for a whole word.
+var whole = []string{
+	"message.replies", "message.daemons", "message.field-From", "message.field-To", "message.field-Cc", "message.field-Subject", "message.field-Date", "message.field-Received",
+	"report.labels", "report.masters", "report.mutes", "classify.days",
+}
+
 // said is all of a sample in which a phrase may stand: its header, with and without what joins
 // the words of names, and its text.
 func said(raw []byte) string {
@@ -95,6 +101,9 @@ func TestQuestions(t *testing.T) {
 				t.Errorf("%s: %q is in %s at %s already", p.Place(), p.Text, list, other.Place())
 			}
 			seen[p.Text] = p
+			if len(p.Text) < 3 && !slices.Contains(whole, list) {
+				t.Errorf("%s: %q of %s is too short to be found", p.Place(), p.Text, list)
+			}
 			if fields := list == "classify.answers" || list == "classify.challengeFields"; !fields && strings.TrimSpace(message.Plain(p.Text)) != strings.TrimSpace(p.Text) {
 				t.Errorf("%s: %q is not in lower case, with single blanks and straight apostrophes", p.Place(), p.Text)
 			}

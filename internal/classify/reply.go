@@ -7,7 +7,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
+	"breakwater/internal/phrases"
 )
 
 const (
@@ -40,15 +42,15 @@ func responds(f facts) string {
 // and a second sign, since a person may write such a subject as well.
 func away(f facts) string {
 	subject := f.subject()
-	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && ending(subject) == "" {
+	if f.get("Auto-Submitted") == "no" || message.IsReply(subject) && suffixes.Ends(subject) == "" {
 		return ""
 	}
 	about, away := begin.Begins(subject), absent.Begins(subject)
 	if about == "" {
-		about = ending(subject)
+		about = suffixes.Ends(subject)
 	}
 	if about == "" {
-		about = strings.TrimSpace(replied.FindString(subject))
+		about = out(subject)
 	}
 	if f.newsletter() {
 		return ""
@@ -77,6 +79,18 @@ func away(f facts) string {
 	return ""
 }
 
+// out is what a subject says of the one whose name it begins with, as Lotus Notes writes it.
+// More than until when, no program says there.
+func out(subject string) string {
+	p := outs.First(subject)
+	_, rest, _ := strings.Cut(subject, p)
+	rest = strings.TrimLeft(rest, ". 。")
+	if rest == "" || strings.Contains(p, "(") || slices.ContainsFunc([]string{"(", "until ", "from "}, func(s string) bool { return strings.HasPrefix(rest, s) }) {
+		return p
+	}
+	return ""
+}
+
 // answersOnce reports whether m answers a message as programs do that know no threads, for one
 // who writes of himself. Mail programs of people write References as well.
 func (f facts) answersOnce() bool {
@@ -94,7 +108,7 @@ func (f facts) besides(about string) string {
 // would.
 func (f facts) onIt(about string) bool {
 	text := f.besides(about)
-	for _, p := range []*message.Phrases{note, auto, thanked} {
+	for _, p := range []*phrases.Matcher{note, auto, thanked} {
 		if p.First(text) != "" {
 			return false
 		}
@@ -129,8 +143,13 @@ func (f facts) ofHimself() bool {
 func announces(rest string) bool {
 	words := strings.FieldsFunc(rest, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	return slices.ContainsFunc(words[:min(len(words), 2)], func(w string) bool {
-		return '0' <= w[0] && w[0] <= '9' || slices.ContainsFunc(days, func(d string) bool { return w == d || d[0] >= utf8.RuneSelf && strings.HasPrefix(w, d) })
+		return '0' <= w[0] && w[0] <= '9' || isDay(w)
 	})
+}
+
+// isDay reports whether a word names a day, or begins with it where words are not set apart.
+func isDay(w string) bool {
+	return days.Has(w) || w[0] >= utf8.RuneSelf && days.Begins(w) != ""
 }
 
 // telling holds for a subject that says in own words, before the one that is answered, why
@@ -244,7 +263,7 @@ func (f facts) confirms(text string) string {
 func (f facts) repeats(text string) bool {
 	label := ""
 	for word := range strings.FieldsSeq(text) {
-		if strings.ContainsRune(word, '@') && labelled(label) && !message.Near(strings.Trim(word, "<>()[].,;"), f.m.From) {
+		if address.In(word) && labelled(label) && !message.Near(strings.Trim(word, "<>()[].,;"), f.m.From) {
 			return true
 		}
 		label = word
@@ -333,7 +352,7 @@ func (f facts) form() string {
 	if mailer := mailing.Begins(message.Plain(f.m.Header.Get("X-Mailer"))); mailer != "" {
 		return "X-Mailer: " + mailer
 	}
-	if local, _, _ := strings.Cut(strings.ToLower(f.m.From), "@"); local == "wordpress" {
+	if address.Local(strings.ToLower(f.m.From)) == "wordpress" {
 		return "From: " + f.m.From
 	}
 	if webmail.First(message.Plain(f.m.Header.Get("X-PHP-Originating-Script")+" "+f.m.Header.Get("User-Agent"))) != "" {
@@ -410,23 +429,13 @@ func (f facts) text(limit int) string {
 	return *text
 }
 
-// ending is the suffix with which a subject ends.
-func ending(subject string) string {
-	for _, p := range suffixes {
-		if strings.HasSuffix(subject, p) {
-			return p
-		}
-	}
-	return ""
-}
-
 // challenge holds for a mark of a known system. Those who have a mailbox there, and people who
 // confirm or verify something, write as well, but do not ask the reader to prove who he is.
 func challenge(f facts) string {
 	if c := challengePath.Begins(strings.ToLower(f.m.ReversePath)); c != "" {
 		return "reverse-path: " + c
 	}
-	if name := present(challengeFields...)(f); name != "" {
+	if name := present(challengeFields.Texts()...)(f); name != "" {
 		return name
 	}
 	if strings.HasSuffix(f.m.MessageID, "-tmda-confirm") {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"regexp"
 	"slices"
-	"strings"
 
 	"breakwater/internal/address"
 	"breakwater/internal/archive"
@@ -95,7 +94,7 @@ func byAction(queueID string, ds []rules.Decision) []slog.Attr {
 
 // address is an address as the log shows it.
 func (d *Daemon) address(addr string) string {
-	local, domain, ok := strings.Cut(addr, "@")
+	local, domain, ok := address.Split(addr)
 	switch {
 	case !ok || local == "" || d.cfg.Log.Addresses == "full":
 		return addr

@@ -249,7 +249,7 @@ func (d *Daemon) alarm(ctx context.Context, n digest.Notice) {
 	}
 	now, told, writer := d.now(), d.rules.Load().For("").Digest(), &d.digester.Composer
 	n.Date, n.MessageID, n.OnError = now, fmt.Sprintf("alarm.%d@%s", now.UnixNano(), writer.Host), string(d.cfg.OnError)
-	n.To, n.Language = cmp.Or(told.Postmaster, "postmaster@"+writer.Host), told.Language
+	n.To, n.Language = cmp.Or(told.Postmaster, "postmaster@"+writer.Host), string(told.Language)
 	raw, err := writer.Notice(n)
 	if err == nil {
 		err = d.digester.Send(ctx, n.To, raw)

@@ -2,7 +2,6 @@ package digest
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"breakwater/internal/address"
@@ -63,7 +62,7 @@ func (b *book) recount() {
 	}
 }
 
-func isOwner(key string) bool { return !strings.HasPrefix(key, "@") }
+func isOwner(key string) bool { return address.Local(key) != "" }
 
 func domainKey(mailbox string) string { return "@" + address.DomainOf(mailbox) }
 

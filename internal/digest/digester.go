@@ -429,7 +429,7 @@ func (d *Digester) letter(key string, a *account, kind Kind, now time.Time) lett
 		first = a.Last
 	}
 	g := Digest{
-		Kind: kind, To: a.Addr, Operator: !isOwner(key), Domain: domain, Postmaster: d.postmaster(domain), Language: d.Rules(domain).Language,
+		Kind: kind, To: a.Addr, Operator: !isOwner(key), Domain: domain, Postmaster: d.postmaster(domain), Language: string(d.Rules(domain).Language),
 		MessageID: d.messageID(key, first, kind), Date: d.Clock.OnHostClock(now), Mailboxes: a.pending(kind == Final), More: a.More,
 	}
 	if g.Operator {

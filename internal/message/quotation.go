@@ -10,6 +10,8 @@ import (
 	"breakwater/internal/address"
 
 	"golang.org/x/net/html"
+
+	"breakwater/internal/phrases"
 )
 
 // Limits of what is read as the head of a quotation.
@@ -19,33 +21,52 @@ const (
 	maxHeadLines   = 6   // that name the fields of a message
 )
 
+// What mail programs and servers put above what somebody answers, forwards or gets back;
+// package phrases has what each list is about.
+var (
+	titles   = phrases.Match("message.titles")
+	openings = phrases.Match("message.openings")
+	wrote    = phrases.Match("message.wrotes")
+	tags     = phrases.Match("message.tags")
+	replies  = phrases.Match("message.replies")
+	daemons  = phrases.Match("message.daemons")
+	labels   = phrases.Match(listsOf(fieldNames)...) // what fieldNames are called in running text
+)
+
+var fieldNames = []string{"Message-ID", "From", "To", "Cc", "Subject", "Date", "Received", "MIME-Version", "Return-Path", "Content-Type"}
+
+func listsOf(names []string) (lists []string) {
+	for _, name := range names {
+		lists = append(lists, "message.field-"+name)
+	}
+	return lists
+}
+
+// quoters are classes, ids and names of elements of HTML in which mail programs put what they
+// quote: of Gmail and its kin, Yahoo, Proton, Tuta, Zoho, Thunderbird, Yandex, web.de; and of
+// Outlook, which puts the head into one, and what it quotes behind that.
+var quoters = map[string]scope{
+	"gmail_quote": container, "gmail_quote_container": container, "gmail_extra": container, "yahoo_quoted": container, "yahoo-quoted": container, "protonmail_quote": container,
+	"tutanota_quote": container, "zmail_extra": container, "quote": container, "quoted": container, "moz-forward-container": container, "moz-email-headers-table": container,
+	"isreplycontent": container, "isforwardcontent": container, "cyrus_quote": container, "mailspring-quoted-text": container, "gmx_quote": container,
+	"divrplyfwdmsg": theRest, "appendonsend": theRest, "outlookmessageheader": theRest, "olk_src_body_section": theRest, "mail-editor-reference-message-container": theRest,
+	"ms-outlook-mobile-reference-message": theRest, "replysplit": theRest, "reply-intro": theRest, "stopspelling": theRest,
+}
+
 // Own returns what the writer of m wrote, at most limit bytes of it: the text of m without
 // attached files, and without what each part quotes or forwards. The plain and the HTML part
 // of a message give the same.
-func (m *Message) Own(limit int) string {
-	var b strings.Builder
-	for _, p := range m.Parts() {
-		left := limit - b.Len()
-		if !strings.HasPrefix(p.Type, "text/") || left <= 0 || p.Type == "text/rfc822-headers" || hasPrefixFold([]byte(p.Header.Get("Content-Disposition")), "attachment") {
-			continue
-		}
-		b.WriteString(p.own(left))
-		b.WriteByte('\n')
-	}
-	s := b.String()
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
-	}
-	return s
-}
+func (m *Message) Own(limit int) string { return m.texts(limit, Part.own) }
 
 func (p Part) own(limit int) string {
-	if p.Type != "text/html" {
-		return Own(p.read(limit).Text)
+	if hasPrefixFold([]byte(p.Header.Get("Content-Disposition")), "attachment") {
+		return ""
 	}
-	limit *= markup
-	text := toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
-	own := Own(unquoted(text))
+	if p.Type != "text/html" {
+		return Own(p.decoded(limit))
+	}
+	text := p.decoded(limit * markup)
+	own := Own(textOf(unquoted(text)).Text)
 	if strings.TrimSpace(own) == "" { // some set their own words in from the margin
 		own = Own(textOf(text).Text)
 	}
@@ -117,9 +138,9 @@ func visible(line string) string {
 func HeadsQuotation(text string) bool {
 	line := visible(text[:textLineEnd(text, 0)])
 	if title := strings.TrimLeft(line, "-–—_=*"); len(line)-len(title) >= 3 {
-		return title != "" && dashed.Begins(Plain(title[:min(len(title), 4*maxLabel)])) != ""
+		return title != "" && titles.Begins(Plain(title[:min(len(title), 4*maxLabel)])) != ""
 	}
-	if endsInColon(line) && undashed.MayBegin(line) && undashed.Begins(Plain(line)) != "" {
+	if endsInColon(line) && openings.MayBegin(line) && openings.Begins(Plain(line)) != "" {
 		return true
 	}
 	name := FieldName(line)
@@ -170,7 +191,10 @@ func FieldName(line string) string {
 	if end <= 0 {
 		return ""
 	}
-	return fieldNames[strings.ToLower(strings.Trim(line[:end], " \t*\u00a0"))]
+	if i, ok := labels.Table(strings.ToLower(strings.Trim(line[:end], " \t*\u00a0"))); ok {
+		return fieldNames[i]
+	}
+	return ""
 }
 
 // attribution is the length of the lines with which a text begins that say when and where
@@ -213,11 +237,7 @@ func says(words string) bool {
 		}
 	}
 	w := wrote.First(p)
-	return w != "" && (timed || address.In(words) || endsWith(before, wrotes))
-}
-
-func endsWith(s string, words []string) bool {
-	return slices.ContainsFunc(words, func(w string) bool { return strings.HasSuffix(s, w) })
+	return w != "" && (timed || address.In(words) || wrote.Ends(before) != "")
 }
 
 // isTimed reports whether words have a time of day, or a year of these centuries.
@@ -254,67 +274,47 @@ func endsInColon(line string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// unquoted is the text of HTML in which a line ">" stands for what it quotes: in the elements
-// that mail programs put around it. What comes behind the head that Outlook sets is left out.
+// unquoted is HTML in which a line ">" stands for what it quotes: in the elements that mail
+// programs put around it. What comes behind the head that Outlook sets is left out. The lines
+// of its source are joined, as those who read it do not see them.
 func unquoted(s string) string {
 	var b strings.Builder
-	unseen, set := false, false // within style or script; within pre, where lines are as they come
-	quoting := ""               // the element that quotes, and how many of its name are open
+	set := false  // within pre, where lines are as they come
+	quoting := "" // the element that quotes, and how many of its name are open
 	depth := 0
 	for z := html.NewTokenizer(strings.NewReader(s)); ; {
-		switch z.Next() {
+		kind, name, attrs := z.Next(), []byte(nil), false
+		raw := string(z.Raw())
+		switch kind {
 		case html.ErrorToken:
 			return b.String()
+		case html.StartTagToken, html.EndTagToken:
+			name, attrs = z.TagName()
 		case html.TextToken:
-			switch {
-			case unseen || depth > 0:
-			case set:
-				b.Write(z.Text())
-			default:
-				b.WriteString(oneLine.Replace(string(z.Text())))
+			if !set {
+				raw = oneLine.Replace(raw)
 			}
-		case html.StartTagToken:
-			n, attrs := z.TagName()
-			name := string(n)
-			switch {
-			case depth > 0:
-				if name == quoting {
-					depth++
-				}
-				continue
-			case name == "style" || name == "script":
-				unseen = true
-			case name == "pre":
-				set = true
-			case name == "br":
-				b.WriteByte('\n')
-			case name == "td" || name == "th":
-				b.WriteByte(' ')
-			}
-			switch quotes(z, name, attrs) {
-			case container:
-				quoting, depth = name, 1
-				b.WriteString("\n>\n")
-			case theRest:
-				return b.String()
-			}
-		case html.SelfClosingTagToken:
-			if name, _ := z.TagName(); depth == 0 && string(name) == "br" {
-				b.WriteByte('\n')
-			}
-		case html.EndTagToken:
-			unseen = false
-			n, _ := z.TagName()
-			switch name := string(n); {
-			case depth > 0:
-				if name == quoting {
-					depth--
-				}
-			case name == "pre":
-				set = false
-				b.WriteByte('\n')
-			case endsLine(name):
-				b.WriteByte('\n')
+		}
+		starts, quoted := kind == html.StartTagToken, nothing
+		if starts && depth == 0 {
+			quoted = quotes(z, string(name), attrs)
+		}
+		switch {
+		case quoted == theRest:
+			return b.String()
+		case depth > 0 && string(name) == quoting && starts:
+			depth++
+		case depth > 0 && string(name) == quoting:
+			depth--
+		case depth > 0:
+		case quoted == container:
+			quoting, depth = string(name), 1
+			b.WriteString("<br>&gt;<br>")
+		default:
+			b.WriteString(raw)
+			if string(name) == "pre" {
+				set = starts
+				b.WriteString("<br>")
 			}
 		}
 	}
@@ -365,7 +365,7 @@ func CutReply(subject string) (rest string, ok bool) {
 	if i := strings.IndexAny(mark, "[(^"); i > 0 && strings.Trim(mark[i:], "[(^0123456789)]") == "" { // "Re[2]:"
 		mark = strings.TrimRight(mark[:i], " ")
 	}
-	if !replies[strings.ToLower(mark)] {
+	if !replies.Has(strings.ToLower(mark)) {
 		return subject, false
 	}
 	_, size := utf8.DecodeRuneInString(s[end:])
@@ -375,12 +375,11 @@ func CutReply(subject string) (rest string, ok bool) {
 // CutTag takes what gateways put in front of any subject off one, such as "[EXTERNAL]".
 func CutTag(subject string) (rest string, ok bool) {
 	s := strings.TrimLeft(subject, " ")
-	for _, t := range tags {
-		if len(s) >= len(t) && strings.EqualFold(s[:len(t)], t) {
-			return s[len(t):], true
-		}
+	t := tags.Begins(strings.ToLower(s[:min(len(s), maxLabel)]))
+	if t == "" || len(t) > len(s) {
+		return subject, false
 	}
-	return subject, false
+	return s[len(t):], true
 }
 
 // IsReply reports whether a subject is that of an answer or of a forwarded message, which a
@@ -398,6 +397,6 @@ func IsReply(subject string) bool {
 }
 
 // IsDaemon reports whether a local part is one from which mail systems send their reports.
-func IsDaemon(local string) bool { return daemons[strings.ToLower(unjoined.Replace(local))] }
+func IsDaemon(local string) bool { return daemons.Has(strings.ToLower(unjoined.Replace(local))) }
 
 var unjoined = strings.NewReplacer("-", "", "_", "", ".", "", " ", "")

@@ -13,17 +13,30 @@ const markup = 8
 
 // Text returns the text of m as UTF-8, of all its text parts, at most limit bytes of it. Of
 // HTML it is what a reader sees, with the lines that it has.
-func (m *Message) Text(limit int) string {
+func (m *Message) Text(limit int) string { return m.texts(limit, Part.text) }
+
+// text is what a reader sees of a text part.
+func (p Part) text(limit int) string {
+	if p.Type == "text/html" {
+		return textOf(p.decoded(limit * markup)).Text
+	}
+	return p.decoded(limit)
+}
+
+// decoded is a text part as UTF-8, of its first bytes.
+func (p Part) decoded(limit int) string {
+	return toUTF8(p.Content[:min(len(p.Content), limit)], p.Params["charset"])
+}
+
+// texts joins what read says of each text part, but of returned headers: at most limit bytes.
+func (m *Message) texts(limit int, read func(p Part, left int) string) string {
 	var b strings.Builder
 	for _, p := range m.Parts() {
 		left := limit - b.Len()
 		if !strings.HasPrefix(p.Type, "text/") || left <= 0 || p.Type == "text/rfc822-headers" {
 			continue
 		}
-		if p.Type == "text/html" {
-			left *= markup
-		}
-		s := p.read(left).Text
+		s := read(p, left)
 		b.Grow(len(s) + 1)
 		b.WriteString(s)
 		b.WriteByte('\n')
@@ -43,17 +56,14 @@ type Reading struct {
 }
 
 // Read reads a text part.
-func (p Part) Read() Reading { return p.read(len(p.Content)) }
-
-func (p Part) read(limit int) Reading {
-	content := p.Content[:min(len(p.Content), limit)]
-	text := toUTF8(content, p.Params["charset"])
+func (p Part) Read() Reading {
+	text := p.decoded(len(p.Content))
 	r := Reading{Text: text, Whole: text}
 	if p.Type == "text/html" {
 		r = textOf(text)
 	}
 	if strings.ContainsRune(text, utf8.RuneError) { // somebody's program may make more of it
-		r.Whole += string(content)
+		r.Whole += string(p.Content)
 	}
 	return r
 }

@@ -11,7 +11,8 @@
 //  1. Put the mail into testdata, into the folder of what it is, as x.eml: with example
 //     domains, and nothing of anybody who lives.
 //  2. Add the words by which it can be known to the list that asks for them, in the file of
-//     their language, under proven.
+//     their language, under proven. If the file lacks that list, copy its comment and its
+//     heading from en.toml. Names of programs and addresses are in any.toml.
 //  3. Run go test ./internal/report -update, and read what breakwater says of it now in x.want.
 //  4. Run go test ./internal/report ./internal/classify. They say whether any other sample is
 //     taken for something else, and whether the phrase is in two lists or proven by nothing.
@@ -152,7 +153,7 @@ func Add(fsys fs.FS, name string) error {
 			places[p.Text] = p.Place()
 		}
 	}
-	for _, load := range users {
+	for _, load := range matchers {
 		load()
 	}
 	return nil
@@ -189,36 +190,10 @@ func added(fsys fs.FS, name string) (map[string][]Phrase, error) {
 	return all, tomlfile.Together(wrong)
 }
 
-// users make their matchers of the lists.
-var users []func()
-
-// Use has load make matchers of the lists now, and again whenever phrases are added.
-func Use(load func()) {
-	users = append(users, load)
-	load()
-}
-
 // line is that of the phrase at i of a list.
 func line(d *tomlfile.Document, key, kind string, i int) int {
 	return d.ValueLine(key + "." + kind + "[" + strconv.Itoa(i) + "]")
 }
-
-// Of returns the texts of the lists, such as "report.failures". It panics if there is none.
-func Of(lists ...string) []string {
-	var texts []string
-	for _, name := range lists {
-		asked[name] = true
-		if len(Lists[name]) == 0 {
-			panic("no phrases " + name)
-		}
-		for _, p := range Lists[name] {
-			texts = append(texts, p.Text)
-		}
-	}
-	return texts
-}
-
-var asked = map[string]bool{}
 
 // Asked are the lists that somebody asked for.
 func Asked() []string { return slices.Sorted(maps.Keys(asked)) }

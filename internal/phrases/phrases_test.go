@@ -54,14 +54,14 @@ func TestMeaning(t *testing.T) {
 	}
 }
 
-// TestOf wants a list that is there.
-func TestOf(t *testing.T) {
+// TestNoList wants lists that are there.
+func TestNoList(t *testing.T) {
 	defer func() {
 		if recover() == nil {
 			t.Error("a list that is not there has phrases")
 		}
 	}()
-	Of("report.nothing")
+	Match("report.failures", "report.nothing")
 }
 
 // TestCheck says what is wrong in a file that adds phrases, and adds those of one that is right.

@@ -2,7 +2,6 @@ package release
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"breakwater/internal/address"
@@ -28,7 +27,7 @@ func Moment(text string, now time.Time) (time.Time, error) {
 
 // OfMailbox picks what was meant for a mailbox, or for a sub-address of it.
 func OfMailbox(mailbox string) (func(addr string) bool, error) {
-	if local, domain, ok := strings.Cut(mailbox, "@"); !ok || local == "" || domain == "" {
+	if !address.Is(mailbox) {
 		return nil, fmt.Errorf("%s is not an address; write it like ann@example.org", mailbox)
 	}
 	want := address.Mailbox(mailbox)

@@ -32,7 +32,7 @@ func certified(m *message.Message) *Report {
 		from := anAddress.FindString(afterFirst(line, "proveniente da"))
 		for _, words := range []string{"destinato a", "indirizzato a", "casella di destinazione", "consegnato a", "consegnato nella casella"} {
 			if a := anAddress.FindString(afterFirst(line, words)); a != "" && a != from {
-				f.add(address(a), confirmed)
+				f.add(mailbox(a), confirmed)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -18,7 +19,7 @@ const (
 
 var (
 	anAddress = regexp.MustCompile(`[\pL\pN.!#$%&*+/=?^_{|}~-][\pL\pN.!#$%&'*+/=?^_{|}~-]*@[\pL\pN_-]+(?:\.[\pL\pN_-]+)+`)
-	aTime     = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [* ]*`)
+	aTime     = regexp.MustCompile(`^(?:\S{3} )?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d: [* ]*`)
 	aWord     = regexp.MustCompile(`^[<"]?([A-Za-z0-9][A-Za-z0-9._-]{1,63})[>"]?(?:$|  |\t)`)
 )
 
@@ -64,27 +65,20 @@ func (f *failed) find(told string) {
 
 // untimed is a line of a transcript without the time that it begins with, and the weekday.
 func untimed(line string) string {
-	i := 0
-	if len(line) > 4 && line[3] == ' ' {
-		i = 4
-	}
-	if line[i:] == "" || !isDigit(line[i]) {
+	if len(line) < 5 || !isDigit(line[0]) && !(line[3] == ' ' && isDigit(line[4])) {
 		return line
 	}
-	if n := len(aTime.FindString(line[i:])); n > 0 {
-		return line[i+n:]
-	}
-	return line
+	return line[len(aTime.FindString(line)):]
 }
 
 // line takes the addresses and the code of a line.
 func (f *failed) line(line string) {
 	if name, value, ok := strings.Cut(line, ":"); ok && slices.ContainsFunc(stating, func(s string) bool { return strings.EqualFold(s, name) }) {
-		f.add(address(value), confirmed)
+		f.add(mailbox(value), confirmed)
 		return
 	}
 	code, coded := codeOf(line)
-	switch named := strings.IndexByte(line, '@') >= 0; {
+	switch named := address.In(line); {
 	case named:
 		if f.addresses(line, coded) {
 			return
@@ -106,8 +100,8 @@ var stating = []string{"Final-Recipient", "Original-Recipient", "X-Actual-Recipi
 // lines below.
 func reaches(low string) bool { return arriving.First(low) != "" && !denies(low) }
 
-// denies reports whether a line says no, or that something failed.
-func denies(low string) bool { return denial.First(low) != "" || fails.First(low) != "" }
+// denies reports whether a line says no.
+func denies(low string) bool { return denial.First(low) != "" }
 
 // addresses takes those of a line, and reports whether it only says whence one came.
 func (f *failed) addresses(line string, coded bool) bool {
@@ -117,9 +111,9 @@ func (f *failed) addresses(line string, coded bool) bool {
 		switch a := anAddress.FindString(line); {
 		case a == "":
 		case len(f.rcpts) > 0:
-			f.rcpts[len(f.rcpts)-1].Original = address(a)
+			f.rcpts[len(f.rcpts)-1].Original = mailbox(a)
 		default: // whose address is not disclosed
-			f.add(address(a), confirmed)
+			f.add(mailbox(a), confirmed)
 		}
 		return true
 	case elsewhere.Begins(low) != "":
@@ -134,7 +128,7 @@ func (f *failed) addresses(line string, coded bool) bool {
 		default:
 			r = f.rankOf(low, at[0], at[1], coded)
 		}
-		f.add(address(line[at[0]:at[1]]), r)
+		f.add(mailbox(line[at[0]:at[1]]), r)
 		end = at[1]
 	}
 	return false
@@ -159,7 +153,7 @@ func (f *failed) rankOf(low string, begin, end int, coded bool) rank {
 		return unlikely
 	case strings.HasSuffix(before, "message-id") || strings.Contains(before[strings.LastIndexByte(before, ' ')+1:], "://"):
 		return unlikely
-	case slices.Contains(labels, before) || before == "" && after != "" && fails.First(after) != "":
+	case labels.Has(before) || before == "" && after != "" && fails.First(after) != "":
 		f.stood = true
 		return confirmed
 	case strings.HasSuffix(before, "rcpt to"):
@@ -195,8 +189,8 @@ func failing(before string) bool {
 // add takes an address for one who failed.
 func (f *failed) add(addr string, r rank) {
 	key := strings.ToLower(addr)
-	local, _, _ := strings.Cut(key, "@")
-	if addr == "" || f.not[key] || message.IsDaemon(local) || slices.Contains(masters, local) {
+	local := address.Local(key)
+	if addr == "" || f.not[key] || message.IsDaemon(local) || masters.Has(local) {
 		return
 	}
 	for i := range f.rcpts {
@@ -355,8 +349,8 @@ func locals(told, domain string) []string {
 		case strings.HasSuffix(line, ":"):
 			open = fails.First(lower(line)) != ""
 		case open:
-			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses && !slices.Contains(labels, strings.ToLower(w[1])) {
-				found = append(found, strings.ToLower(w[1])+"@"+domain)
+			if w := aWord.FindStringSubmatch(line); w != nil && len(found) < maxAddresses && !labels.Has(strings.ToLower(w[1])) {
+				found = append(found, address.Join(strings.ToLower(w[1]), domain))
 				continue
 			}
 			open = false
@@ -375,7 +369,7 @@ func failuresOf(m *message.Message, told string, h message.Header, parts bool) *
 		}
 	}
 	f.find(told)
-	if _, domain, ok := strings.Cut(m.From, "@"); ok && !f.sure() {
+	if _, domain, ok := address.Split(m.From); ok && !f.sure() {
 		for _, a := range locals(told, domain) {
 			f.add(a, alone)
 		}

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -16,7 +18,7 @@ func (r *Report) delivery(groups []message.Header) {
 			r.ReportingMTA = v
 		}
 		if v := g.Get("Original-Envelope-Id"); v != "" {
-			r.Original.EnvelopeID = xtext(v)
+			r.Original.EnvelopeID = xtext.Replace(v)
 		}
 		for _, one := range apart(g) {
 			r.recipients(one)
@@ -28,7 +30,7 @@ func (r *Report) delivery(groups []message.Header) {
 // each begins with a field that names one, and those of whom it says nothing more share what
 // it says of the next.
 func apart(g message.Header) []message.Header {
-	if count(g, "Final-Recipient") < 2 && count(g, "Original-Recipient") < 2 {
+	if len(g.Values("Final-Recipient")) < 2 && len(g.Values("Original-Recipient")) < 2 {
 		return []message.Header{g}
 	}
 	all := []message.Header{nil}
@@ -51,26 +53,16 @@ func apart(g message.Header) []message.Header {
 	return all
 }
 
-// count is how many fields of a name are in a group.
-func count(g message.Header, name string) (n int) {
-	for _, f := range g {
-		if strings.EqualFold(f.Name, name) {
-			n++
-		}
-	}
-	return n
-}
-
 // recipients takes those that a group names.
 func (r *Report) recipients(g message.Header) {
 	rcpt := Recipient{
-		Original:   address(g.Get("Original-Recipient")),
+		Original:   mailbox(g.Get("Original-Recipient")),
 		Status:     status(g.Get("Status")),
 		Diagnostic: typed(g.Get("Diagnostic-Code")),
 		RemoteMTA:  typed(g.Get("Remote-MTA")),
 	}
 	rcpt.Action = action(g.Get("Action"), rcpt.Status)
-	final := addresses(g.Get("Final-Recipient"))
+	final := mailboxes(g.Get("Final-Recipient"))
 	if len(final) == 0 {
 		final = []string{rcpt.Original}
 	}
@@ -93,8 +85,8 @@ func (r *Report) disposition(groups []message.Header) {
 		if v := g.Get("Disposition"); v != "" {
 			r.Disposition = strings.ToLower(comment(v))
 		}
-		if final := address(g.Get("Final-Recipient")); final != "" {
-			r.Recipients = append(r.Recipients, Recipient{Final: final, Original: address(g.Get("Original-Recipient"))})
+		if final := mailbox(g.Get("Final-Recipient")); final != "" {
+			r.Recipients = append(r.Recipients, Recipient{Final: final, Original: mailbox(g.Get("Original-Recipient"))})
 		}
 		if id := message.MessageID(g.Get("Original-Message-ID")); id != "" {
 			r.Original.MessageID = id
@@ -112,7 +104,7 @@ func (r *Report) feedback(groups []message.Header) {
 			r.ReportingMTA = v
 		}
 		for _, v := range g.Values("Original-Rcpt-To") {
-			for _, a := range addresses(v) {
+			for _, a := range mailboxes(v) {
 				r.Recipients = append(r.Recipients, Recipient{Final: a})
 			}
 		}
@@ -142,18 +134,10 @@ func action(v, status string) Action {
 
 // status takes the code of RFC 3463 off a Status field; "" if there is none.
 func status(v string) string {
-	word, _, _ := strings.Cut(comment(v), " ")
-	digits := strings.Split(word, ".")
-	if len(digits) != 3 {
-		return ""
-	}
-	for _, d := range digits {
-		if _, err := strconv.ParseUint(d, 10, 16); err != nil {
-			return ""
-		}
-	}
-	return word
+	return strings.TrimRight(aStatus.FindString(strings.TrimSpace(v)), " (")
 }
+
+var aStatus = regexp.MustCompile(`^\d{1,5}\.\d{1,5}\.\d{1,5}(?:[ (]|$)`)
 
 // typed takes the type off a field such as "dns; mx.example.org" (RFC 3464 §2.1.2).
 func typed(v string) string {
@@ -163,101 +147,45 @@ func typed(v string) string {
 	return strings.TrimSpace(v)
 }
 
-// address is the first mailbox of a field such as "rfc822; bob@example.net": decoded, without
+// mailbox is the first mailbox of a field such as "rfc822; bob@example.net": decoded, without
 // angle brackets, domain in lower case; "" where there is none.
-func address(v string) string {
-	if all := addresses(v); len(all) > 0 {
+func mailbox(v string) string {
+	if all := mailboxes(v); len(all) > 0 {
 		return all[0]
 	}
 	return ""
 }
 
-// addresses are the mailboxes of a field that RFC 3464 §2.3.2 gives one. Some write a display
+// mailboxes are those of a field that RFC 3464 §2.3.2 gives one. Some write a display
 // name, a scheme or a route before it, or several, with commas, semicolons or blanks between.
-func addresses(v string) []string {
+// A system may know its users by their names alone.
+func mailboxes(v string) []string {
 	kind, _, _ := strings.Cut(v, ";")
-	rest := comment(typed(v))
+	rest := comment(typed(v[:min(len(v), maxBlock)]))
 	switch strings.ToLower(strings.TrimSpace(kind)) {
 	case "utf-8": // RFC 6533 §3
 		rest = unicode(rest)
 	case "rfc822":
-		rest = xtext(rest)
+		rest = xtext.Replace(rest)
 	}
-	if rest != "" && !strings.ContainsAny(rest, " \t,;<") { // as it should be
-		return []string{mailbox(rest)}
-	}
-	var all, words []string
-	for _, w := range separate(rest) {
-		switch a := mailbox(w); {
-		case a == "":
-		case strings.HasPrefix(w, "<"): // before it stands a name
-			words, all = nil, append(all, a)
-		default:
-			words = append(words, a)
+	all := []string{strings.Trim(rest, "<>\"")}
+	if strings.ContainsAny(rest, " \t,;:<\"=") {
+		if found := aMailbox.FindAllString(before.ReplaceAllString(rest, "<"), maxGroups); found != nil || strings.ContainsAny(rest, " \t") {
+			all = found
 		}
 	}
-	return append(all, mailboxes(words)...)
+	for i, a := range all {
+		if all[i] = address.LowerDomain(a); !address.In(a) {
+			all[i] = strings.ToLower(a)
+		}
+	}
+	return slices.DeleteFunc(all, func(a string) bool { return a == "" })
 }
 
-// mailboxes are those of some words that are addresses, or the only word, where a system
-// knows its users by their names alone.
-func mailboxes(words []string) []string {
-	if len(words) == 1 {
-		return words
-	}
-	return slices.DeleteFunc(words, func(w string) bool { return strings.IndexByte(w, '@') <= 0 })
-}
-
-// separate splits at commas, semicolons and blanks, but not within quotation marks or angle
-// brackets.
-func separate(s string) []string {
-	var all []string
-	begin, quoted, angle := 0, false, false
-	cut := func(end int) {
-		if end > begin {
-			all = append(all, s[begin:end])
-		}
-	}
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '\\' && quoted:
-			i++
-		case c == '"':
-			quoted = !quoted && strings.IndexByte(s[i+1:], '"') >= 0
-		case quoted:
-		case c == '<':
-			cut(i)
-			begin, angle = i, true
-		case c == '>':
-			angle = false
-			cut(i + 1)
-			begin = i + 1
-		case !angle && (c == ',' || c == ';' || c == ' ' || c == '\t') && !(c == ',' && s[begin] == '@'):
-			cut(i)
-			begin = i + 1
-		}
-	}
-	cut(len(s))
-	return all
-}
-
-// mailbox is an address without what may stand around it, RFC 5321 §4.1.2.
-func mailbox(a string) string {
-	a = strings.Trim(a, "<> \t")
-	for _, scheme := range []string{"mailto:", "smtp:", "smtp=", "rfc822:"} {
-		if len(a) > len(scheme) && strings.EqualFold(a[:len(scheme)], scheme) { // "DDA:SMTP=" is within an address of X.400
-			a = a[len(scheme):]
-		}
-	}
-	if _, to, ok := strings.Cut(a, ":"); ok && a[0] == '@' { // a route, "@relay.example,@mx.example:bob@example.net"
-		a = to
-	}
-	if quoted := strings.Trim(a, "\""); !strings.Contains(a, "\"@") || !strings.HasPrefix(a, "\"") {
-		a = quoted
-	}
-	at := strings.LastIndexByte(a, '@')
-	return a[:at+1] + strings.ToLower(a[at+1:])
-}
+var (
+	before   = regexp.MustCompile(`(?i)(?:"[^"]*"|[^"<>,;])*<|\bsmtp=`)              // a display name, and what X.400 has
+	aMailbox = regexp.MustCompile(`(?:"(?:[^"\\]|\\.)*"|[^\s"<>,;:@]+)@[^\s"<>,;]+`) // RFC 5321 §4.1.2
+)
 
 // comment takes a comment in parentheses off the end of a value.
 func comment(v string) string {
@@ -267,39 +195,16 @@ func comment(v string) string {
 	return strings.TrimSpace(v)
 }
 
-// xtext decodes "+2B" and "+3D", the two characters that must be encoded (RFC 3461 §4).
-// Other plus signs stay: most systems do not encode at all.
-func xtext(s string) string {
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '+' && i+2 < len(s) && strings.ToUpper(s[i+1:i+3]) == s[i+1:i+3] {
-			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && (c == '+' || c == '=') {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
+// xtext decodes the two characters that must be encoded (RFC 3461 §4). Other plus signs stay:
+// most systems do not encode at all.
+var xtext = strings.NewReplacer("+2B", "+", "+3D", "=")
 
 // unicode decodes "\x{20AC}" (RFC 6533 §3).
 func unicode(s string) string {
-	var b strings.Builder
-	for {
-		before, rest, ok := strings.Cut(s, `\x{`)
-		b.WriteString(before)
-		hex, after, closed := strings.Cut(rest, "}")
-		if !ok || !closed {
-			if ok {
-				b.WriteString(`\x{` + rest)
-			}
-			return b.String()
-		}
-		if c, err := strconv.ParseUint(hex, 16, 21); err == nil {
-			b.WriteRune(rune(c))
-		}
-		s = after
-	}
+	return escaped.ReplaceAllStringFunc(s, func(e string) string {
+		c, _ := strconv.ParseUint(e[3:len(e)-1], 16, 21)
+		return string(rune(c))
+	})
 }
+
+var escaped = regexp.MustCompile(`\\x\{[0-9A-Fa-f]{1,5}\}`)

@@ -63,9 +63,12 @@ func TestValues(t *testing.T) {
 	for in, want := range map[string]string{
 		"rfc822; Bob@EXAMPLE.net": "Bob@example.net", "rfc822;<bob@example.net>": "bob@example.net", "bob@example.net": "bob@example.net",
 		"rfc822; a+b@example.net": "a+b@example.net", "rfc822; a+2Bb@example.net": "a+b@example.net", "rfc822; a+2026@example.net": "a+2026@example.net",
-		`utf-8; j\x{F6}rg@example.net`: "jörg@example.net", "rfc822; bob@example.net (gone)": "bob@example.net", "": "",
+		`utf-8; j\x{F6}rg@example.net`: "jörg@example.net", `utf-8; j\x{F6@example.net`: `j\x{F6@example.net`,
+		`rfc822; <"bob hill"@Example.net>`: `"bob hill"@example.net`, `rfc822; "a@b" <bob@example.net>`: "bob@example.net", "rfc822; Hill, Bob <bob@example.net>": "bob@example.net",
+		"x-local; bob": "bob", "rfc822; <@a.example,@b.example:bob@example.net>": "bob@example.net", "rfc822; smtp:bob@example.net": "bob@example.net",
+		"rfc822; SRS0=ab=cd=example.org=ann@example.net": "SRS0=ab=cd=example.org=ann@example.net", "rfc822; <>": "", "rfc822; bob@example.net;": "bob@example.net", `rfc822; "bob@example.net"`: "bob@example.net", "rfc822; bob@example.net (gone)": "bob@example.net", "": "",
 	} {
-		if got := address(in); got != want {
+		if got := mailbox(in); got != want {
 			t.Errorf("address %q: %q, want %q", in, got, want)
 		}
 	}

@@ -46,10 +46,12 @@ func (s *signs) set(sign signs, there bool) {
 }
 
 // row is one way to tell a bounce: by a sender of at least this standing, by signs that are all
-// there, and others of which none is. A postmaster's answer is a person's, a daemon's is none.
+// there, others of which one is, and others of which none is. A postmaster's answer is a
+// person's, a daemon's is none.
 type row struct {
 	from standing
 	all  signs
+	any  signs
 	none signs
 	tell []func(*bounce) string
 }
@@ -61,13 +63,8 @@ func (r row) holds(b *bounce, m *message.Message) bool {
 	} else if r.from == master {
 		none &^= answers
 	}
-	if b.is < r.from || !b.signs.has(r.all&^slow) || b.signs&none != 0 {
-		return false
-	}
-	if r.all&own != 0 && !b.own(m) || r.all&abroad != 0 && !b.failed.abroad(m) {
-		return false
-	}
-	return true
+	return b.is >= r.from && b.signs.has(r.all&^slow) && (r.any == 0 || b.signs&r.any != 0) && b.signs&none == 0 &&
+		(r.all&own == 0 || b.own(m)) && (r.all&abroad == 0 || b.failed.abroad(m))
 }
 
 // slow are the signs that are looked for only where all else of a row is there.
@@ -92,55 +89,42 @@ var rows = func() []row {
 	failure, empty := note("somebody who failed"), note("null reverse-path")
 	return []row{
 		// A notice that all went well, and one of a filter.
-		{master, arrived | returns, answers, by(arrival)},
-		{master, arrived | names, answers, by(arrival)},
-		{caller, gate | about | returns, answers | listed | toReaders, by(subject, filter)},
-		{caller, gate | about | sure, answers | listed | toReaders, by(subject, filter)},
-		{caller, gate | about | inSentence | null, answers | listed | toReaders, by(subject, filter)},
-		{caller, gate | about | inSentence | reader, answers | listed | toReaders, by(subject, filter)},
+		{master, arrived, returns | names, answers, by(arrival)},
+		{caller, gate | about, returns | sure, answers | listed | toReaders, by(subject, filter)},
+		{caller, gate | about | inSentence, null | reader, answers | listed | toReaders, by(subject, filter)},
 
 		// The address of a mail system, with a formula.
-		{master, said | returns | about, 0, by(formula)},
-		{master, said | returns, answers, by(formula)},
-		{master, said | sure, 0, by(formula)},
-		{master, said | coded | about, 0, by(formula)},
-		{program, said | coded, 0, by(formula)},
-		{program, said | replies, 0, by(formula)},
+		{master, said | returns, 0, answers, by(formula)},
+		{master, said | about, returns | coded, 0, by(formula)},
+		{master, said | sure, 0, 0, by(formula)},
+		{program, said, coded | replies, 0, by(formula)},
 
 		// With a subject.
-		{master, about | returns, answers, by(subject, failure)},
-		{master, about | coded, answers, by(subject, failure)},
-		{master, about | sure, answers, by(subject, failure)},
-		{program, about | names, 0, by(subject, failure)},
-		{master, about | names | silent | why, answers | toReaders, by(subject, failure)},
-		{master, about | names | silent | said, answers | toReaders, by(subject, failure)},
+		{master, about, returns | coded | sure, answers, by(subject, failure)},
+		{program, about | names, 0, 0, by(subject, failure)},
+		{master, about | names | silent, why | said, answers | toReaders, by(subject, failure)},
 
 		// With a reason, or with a message that it returns.
-		{master, why | returns, answers, by(reason)},
-		{master, why | early, answers, by(reason)},
-		{program, returns, 0, nil},
-		{master, returns | sure | coded, answers, nil},
+		{master, why, returns | early, answers, by(reason)},
+		{program, returns, 0, 0, nil},
+		{master, returns | sure | coded, 0, answers, nil},
 
 		// With nobody to answer to. Whom a sentence names besides may have the message now.
-		{master, null | own, answers | inSentence, by(note("a message of the reader's"), empty)},
-		{program, null | names | toYou, 0, by(speaks, empty)},
-		{master, null | names | toYou | said, answers | toReaders, by(speaks, empty)},
-		{master, null | names | toYou | why, answers | toReaders, by(speaks, empty)},
-		{program, said | about | silent, 0, by(formula, empty)},
-		{program, said | names | silent, 0, by(formula, empty)},
-		{program, sure | null, 0, by(failure, empty)},
-		{program, abroad | null, answers, by(note("somebody elsewhere is named"), empty)},
-		{program, sure | coded, 0, by(failure)},
-		{program, names | replies, 0, by(note("Auto-Submitted: auto-replied"))},
+		{master, null | own, 0, answers | inSentence, by(note("a message of the reader's"), empty)},
+		{program, null | names | toYou, 0, 0, by(speaks, empty)},
+		{master, null | names | toYou, said | why, answers | toReaders, by(speaks, empty)},
+		{program, said | silent, about | names, 0, by(formula, empty)},
+		{program, sure | null, 0, 0, by(failure, empty)},
+		{program, abroad | null, 0, answers, by(note("somebody elsewhere is named"), empty)},
+		{program, sure | coded, 0, 0, by(failure)},
+		{program, names | replies, 0, 0, by(note("Auto-Submitted: auto-replied"))},
 
 		// Who calls itself a mail system, as anybody may.
-		{caller, said | returns, answers, by(formula)},
-		{caller, said | sure | coded, answers, by(formula)},
-		{caller, said | sure | about | null, answers, by(formula)},
-		{caller, about | why | sure | null, answers, by(subject, failure)},
-		{caller, about | why | returns, answers, by(subject)},
-		{caller, about | coded | returns, answers, by(subject)},
-		{caller, about | sure | returns, answers, by(subject)},
-		{caller, why | sure | returns, answers, by(reason, failure)},
+		{caller, said | returns, 0, answers, by(formula)},
+		{caller, said | sure | coded, 0, answers, by(formula)},
+		{caller, said | sure | about | null, 0, answers, by(formula)},
+		{caller, about | why | sure | null, 0, answers, by(subject, failure)},
+		{caller, about | returns, why | coded | sure, answers, by(subject)},
+		{caller, why | sure | returns, 0, answers, by(reason, failure)},
 	}
 }()

@@ -2,9 +2,9 @@ package report
 
 import (
 	"cmp"
-	"slices"
 	"strings"
 
+	"breakwater/internal/address"
 	"breakwater/internal/message"
 )
 
@@ -64,7 +64,7 @@ func person(m *message.Message, is standing) bool {
 		return true
 	}
 	name, _, _ := strings.Cut(display(m), "<")
-	if name = strings.Trim(name, " \"'"); name == "" || strings.ContainsRune(name, '@') {
+	if name = strings.Trim(name, " \"'"); name == "" || address.In(name) {
 		return false
 	}
 	return is == master && senders.First(name) == "" || m.Header.Get("In-Reply-To") != "" || m.Header.Get("References") != ""
@@ -101,12 +101,12 @@ func system(m *message.Message) (string, standing) {
 
 // standingOf tells what the local part of an address is.
 func standingOf(addr string) standing {
-	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
+	local := address.Local(strings.ToLower(addr))
 	local, _, _ = strings.Cut(local, "+")
 	switch {
 	case message.IsDaemon(local):
 		return program
-	case slices.Contains(masters, local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
+	case masters.Has(local) || strings.HasPrefix(local, "postmaster") || strings.HasPrefix(local, "microsoftexchange"):
 		return master
 	}
 	return nobody
@@ -136,6 +136,6 @@ func automatic(m *message.Message) bool {
 
 // mute reports whether an address says that nobody reads what is sent to it.
 func mute(addr string) bool {
-	local, _, _ := strings.Cut(strings.ToLower(addr), "@")
-	return slices.Contains(mutes, strings.ReplaceAll(dashes.Replace(local), " ", ""))
+	local := address.Local(strings.ToLower(addr))
+	return mutes.Has(strings.ReplaceAll(dashes.Replace(local), " ", ""))
 }

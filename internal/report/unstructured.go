@@ -91,7 +91,7 @@ func (b *bounce) action() Action {
 func stated(field, told string) *failed {
 	f := &failed{}
 	for _, a := range anAddress.FindAllString(message.DecodeWords(field), maxAddresses) {
-		f.add(address(a), confirmed)
+		f.add(mailbox(a), confirmed)
 	}
 	for line := range strings.Lines(told) {
 		if code, ok := codeOf(line); ok {
@@ -125,17 +125,6 @@ func Notice(m *message.Message) string {
 }
 
 var dashes = strings.NewReplacer("_", " ", "-", " ")
-
-// bare are phrases, and the same as systems write them that know no accents.
-func bare(phrases []string) []string {
-	all := slices.Clone(phrases)
-	for _, p := range phrases {
-		if b := accents.Replace(p); b != p {
-			all = append(all, b)
-		}
-	}
-	return all
-}
 
 // look reads the words of m.
 func look(m *message.Message) *bounce {

@@ -70,16 +70,3 @@ func TestFailed(t *testing.T) {
 		}
 	}
 }
-
-// TestTables holds each table to what the search for phrases needs, and to the rules of phrases.
-func TestTables(t *testing.T) {
-	for _, table := range [][]string{failures, delays, retries, notices, formulas, reasons, lures, finds, yours, ends, others, helpers, callings, arrivals, relays, reaching, denials, forwards, reads, unreads, receipted, readings, marks} {
-		seen := map[string]bool{}
-		for _, p := range table {
-			if len(p) < 3 || seen[p] || lower(p) != p {
-				t.Errorf("%q: too short, twice in its table, or not in lower case", p)
-			}
-			seen[p] = true
-		}
-	}
-}

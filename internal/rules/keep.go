@@ -25,15 +25,21 @@ func (Teller) Values() []string { return texts(Tellers) }
 // Digest is how the mailboxes of a domain are told of what was absorbed.
 type Digest struct {
 	To         Teller        `toml:"to" doc:"Who is told."`
-	Language   string        `toml:"language" values:"en de" doc:"Of the digests."`
+	Language   Language      `toml:"language" doc:"Of the digests."`
 	Postmaster string        `toml:"postmaster" doc:"Address, if not postmaster at the domain itself."`
 	Wait       time.Duration `toml:"wait" doc:"From the first absorbed copy to the first digest."`
 	Interval   time.Duration `toml:"interval" doc:"Between digests."`
 	Lists      []string      `toml:"lists" doc:"Local parts that are lists or catch-alls: the postmaster is told instead."`
 }
 
-// Languages lists those in which digests can be written.
+// Language is one in which digests can be written.
+type Language string
+
+// Languages lists all of them.
 var Languages = []string{"en", "de"}
+
+// Values are the languages.
+func (Language) Values() []string { return Languages }
 
 // Retention is how long absorbed mail of a domain is kept.
 type Retention struct {

@@ -60,11 +60,11 @@ func All(ctx context.Context, s config.Sweep) ([]Account, error) {
 			}
 			if a.Mailbox == "" {
 				a.Mailbox = user
-				if !strings.Contains(user, "@") && c.Domain != "" {
-					a.Mailbox += "@" + c.Domain
+				if !address.In(user) && c.Domain != "" {
+					a.Mailbox = address.Join(user, c.Domain)
 				}
 			}
-			if !strings.Contains(a.Mailbox, "@") {
+			if !address.In(a.Mailbox) {
 				return nil, fmt.Errorf("account %s: cannot tell which mailbox's rules apply; set mailbox or domain", user)
 			}
 			if slices.ContainsFunc(all, func(b Account) bool { return b.Name == a.Name }) {
@@ -171,7 +171,7 @@ func Sweeps(cfg config.Config, all []Account, log *slog.Logger) ([]*sweep.Sweep,
 				return e
 			},
 			Daemon: daemon, Rules: domain.Sweep(),
-			Host: hostname, Language: domain.Digest().Language, Log: log,
+			Host: hostname, Language: string(domain.Digest().Language), Log: log,
 		})
 	}
 	return list, nil

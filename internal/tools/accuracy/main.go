@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"breakwater/internal/address"
 	"breakwater/internal/classify"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/message"
@@ -143,6 +144,6 @@ func manifest(dir string) ([]sample, error) {
 // repository is where a source is from, without the file and its version.
 func repository(source string) string {
 	source, _, _ = strings.Cut(source, " ")
-	source, _, _ = strings.Cut(source, "@")
+	source = address.Local(source)
 	return source
 }
