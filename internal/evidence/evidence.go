@@ -10,6 +10,7 @@ package evidence
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/x509"
@@ -41,6 +42,7 @@ type input struct {
 	proof      string
 	checkpoint string
 	key        string
+	rows       map[string][]said // see written
 }
 
 // Folders are where the incidents and the ledger are.
@@ -123,16 +125,28 @@ func about(line []byte) (s said, ok bool) {
 	return s, json.Unmarshal(object, &s) == nil
 }
 
-// covered is how many bytes of a part's file leaves prove, from its beginning on.
-func (in *input) covered(id string) int {
-	b, end := in.record[id], 0
-	for again := true; again; {
-		again = false
+// written are the leaves about what was written to a part's file, by where it begins.
+func (in *input) written(id string) []said {
+	if in.rows == nil {
+		in.rows = map[string][]said{}
 		for _, line := range in.lines {
-			s, _ := about(line)
-			if s.Kind == "rows" && s.Incident == id && s.From <= end && s.From+s.Bytes > end && s.From >= 0 && s.From+s.Bytes <= len(b) && hash(b[s.From:s.From+s.Bytes]) == s.SHA256 {
-				end, again = s.From+s.Bytes, true
+			if s, ok := about(line); ok && s.Kind == "rows" {
+				in.rows[s.Incident] = append(in.rows[s.Incident], s)
 			}
+		}
+		for _, of := range in.rows {
+			slices.SortFunc(of, func(a, b said) int { return cmp.Compare(a.From, b.From) })
+		}
+	}
+	return in.rows[id]
+}
+
+// covered is how many bytes of a part's file leaves prove, from its beginning on.
+func (in *input) covered(id string) (end int) {
+	b := in.record[id]
+	for _, s := range in.written(id) {
+		if s.From >= 0 && s.From <= end && s.Bytes > end-s.From && s.Bytes <= len(b)-s.From && hash(b[s.From:s.From+s.Bytes]) == s.SHA256 {
+			end = s.From + s.Bytes
 		}
 	}
 	return end
@@ -314,10 +328,13 @@ func Verify(r io.ReaderAt, size int64, key string) (Verified, error) {
 			fault(recordDir+id+recordExt, "it is not what the ledger says, from byte %d on", n)
 		}
 	}
-	for _, line := range in.lines {
-		if s, _ := about(line); s.Kind == "rows" && s.Incident != "" && s.From+s.Bytes > len(in.record[s.Incident]) {
-			fault(recordDir+s.Incident+recordExt, "it was cut, or is missing")
-			break
+	in.written("")
+	for _, id := range slices.Sorted(maps.Keys(in.rows)) {
+		for _, s := range in.rows[id] {
+			if s.From+s.Bytes > len(in.record[id]) {
+				fault(recordDir+id+recordExt, "it was cut, or is missing")
+				break
+			}
 		}
 	}
 	want, err := in.files()
