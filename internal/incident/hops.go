@@ -2,7 +2,6 @@ package incident
 
 import (
 	"cmp"
-	"net/mail"
 	"net/netip"
 	"slices"
 	"strings"
@@ -64,13 +63,24 @@ func claims(fields []string) []Claim {
 	for _, f := range fields[:min(len(fields), maxHops)] {
 		c := Claim{From: name(message.Clause(f, "from")), By: name(message.Clause(f, "by")), Addr: message.ClientOf(f)}
 		if semi := strings.LastIndexByte(f, ';'); semi >= 0 {
-			if at, err := mail.ParseDate(strings.TrimSpace(f[semi+1:])); err == nil {
-				c.At = at.UTC()
-			}
+			c.At = date(f[semi+1:])
 		}
 		all = append(all, c)
 	}
 	return all
+}
+
+// date reads the date of a Received field as nearly all servers write it; zero for others. There are ten dates to a
+// copy, and to try all that RFC 5322 allows takes as long as all else.
+func date(s string) time.Time {
+	s, _, _ = strings.Cut(s, "(")
+	s = strings.Join(strings.Fields(s), " ")
+	for _, layout := range []string{"Mon, 2 Jan 2006 15:04:05 -0700", "2 Jan 2006 15:04:05 -0700"} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at.UTC()
+		}
+	}
+	return time.Time{}
 }
 
 // name is a name as others wrote it, cut, of characters that can be shown anywhere.

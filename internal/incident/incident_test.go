@@ -860,7 +860,7 @@ func TestBehindRelay(t *testing.T) {
 }
 
 func TestHopChecks(t *testing.T) {
-	m := parsed("from b by c; Mon, 2 Mar 2026 08:12:00 +0000", "from a by b; Mon, 2 Mar 2026 08:11:00 +0000", "from x by y; Mon, 2 Mar 2026 09:00:00 +0000")
+	m := parsed("from b by c;\r\n\tMon,  2 Mar 2026 09:12:00 +0100 (CET)", "from a by b; Mon, 2 Mar 2026 08:11:00 +0000", "from x by y; 2 Mar 2026 09:00:00 +0000")
 	var g graph
 	g.add(Host(m.Client), ReadChain(m, m.Client))
 	_, claimed := g.export()
