@@ -29,11 +29,11 @@ func (x *judging) count(ctx context.Context) error {
 	x.facts(ctx)
 	x.see()
 	x.tallies = make([]storm.Tally, len(x.counts.Counts))
-	if err := x.observeSome(ctx, func(i int) bool { return !x.counts.repeats[i] }); err != nil {
+	if err := x.observe(ctx, func(i int) bool { return !x.counts.repeats[i] }); err != nil {
 		return err
 	}
 	fresh, copied := x.repeats()
-	if err := x.observeSome(ctx, func(i int) bool { return fresh[i] }); err != nil {
+	if err := x.observe(ctx, func(i int) bool { return fresh[i] }); err != nil {
 		return err
 	}
 	if err := x.peek(ctx, func(i int) bool { return copied[i] && !fresh[i] }); err != nil {
@@ -165,26 +165,65 @@ func (x *judging) repeats() (fresh, copied []bool) {
 	return fresh, copied
 }
 
-// observeSome counts some keys, and puts their tallies in their places.
-func (x *judging) observeSome(ctx context.Context, of func(i int) bool) error {
-	part := x.counts.Sighting
-	part.Counts = make([]storm.Count, 0, len(x.tallies))
+// observe counts some keys, and puts their tallies in their places.
+func (x *judging) observe(ctx context.Context, of func(i int) bool) error {
+	some := x.counts.Sighting
+	some.Counts = make([]storm.Count, 0, len(x.tallies))
 	for i, c := range x.counts.Counts {
 		if of(i) {
-			part.Counts = append(part.Counts, c)
+			some.Counts = append(some.Counts, c)
 		}
 	}
-	if len(part.Counts) == 0 {
+	if len(some.Counts) == 0 {
 		return nil
 	}
-	got, err := x.observe(ctx, part)
+	got, err := x.add(ctx, some)
 	if err != nil {
 		return err
 	}
+	added := false
 	for i := range x.tallies {
 		if of(i) {
+			added = added || got[0].Added
 			x.tallies[i], got = got[0], got[1:]
 		}
+	}
+	if added {
+		return x.banners(ctx)
+	}
+	return nil
+}
+
+// banners remembers who added blocks to a message of which the rest was given. Where all hangs on these, it counts
+// the message with what the mailbox knows of them.
+func (x *judging) banners(ctx context.Context) error {
+	s, known := x.counts.Sighting, map[[8]byte][]uint64{} // by owner
+	var asks []int
+	for i, t := range x.tallies {
+		owner := t.Key.Owner
+		if t.Added && known[owner] == nil {
+			tallies, err := x.add(ctx, x.Hasher.Banners(s, owner))
+			if err != nil {
+				return err
+			}
+			known[owner] = fingerprint.KnownBanners(s, tallies)
+		}
+		if t.Pass == storm.Asks {
+			asks = append(asks, i)
+		}
+	}
+	s.Counts = nil
+	for _, i := range asks {
+		c := x.counts.Counts[i]
+		c.Asked, c.Known = true, known[c.Key.Owner]
+		s.Counts = append(s.Counts, c)
+	}
+	tallies, err := x.add(ctx, s)
+	if err != nil {
+		return err
+	}
+	for n, i := range asks {
+		x.tallies[i] = tallies[n]
 	}
 	return nil
 }
@@ -238,46 +277,6 @@ func (x *judging) revoke(ctx context.Context) error {
 	}
 	_, err := x.Store.Observe(ctx, taken)
 	return err
-}
-
-// observe counts a sighting. Where a message is what was given and blocks more, it remembers who added them;
-// where all hangs on these, it is counted with what the mailbox knows.
-func (e *Engine) observe(ctx context.Context, s storm.Sighting) ([]storm.Tally, error) {
-	tallies, err := e.add(ctx, s)
-	if err != nil || !slices.ContainsFunc(tallies, func(t storm.Tally) bool { return t.Added }) {
-		return tallies, err
-	}
-	known := map[[8]byte][]uint64{} // by owner
-	again, at := s, []int(nil)
-	again.Counts = nil
-	for i, t := range tallies {
-		if !t.Added {
-			continue
-		}
-		c := s.Counts[i]
-		if _, asked := known[c.Key.Owner]; !asked {
-			banners, err := e.add(ctx, e.Hasher.Banners(s, c.Key.Owner))
-			if err != nil {
-				return nil, err
-			}
-			known[c.Key.Owner] = fingerprint.KnownBanners(s, banners)
-		}
-		if t.Pass == storm.Asks {
-			c.Asked, c.Known = true, known[c.Key.Owner]
-			again.Counts, at = append(again.Counts, c), append(at, i)
-		}
-	}
-	if len(at) == 0 {
-		return tallies, nil
-	}
-	counted, err := e.add(ctx, again)
-	if err != nil {
-		return nil, err
-	}
-	for n, i := range at {
-		tallies[i] = counted[n]
-	}
-	return tallies, nil
 }
 
 // add counts a sighting, or in a dry run tells what counting it would give.

@@ -46,7 +46,7 @@ func (e *Engine) released(ctx context.Context, m *message.Message, id string) (b
 			s.Counts = append(s.Counts, storm.Count{Key: key, Limit: limit, Mailbox: mailbox})
 		}
 	}
-	tallies, err := e.observe(ctx, s)
+	tallies, err := e.add(ctx, s)
 	if err != nil {
 		return false, fmt.Errorf("count release %s: %w", id, err)
 	}

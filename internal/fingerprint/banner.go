@@ -29,7 +29,8 @@ func (h *Hasher) Banners(s storm.Sighting, owner [8]byte) storm.Sighting {
 }
 
 // KnownBanners are the blocks that the network of s is known to add.
-func KnownBanners(s storm.Sighting, tallies []storm.Tally) (known []uint64) {
+func KnownBanners(s storm.Sighting, tallies []storm.Tally) []uint64 {
+	known := make([]uint64, 0, len(tallies))
 	for i, block := range added(s.Saying) {
 		if g := tallies[i].Given; g != nil && len(g.Versions) > bannerMails {
 			known = append(known, block)

@@ -123,7 +123,7 @@ func isFieldName[T string | []byte](s T) bool {
 // Get returns the first field called name, unfolded; "" if there is none. Case does not matter.
 func (h Header) Get(name string) string {
 	for i := range h {
-		if strings.EqualFold(h[i].Name, name) {
+		if is(h[i].Name, name) {
 			return unfold(h[i].Value)
 		}
 	}
@@ -134,18 +134,22 @@ func (h Header) Get(name string) string {
 func (h Header) Values(name string) []string {
 	var vs []string
 	for i := range h {
-		if strings.EqualFold(h[i].Name, name) {
+		if is(h[i].Name, name) {
 			vs = append(vs, unfold(h[i].Value))
 		}
 	}
 	return vs
 }
 
+// is reports whether a field has a name. Names are of ASCII (RFC 5322 §3.6.8), so that equal ones are of one
+// length, which most are not.
+func is(field, name string) bool { return len(field) == len(name) && strings.EqualFold(field, name) }
+
 var folds = strings.NewReplacer("\r", "", "\n", "")
 
 // unfold takes the line ends out of a field, RFC 5322 §2.2.3.
 func unfold(s string) string {
-	if strings.ContainsAny(s, "\r\n") {
+	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		s = folds.Replace(s)
 	}
 	return strings.Trim(s, " \t")
