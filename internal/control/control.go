@@ -64,9 +64,9 @@ type Learner struct {
 	Spared uint64    `json:"spared"` // reports that would have been, had it not been learning
 }
 
-// withRecords makes one of what is recorded as one event, under the ID of the largest. Its copies and sources are then those that are
+// WithRecords makes one of what is recorded as one event, under the ID of the largest. Its copies and sources are then those that are
 // recorded: all that came, from all servers.
-func withRecords(list []Incident, records []incident.Incident) []Incident {
+func WithRecords(list []Incident, records []incident.Incident) []Incident {
 	of := map[string]*incident.Incident{}
 	for i := range records {
 		for _, s := range records[i].Storms {

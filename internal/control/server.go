@@ -109,7 +109,7 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.Recorded != nil {
-		answer = withRecords(answer, s.Recorded())
+		answer = WithRecords(answer, s.Recorded())
 	}
 	s.answer(w, answer)
 }

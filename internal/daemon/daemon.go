@@ -186,7 +186,7 @@ func (d *Daemon) active() float64 {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	all, err := control.Incidents(ctx, d.store, now.Add(-7*24*time.Hour), now)
+	all, err := d.Incidents(ctx, now.Add(-7*24*time.Hour))
 	if err != nil {
 		return d.storms
 	}
@@ -336,7 +336,8 @@ func (d *Daemon) lacks() (all []string) {
 
 // Incidents returns the incidents that were last touched since a time.
 func (d *Daemon) Incidents(ctx context.Context, since time.Time) ([]control.Incident, error) {
-	return control.Incidents(ctx, d.store, since, d.now())
+	list, err := control.Incidents(ctx, d.store, since, d.now())
+	return control.WithRecords(list, d.records.Incidents()), err
 }
 
 // control answers the other commands until ctx ends.

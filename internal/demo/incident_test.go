@@ -102,7 +102,7 @@ func playStorm(t *testing.T, folder string, o stormgen.Options, each func(d *dae
 func TestIncidentIsTrue(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed+1), func(t *testing.T) {
-			truth, got := playStorm(t, t.TempDir(), stormgen.Options{Seed: seed + 1, Messages: 3000, Start: time.Now().Add(-time.Hour)}, nil)
+			truth, got := playStorm(t, t.TempDir(), stormgen.Options{Seed: seed + 1, Messages: 2000, Start: time.Now().Add(-time.Hour)}, nil)
 			if len(got) != 1 {
 				for _, i := range got {
 					t.Logf("%s %s %s: %+v %+v, %v %v %+v", i.ID, i.Class, i.Subject, i.Copies, i.Consequences, i.Kinds, i.Signs, i.Servers)

@@ -273,13 +273,6 @@ func (s *Sum) add(action string, copies int64) {
 	}
 }
 
-func (s *Sum) plus(o Sum) {
-	s.Came += o.Came
-	s.Delivered += o.Delivered
-	s.Absorbed += o.Absorbed
-	s.Other += o.Other
-}
-
 // Server is what one client sent of an incident.
 type Server struct {
 	Client       Client `json:"client"`

@@ -397,7 +397,7 @@ func (r *Recorder) checkpoint(at time.Time, ended []string) {
 
 // Incidents are those under way, and those that can begin again, the newest first.
 func (r *Recorder) Incidents() []incident.Incident {
-	if r.book == nil {
+	if r == nil || r.book == nil {
 		return nil
 	}
 	return r.book.Incidents()
