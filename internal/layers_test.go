@@ -64,7 +64,7 @@ var layers = map[string]string{
 	"internal/trial":             "fingerprint origin rules scenario engine store/badgerdb config tomlfile",
 	"internal/host":              "address format phrases storm fingerprint origin store rules engine owned config store/remote tomlfile notes sent",
 	"internal/daemon":            "record incident address message report classify storm fingerprint origin rules mark engine owned archive milterd control config digest submit store/badgerdb host show socket sent",
-	"internal/demo":              "stormgen archive milterd milterd/client control daemon host show",
+	"internal/demo":              "record stormgen archive milterd milterd/client control daemon host show",
 	"internal/sweep/accounts":    "address fingerprint rules engine store store/remote config sweep sweep/session host",
 	"internal/tools/keeper":      "",
 	"internal/tools/accuracy":    "address show message report classify mailfile storm fingerprint origin stormgen notes",

@@ -280,7 +280,10 @@ func (r *Recorder) detail(j rules.Judgement, in *incident.Member) *detail {
 	if from := m.Client.Unmap(); from.IsValid() && from.String() != d.leaf.Client {
 		d.leaf.Relay = from.String()
 	}
-	for _, p := range in.Prints {
+	for n, p := range in.Prints {
+		if n > 0 && in.Prints[n-1].Kind == p.Kind {
+			continue // one of each kind tells which copies belong together
+		}
 		d.leaf.Prints = append(d.leaf.Prints, fmt.Sprintf("%v-%x", p.Kind, p.Hash))
 	}
 	for _, dec := range j.Decisions {
