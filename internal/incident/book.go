@@ -754,7 +754,56 @@ func (b *Book) Cost(id string, c Cost) error { return b.tell(id, event{T: "cost"
 
 // Hold keeps the incident's copies from expiry, or no longer.
 func (b *Book) Hold(at time.Time, id string, on bool, by string) error {
+	if err := b.revive(id); err != nil {
+		return err
+	}
 	return b.tell(id, event{T: "hold", At: at, On: on, Why: by})
+}
+
+// revive takes an incident that is over for good back into memory, so that its copies are known to be on hold.
+func (b *Book) revive(id string) error {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.parts[id] != nil {
+		return nil
+	}
+	old, err := readAll(filepath.Join(b.dir, oldDir))
+	if err != nil {
+		return err
+	}
+	of := map[string]*part{}
+	for _, p := range old {
+		of[p.ID] = p
+	}
+	root := func(p *part) *part {
+		for range len(old) {
+			if of[p.Into] == nil {
+				break
+			}
+			p = of[p.Into]
+		}
+		return p
+	}
+	if of[id] == nil {
+		return nil // tell says so
+	}
+	for _, p := range old {
+		if root(p) != root(of[id]) {
+			continue
+		}
+		if err := os.Rename(filepath.Join(b.dir, oldDir, p.ID+fileExt), b.file(p)); err != nil {
+			return err
+		}
+		b.parts[p.ID] = p
+		for k := range p.keys {
+			if b.index[k] == nil {
+				b.index[k] = p
+			}
+		}
+	}
+	return nil
 }
 
 // Join makes one incident of two. An operator's word counts over what was taken apart before.

@@ -454,8 +454,24 @@ func TestHold(t *testing.T) {
 	s.restart()
 	s.Tick(morning.Add(60 * 24 * time.Hour))
 	s.flush()
-	if i := s.one(); !i.Hold {
+	if i := s.one(); !i.Hold || !s.Held("text-0000000001") {
 		t.Errorf("the incident is %+v", i)
+	}
+	if err := s.Hold(s.at, id, false, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	s.Tick(morning.Add(61 * 24 * time.Hour))
+	s.flush()
+	if all := s.Incidents(); len(all) != 0 || s.Held("text-0000000001") {
+		t.Errorf("on hold no longer, there are %+v", all)
+	}
+	// Also what is over for good can be put on hold, as long as its copies are there.
+	if err := s.Hold(s.at, id, true, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	s.restart()
+	if i := s.one(); i.ID != id || !i.Hold || i.Copies.Came != 50 || !s.Held("text-0000000001") {
+		t.Errorf("held again, it is %+v", i)
 	}
 }
 
