@@ -78,7 +78,8 @@
 //	wiring     daemon, and demo above it       picks drivers and hands functions around
 //	hosts      host, and sweep/accounts above it; trial; explain
 //	edges      milterd  sweep  control  mailfile  config  setup  submit  store/badgerdb  store/remote
-//	keep       archive, and release above it and submit; replay above it and mailfile; digest above it
+//	keep       archive, and release above it and submit; replay above it and mailfile; digest above it;
+//	           ledger and incident, record and evidence above them
 //	engine     engine  scenario
 //	memory     sent  texts
 //	decision   rules
@@ -125,6 +126,7 @@
 //   - what mail servers have to be told, and who listens where: setup
 //   - how mail servers are spoken to: milterd, and submit; IMAP servers: sweep/session
 //   - what is kept of absorbed mail, and how it comes back: archive, release, digest
+//   - what is recorded of a storm, and what belongs to it: incident; how that is proved: ledger; what is handed to others: evidence
 //   - what a mail says that breakwater writes: digest/words, a file for each language
 //   - what runs by the hour and by the minute: daemon (archive.go, sent.go)
 //   - where secret, keys, rules and phrases of a host are read: host

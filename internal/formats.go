@@ -13,6 +13,8 @@
 //	store             breakwater store          2, 3: those of its tallies
 //	archive           breakwater archive        2, 3: those of its segments
 //	archive/digests   breakwater digests        1
+//	archive/incidents breakwater incidents      1
+//	archive/ledger    breakwater ledger         1
 //	rules.kept        breakwater kept rules     1
 //	sweep             breakwater sweep          1
 //	keys, a file      # breakwater keys         1: its first line, a comment to older versions
@@ -39,6 +41,22 @@
 //   - audit.log: a JSON object a line, with time, level, msg and user, and what else the action has. It is only appended to
 //   - digests: a folder of its own, see below
 //   - probe: there while the daemon looks whether it can write. lock, marks, releasing: empty, to be locked
+//
+// # Incidents
+//
+// Below the archive's folder, and kept for years.
+//
+//   - I-*.incident: a part of an incident. A line is the CRC-32C of what follows, in hexadecimal, a blank, and a JSON object; "t"
+//     says what of. What the lines say one after the other is the part (incident/file.go). It is only appended to. What a crash cut off is
+//     dropped, and a damaged line is left out and counted
+//   - old: the same, of what can not begin again
+//   - running: when all was last written, or "stopped". lock: empty, to be locked
+//
+// # Ledger
+//
+// Below the archive's folder. internal/ledger says what its files are: a Merkle tree of RFC 6962, checkpoints and proofs in the
+// forms of C2SP. Its key, beside the other keys, is ledger.key: that of a signed note (golang.org/x/mod/sumdb/note). audit.followed is
+// how many bytes of audit.log have become leaves.
 //
 // # Digests
 //

@@ -59,7 +59,7 @@ func TestFormatsPage(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || found != 5 {
+	if err != nil || found != 7 {
 		t.Errorf("%d formats, %v; is one written in another way?", found, err)
 	}
 }

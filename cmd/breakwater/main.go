@@ -79,6 +79,6 @@ configuration or a rule file is wrong.`,
 			host.AddPhrases(config.Default().Rules, cmd.ErrOrStderr())
 		},
 	}
-	root.AddCommand(milterCommand(), stormsCommand(), releaseCommand(), classifyCommand(), rulesCommand(), configCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())
+	root.AddCommand(milterCommand(), stormsCommand(), incidentCommand(), releaseCommand(), classifyCommand(), rulesCommand(), configCommand(), replayCommand(), demoCommand(), setupCommand(), sweepCommand(), undoCommand(), keysCommand(), versionCommand())
 	return root
 }

@@ -19,8 +19,10 @@ import (
 	"breakwater/internal/config"
 	"breakwater/internal/control"
 	"breakwater/internal/host"
+	"breakwater/internal/incident"
 	"breakwater/internal/mailfile"
 	"breakwater/internal/mark"
+	"breakwater/internal/record"
 	"breakwater/internal/release"
 	"breakwater/internal/show"
 	"breakwater/internal/submit"
@@ -134,11 +136,34 @@ func (f *releaseFlags) selection(ids []string, now time.Time) (s release.Selecti
 // whole has the daemon say which storms an incident has. A copy of one may have been held back by any.
 func whole(ctx context.Context, daemon *control.Client, ids []string) ([]string, error) {
 	// The ID of a copy and of a storm has three parts, that of an incident two.
-	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 }) {
+	if !slices.ContainsFunc(ids, func(id string) bool { return strings.Count(id, "-") < 2 || incident.IsID(id) }) {
 		return ids, nil
 	}
 	all, err := daemon.Incidents(ctx, time.Time{})
 	return control.WithStorms(ids, all), err
+}
+
+// ofRecords are the storms of the recorded incidents among ids, which need no daemon.
+func ofRecords(archiveDir string, ids []string) ([]string, error) {
+	if !slices.ContainsFunc(ids, incident.IsID) {
+		return nil, nil
+	}
+	all, err := incident.ReadAll(record.IncidentsDir(archiveDir))
+	if err != nil && all == nil {
+		return nil, exit{exitReport, err}
+	}
+	var storms []string
+	for _, id := range ids {
+		if !incident.IsID(id) {
+			continue
+		}
+		i, err := incident.Named(all, id)
+		if err != nil {
+			return nil, exit{exitReport, err}
+		}
+		storms = append(storms, i.Storms...)
+	}
+	return storms, nil
 }
 
 // shownIDs is how many IDs are named that the beginning of one may mean.
@@ -185,6 +210,11 @@ func (f *releaseFlags) run(cmd *cobra.Command, ids []string) error {
 	if err != nil {
 		return exit{exitUsage, err}
 	}
+	recorded, err := ofRecords(c.Archive, ids)
+	if err != nil {
+		return err
+	}
+	s.IDs = append(s.IDs, recorded...)
 	if err := beginnings(cmd.Context(), r, ids); err != nil {
 		return err
 	}

@@ -267,10 +267,18 @@ func printIncidents(w io.Writer, is []control.Incident) error {
 	}
 	t := show.NewTable(w, "ID", "STATE", "COPIES", "MAILBOXES", "SINCE", "LAST", "CLASS", "FROM", "SUBJECT")
 	for _, i := range is {
-		t.Row(i.ID, state(i.Active), i.Copies, i.Mailboxes,
+		t.Row(eventID(i), state(i.Active), i.Copies, i.Mailboxes,
 			show.Clock(i.Since), show.Clock(i.Last), i.Class, busiest(i), show.Clip(i.Subject, 40))
 	}
 	return t.Flush()
+}
+
+// eventID is the ID of the record of an incident, or of its first storm where nothing is recorded.
+func eventID(i control.Incident) string {
+	if i.Recorded != nil {
+		return i.Recorded.ID
+	}
+	return i.ID
 }
 
 func printIncident(w io.Writer, i control.Incident) error {
@@ -281,7 +289,13 @@ func printIncident(w io.Writer, i control.Incident) error {
 		fmt.Fprintf(t, "  signs\t%s\n", strings.Join(i.Signs, ", "))
 	}
 	fmt.Fprintf(t, "  since\t%s\n  last copy\t%s\n", i.Since.Local().Format(time.DateTime), i.Last.Local().Format(time.DateTime))
-	fmt.Fprintf(t, "  copies\t%s at %s, beyond those that may arrive\n\n", show.Thousands(int(i.Copies)), show.Number(i.Mailboxes, "mailbox"))
+	if r := i.Recorded; r != nil {
+		fmt.Fprintf(t, "  recorded as\t%s\n  copies\t%s: %s delivered, %s absorbed, %s other; storms at %s\n  bounces and replies\t%s\n\n", r.ID,
+			show.Thousands(int(r.Copies.Came)), show.Thousands(int(r.Copies.Delivered)), show.Thousands(int(r.Copies.Absorbed)), show.Thousands(int(r.Copies.Other)),
+			show.Number(i.Mailboxes, "mailbox"), show.Thousands(int(r.Consequences.Came)))
+	} else {
+		fmt.Fprintf(t, "  copies\t%s at %s, beyond those that may arrive\n\n", show.Thousands(int(i.Copies)), show.Number(i.Mailboxes, "mailbox"))
+	}
 	fmt.Fprintln(t, "  SENT BY\tCOPIES")
 	for _, s := range i.Sources {
 		fmt.Fprintf(t, "  %s\t%d\n", s.Client, s.Copies)

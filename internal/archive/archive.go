@@ -107,6 +107,7 @@ type Options struct {
 	SegmentSize int64 // bytes after which a new segment is begun; 64 MiB
 	Retention   func(domain string) Retention
 	Erasable    func(domain string) time.Time // only what is kept since this time or longer is erased for its age; nil: all
+	Held        func(storm string) bool       // copies of a storm, by its ID, are neither erased for their age nor to make room; nil: none
 	Shares      []Share
 	Log         *slog.Logger
 	Clock       HostClock

@@ -24,7 +24,7 @@ func Audit(dir, what string, args ...any) error {
 		return fmt.Errorf("write audit log: %w", err)
 	}
 	var line bytes.Buffer
-	slog.New(slog.NewJSONHandler(&line, nil)).Info(what, append([]any{"user", user()}, args...)...)
+	slog.New(slog.NewJSONHandler(&line, nil)).Info(what, append([]any{"user", User()}, args...)...)
 	_, err = f.Write(line.Bytes())
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write audit log: %w", err)
@@ -32,8 +32,8 @@ func Audit(dir, what string, args ...any) error {
 	return nil
 }
 
-// user is who runs this process: who has logged in, also behind sudo and su, or else whose user ID it has.
-func user() string {
+// User is who runs this process: who has logged in, also behind sudo and su, or else whose user ID it has.
+func User() string {
 	if name := os.Getenv("SUDO_USER"); name != "" && os.Geteuid() == 0 {
 		return name
 	}

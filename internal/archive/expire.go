@@ -32,6 +32,7 @@ type survey struct {
 	size    int64
 	written time.Time
 	damaged error
+	held    bool // there are copies on hold: it is not true for long
 	domains map[string]holding
 }
 
@@ -102,7 +103,7 @@ func (a *Archive) noteOldest() {
 	oldest := map[string]time.Time{}
 	for _, s := range a.surveys {
 		for domain, h := range s.domains {
-			if had, ok := oldest[domain]; s.damaged == nil && (!ok || h.first.Before(had)) {
+			if had, ok := oldest[domain]; s.damaged == nil && !h.first.IsZero() && (!ok || h.first.Before(had)) {
 				oldest[domain] = h.first
 			}
 		}
@@ -160,7 +161,7 @@ func (a *Archive) survey(name string) (survey, bool) {
 	a.mu.Lock()
 	uncounted := a.before[name]
 	a.mu.Unlock()
-	if s, ok := a.surveys[name]; ok && !uncounted && s.size == info.Size() && s.written.Equal(info.ModTime()) {
+	if s, ok := a.surveys[name]; ok && !uncounted && !s.held && s.size == info.Size() && s.written.Equal(info.ModTime()) {
 		return s, true
 	}
 	s, held, err := a.look(name, info)
@@ -213,9 +214,14 @@ func (a *Archive) look(name string, info fs.FileInfo) (survey, sums, error) {
 			continue
 		}
 		held.add(a.o.Shares, &c, p.head.length())
+		kept := (&cleaner{held: a.o.Held}).heldAny(&c)
+		s.held = s.held || kept
 		for _, domain := range c.Domains() {
 			h := s.domains[domain]
-			h.add(p, c.Kept, states)
+			if !kept {
+				h.add(p, c.Kept, states)
+			}
+			h.forgotten = h.forgotten || slices.Contains(states, forgotten)
 			s.domains[domain] = h
 		}
 	}
@@ -231,9 +237,6 @@ func (h *holding) add(p place, kept time.Time, states []state) {
 	}
 	if kept.After(h.last) {
 		h.last = kept
-	}
-	for _, s := range states {
-		h.forgotten = h.forgotten || s == forgotten
 	}
 }
 
@@ -252,12 +255,13 @@ type cleaner struct {
 	age       func(kept, now time.Time) time.Duration
 	retention func(domain string) Retention
 	erasable  func(domain string) time.Time // nil: all
+	held      func(storm string) bool       // nil: none
 	over      int64                         // bytes that the archive should give up
 	domains   map[string]int64              // likewise, by domain
 }
 
 func (a *Archive) cleaner(now time.Time) *cleaner {
-	c := &cleaner{now: now, age: a.clock.age, retention: a.o.Retention, erasable: a.o.Erasable, over: a.excess(), domains: map[string]int64{}}
+	c := &cleaner{now: now, age: a.clock.age, retention: a.o.Retention, erasable: a.o.Erasable, held: a.o.Held, over: a.excess(), domains: map[string]int64{}}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for domain, used := range a.sums.domains {
@@ -288,6 +292,9 @@ func excess(used, bound int64) int64 {
 // due reports whether a segment is to be written anew.
 func (c *cleaner) due(s survey) bool {
 	for domain, h := range s.domains {
+		if h.first.IsZero() && !h.forgotten {
+			continue // all of it is on hold
+		}
 		if h.forgotten || h.released > 0 && (c.over > 0 || c.domains[domain] > 0) {
 			return true
 		}
@@ -313,7 +320,7 @@ func (c *cleaner) waiting(surveys map[string]survey) []string {
 	domains := map[string]bool{}
 	for _, s := range surveys {
 		for domain, h := range s.domains {
-			if c.tooOld(domain, h.first, overdue) && !c.expired(domain, h.first, overdue) {
+			if !h.first.IsZero() && c.tooOld(domain, h.first, overdue) && !c.expired(domain, h.first, overdue) {
 				domains[domain] = true
 			}
 		}
@@ -321,16 +328,21 @@ func (c *cleaner) waiting(surveys map[string]survey) []string {
 	return slices.Sorted(maps.Keys(domains))
 }
 
+// holds reports whether the copy of a recipient is on hold.
+func (c *cleaner) holds(r Recipient) bool { return c.held != nil && r.Storm != "" && c.held(r.Storm) }
+
+func (c *cleaner) heldAny(m *Copy) bool { return slices.ContainsFunc(m.Recipients, c.holds) }
+
 // left is for which recipients a copy stays.
 func (c *cleaner) left(m *Copy, p place, states []state) (rs []Recipient, leftStates []state, forgot bool) {
-	room := allReleased(states) && slices.ContainsFunc(m.Domains(), func(d string) bool { return c.over > 0 || c.domains[d] > 0 })
+	room := allReleased(states) && !c.heldAny(m) && slices.ContainsFunc(m.Domains(), func(d string) bool { return c.over > 0 || c.domains[d] > 0 })
 	if room {
 		c.over -= p.head.length()
 		each(m.Domains(), p.head.length(), func(d string, n int64) { c.domains[d] -= n })
 	}
 	for i, r := range m.Recipients {
 		forgot = forgot || states[i] == forgotten
-		if !room && states[i] != forgotten && !c.expired(m.DomainOf(r), m.Kept, 0) {
+		if states[i] != forgotten && (c.holds(r) || !room && !c.expired(m.DomainOf(r), m.Kept, 0)) {
 			rs, leftStates = append(rs, r), append(leftStates, states[i])
 		}
 	}

@@ -332,3 +332,40 @@ func TestExpireDamaged(t *testing.T) {
 		})
 	}
 }
+
+// Copies on hold outlive their retention, with others in the same segment that do not; they go when they are on hold no longer, or
+// when somebody erases them.
+func TestHold(t *testing.T) {
+	dir := t.TempDir()
+	held := "id-5b3c88e01f-00000007"
+	a := openTest(t, dir, Options{
+		SegmentSize: 20 << 10, Retention: func(string) Retention { return Retention{Keep: 30 * day} },
+		Held: func(storm string) bool { return storm == held },
+	})
+	put := map[string][]byte{}
+	kept := ""
+	for n := range 60 {
+		c, raw := copyOf(n, 3000)
+		id := mustPutAll(t, a, []Entry{{c, "id-1"}}, raw)[0]
+		put[id] = raw
+		if n == 7 {
+			kept = id
+		}
+	}
+	now := time.Now()
+	for range 3 {
+		expire(t, a, now.Add(1000*day))
+		if got := messages(t, dir); len(got) != 1 || !bytes.Equal(got[kept].Raw, put[kept]) {
+			t.Fatalf("%d copies are left", len(got))
+		}
+		now = now.Add(day)
+	}
+	if done := expire(t, a, now.Add(1000*day)); done.Copies != 0 || done.Bytes != 0 || len(done.Waiting) != 0 {
+		t.Errorf("the segment is written anew each time: %+v", done)
+	}
+	held = ""
+	expire(t, a, now.Add(1000*day))
+	if got := messages(t, dir); len(got) != 0 {
+		t.Errorf("on hold no longer, %d copies are left", len(got))
+	}
+}

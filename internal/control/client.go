@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"breakwater/internal/incident"
 	"breakwater/internal/socket"
 )
 
@@ -45,6 +47,21 @@ func (c *Client) ReloadKeys(ctx context.Context) error {
 func (c *Client) Learning(ctx context.Context) ([]Learner, error) {
 	var all []Learner
 	return all, c.get(ctx, "/learning", &all)
+}
+
+// Recorded returns what is recorded of incidents under way, and of those that can begin again, the newest first.
+func (c *Client) Recorded(ctx context.Context) ([]incident.Incident, error) {
+	var all []incident.Incident
+	return all, c.get(ctx, "/recorded", &all)
+}
+
+// Order has the daemon do what an operator orders.
+func (c *Client) Order(ctx context.Context, o incident.Order) error {
+	b, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	return c.socket.Do(ctx, http.MethodPost, "/order", bytes.NewReader(b), nil)
 }
 
 // Expire makes the daemon erase what has expired or was forgotten.

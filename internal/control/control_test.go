@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"breakwater/internal/incident"
 	"breakwater/internal/store"
 	"breakwater/internal/store/badgerdb"
 	"breakwater/internal/storm"
@@ -127,5 +128,52 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := NewClient("/nonexistent/sock").Incidents(context.Background(), time.Now()); err == nil || !strings.Contains(err.Error(), "is `breakwater milter` running") || strings.Contains(err.Error(), "http:") {
 		t.Error(err)
+	}
+}
+
+// Live storms that are recorded as one event are one line, with its true totals and all its servers. What is not recorded stays as it is.
+func TestWithRecords(t *testing.T) {
+	at := time.Date(2026, 3, 2, 8, 15, 0, 0, time.UTC)
+	live := []Incident{
+		{ID: "id-0000000001", Kinds: []string{"id"}, Copies: 10, Since: at.Add(time.Minute), Last: at, Signs: []string{}, Sources: []Source{{"192.0.2.1", 10}}, Others: 7,
+			Storms: []Storm{{ID: "id-0000000001-aa", Mailbox: "ann@example.org"}}},
+		{ID: "dsn-0000000009", Kinds: []string{"dsn"}, Copies: 5, Since: at, Last: at},
+		{ID: "text-0000000002", Kinds: []string{"text"}, Copies: 4, Since: at, Last: at.Add(time.Hour), Active: true,
+			Storms: []Storm{{ID: "text-0000000002-aa", Mailbox: "ann@example.org"}, {ID: "text-0000000002-bb", Mailbox: "bob@example.org"}}},
+	}
+	servers := []incident.Server{{Client: incident.Host(netip.MustParseAddr("192.0.2.1")), Copies: incident.Sum{Came: 30, Absorbed: 30}}, {Client: incident.Host(netip.MustParseAddr("192.0.2.2")), Copies: incident.Sum{Came: 20}, Consequences: incident.Sum{Came: 1}}}
+	records := []incident.Incident{{ID: "I-20260302-0815-7f3a", Copies: incident.Sum{Came: 50}, Consequences: incident.Sum{Came: 1}, Servers: servers, Storms: []string{"id-0000000001", "text-0000000002"}}}
+	got := WithRecords(live, records)
+	if len(got) != 2 || got[1].ID != "dsn-0000000009" || got[1].Recorded != nil {
+		t.Fatalf("%+v", got)
+	}
+	one := got[0]
+	if one.ID != "id-0000000001" || one.Recorded.ID != "I-20260302-0815-7f3a" || one.Copies != 51 || one.Others != 0 || one.Mailboxes != 2 || !one.Raging ||
+		!one.Since.Equal(at) || !one.Last.Equal(at.Add(time.Hour)) || len(one.Storms) != 3 || strings.Join(one.Kinds, " ") != "id text" {
+		t.Errorf("%+v", one)
+	}
+	if len(one.Sources) != 2 || one.Sources[0] != (Source{"192.0.2.1", 30}) || one.Sources[1] != (Source{"192.0.2.2", 21}) {
+		t.Errorf("%+v", one.Sources)
+	}
+	if len(Named(got, "I-20260302")) != 1 || len(WithStorms([]string{"I-20260302-0815-7f3a"}, got)) != 4 {
+		t.Error("it is not found by the ID of its record")
+	}
+}
+
+// Orders get to the daemon, and what is wrong with them back.
+func TestOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got incident.Order
+	go (&Server{Order: func(o incident.Order) error { got = o; return errors.New("no such incident") }, Log: slog.New(slog.DiscardHandler)}).Serve(t.Context(), ln)
+	want := incident.Order{Verb: "cost", ID: "I-1", Hours: 1.5, Rate: 80, Currency: "EUR", By: "ann", Text: "three people"}
+	if err := NewClient(path).Order(t.Context(), want); err == nil || !strings.Contains(err.Error(), "no such incident") || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := NewClient(path).Order(t.Context(), incident.Order{Text: strings.Repeat("x", maxOrder)}); err == nil {
+		t.Error("an order without end was read")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"breakwater/internal/incident"
 	"breakwater/internal/socket"
 	"breakwater/internal/store"
 	"breakwater/internal/store/remote"
@@ -26,6 +27,9 @@ type Server struct {
 	Log    *slog.Logger
 
 	Changed func() ([]string, error) // settings that need a restart; nil: none
+
+	Recorded func() []incident.Incident // what is recorded of incidents; nil: nothing
+	Order    func(incident.Order) error // nil: nothing is recorded
 }
 
 // Serve answers on ln until ctx ends.
@@ -44,6 +48,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /keys/reload", again(s.Keys))
 	mux.HandleFunc("GET /config/changed", s.changed)
 	mux.HandleFunc("GET /learning", s.learning)
+	mux.HandleFunc("GET /recorded", s.recorded)
+	mux.HandleFunc("POST /order", s.order)
 	mux.Handle("/store/", remote.Handler(s.Store))
 	return mux
 }
@@ -102,7 +108,36 @@ func (s *Server) incidents(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("list storms: %v", err), http.StatusInternalServerError)
 		return
 	}
+	if s.Recorded != nil {
+		answer = WithRecords(answer, s.Recorded())
+	}
 	s.answer(w, answer)
+}
+
+// recorded answers with what is recorded of incidents.
+func (s *Server) recorded(w http.ResponseWriter, _ *http.Request) {
+	all := []incident.Incident{}
+	if s.Recorded != nil {
+		all = append(all, s.Recorded()...)
+	}
+	s.answer(w, all)
+}
+
+// maxOrder bounds an order, in bytes.
+const maxOrder = 64 << 10
+
+// order does what an operator orders, and answers when it is done.
+func (s *Server) order(w http.ResponseWriter, r *http.Request) {
+	var o incident.Order
+	err := errors.New("nothing is recorded")
+	if s.Order != nil {
+		if err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxOrder)).Decode(&o); err == nil {
+			err = s.Order(o)
+		}
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+	}
 }
 
 func (s *Server) answer(w http.ResponseWriter, v any) {

@@ -27,9 +27,11 @@ import (
 	"breakwater/internal/milterd"
 	"breakwater/internal/origin"
 	"breakwater/internal/owned"
+	"breakwater/internal/record"
 	"breakwater/internal/rules"
 	"breakwater/internal/sent"
 	"breakwater/internal/store/badgerdb"
+	"breakwater/internal/storm"
 )
 
 // Daemon is what `breakwater milter` runs: the milter, its store, archive and rules, and the work beside it.
@@ -45,6 +47,7 @@ type Daemon struct {
 	engine    *engine.Engine
 	milter    *milterd.Server
 	metrics   *metrics
+	records   *record.Recorder
 
 	notices    *archive.Notices
 	expiring   sync.Mutex // of what follows
@@ -99,6 +102,7 @@ func Open(cfg config.Config, o Options) (*Daemon, error) {
 	}
 	d.archive, err = archive.Open(cfg.Archive, archive.Options{
 		MaxSize: int64(cfg.Retention.MaxSize), MinFree: int64(cfg.Retention.MinFree), Retention: d.retention, Erasable: d.erasable, Shares: d.shares(), Log: o.Log, Clock: o.Clock,
+		Held: func(id string) bool { return d.records.Held(storm.IncidentOf(id)) },
 	})
 	if err != nil {
 		return nil, errors.Join(err, d.store.Close())
@@ -134,6 +138,7 @@ func Open(cfg config.Config, o Options) (*Daemon, error) {
 		JudgeTimeout: time.Duration(cfg.Milter.JudgeTimeout),
 		IdleTimeout:  time.Duration(cfg.Milter.IdleTimeout),
 	}
+	d.records = record.Open(d.recordOptions(), d.now())
 	d.gauges()
 	d.metrics.registry.MustRegister(learningMetrics{d}, ruleMetrics{d})
 	return d, nil
@@ -181,7 +186,7 @@ func (d *Daemon) active() float64 {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	all, err := control.Incidents(ctx, d.store, now.Add(-7*24*time.Hour), now)
+	all, err := d.Incidents(ctx, now.Add(-7*24*time.Hour))
 	if err != nil {
 		return d.storms
 	}
@@ -211,7 +216,13 @@ func ok(err error) float64 {
 }
 
 // Close flushes and closes what Open opened.
-func (d *Daemon) Close() error { return errors.Join(d.store.Close(), d.archive.Close()) }
+func (d *Daemon) Close() error {
+	var err error
+	if d.records != nil {
+		err = d.records.Close(d.now())
+	}
+	return errors.Join(err, d.store.Close(), d.archive.Close())
+}
 
 // Serve answers on listeners until ctx ends, then lets messages in hand finish.
 func (d *Daemon) Serve(ctx context.Context, listeners []net.Listener) error {
@@ -263,6 +274,7 @@ func (d *Daemon) reload() error {
 		return fmt.Errorf("rules not reloaded, the old ones stay in force; in %s:\n%w\nall other files are in force", d.cfg.Rules, err)
 	}
 	d.metrics.reloads.WithLabelValues("ok").Inc()
+	d.records.Leaf(d.now(), "rules", map[string]any{"files": loaded.set.Len()})
 	d.log.Info("rules reloaded", "folder", d.cfg.Rules, "domains", loaded.set.Len())
 	return nil
 }
@@ -311,6 +323,9 @@ func (d *Daemon) lacks() (all []string) {
 		all = append(all, fmt.Sprintf("%s: %s", socket, why))
 		return true
 	})
+	if err := d.records.Err(); err != nil {
+		all = append(all, fmt.Sprintf("evidence: %v", err))
+	}
 	for _, f := range d.loaded.Load().files {
 		if f.Broken != nil {
 			all = append(all, fmt.Sprintf("rules: %s is broken, in force is %s", f.Name, f.InForce()))
@@ -321,12 +336,13 @@ func (d *Daemon) lacks() (all []string) {
 
 // Incidents returns the incidents that were last touched since a time.
 func (d *Daemon) Incidents(ctx context.Context, since time.Time) ([]control.Incident, error) {
-	return control.Incidents(ctx, d.store, since, d.now())
+	list, err := control.Incidents(ctx, d.store, since, d.now())
+	return control.WithRecords(list, d.records.Incidents()), err
 }
 
 // control answers the other commands until ctx ends.
 func (d *Daemon) control(ctx context.Context, ln net.Listener) {
-	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log}
+	s := control.Server{Store: d.store, Expire: d.expire, Reload: d.reload, Keys: d.readKeys, Changed: d.needsRestart, Learn: d.learners, Log: d.log, Recorded: d.records.Incidents, Order: d.order}
 	if err := s.Serve(ctx, ln); err != nil {
 		d.log.Error("control socket closed", "err", err)
 	}

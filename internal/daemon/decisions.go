@@ -22,6 +22,9 @@ const maxLines = 20
 // done writes the log lines of a message, and counts it.
 func (d *Daemon) done(o milterd.Outcome) {
 	d.metrics.record(o)
+	if !o.AtRCPT {
+		d.records.Message(o.Judgement, o.Connection)
+	}
 	m := o.Message
 	if o.Err != nil {
 		d.log.Error("on_error", "qid", m.QueueID, "err", o.Err)

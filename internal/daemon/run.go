@@ -81,6 +81,7 @@ func Run(ctx context.Context, cfg config.Config, again func() (config.Config, er
 	busy.Go(func() { d.guarded("expiry of absorbed mail", func() { d.watchArchive(side) }) })
 	busy.Go(func() { d.guarded("proofs of origin", func() { d.watchSent(side) }) })
 	busy.Go(func() { d.guarded("tags of mail that leaves", func() { d.watchTags(side) }) })
+	busy.Go(func() { d.guarded("evidence", func() { d.records.Run(side) }) })
 	busy.Go(func() { d.guarded("digests", func() { d.sendDigests(side) }) })
 	var next handover
 	if os.Getenv("NOTIFY_SOCKET") != "" {

@@ -57,7 +57,7 @@ func TestUpgrade(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || notes != 4 { // store, archive, archive/digests, rules.kept
+	if err != nil || notes != 6 { // store, archive, its digests, incidents and ledger, rules.kept
 		t.Fatalf("%d notes, %v", notes, err)
 	}
 	_, older, _ := strings.Cut(ring, "\n")

@@ -18,6 +18,7 @@ import (
 	"breakwater/internal/host"
 	"breakwater/internal/milterd"
 	"breakwater/internal/milterd/client"
+	"breakwater/internal/record"
 	"breakwater/internal/show"
 	"breakwater/internal/stormgen"
 )
@@ -183,7 +184,10 @@ func (r *Result) archive(ctx context.Context, folder string) error {
 			r.Absorbed[rcpt.Class]++
 		}
 	}
-	return filepath.WalkDir(folder, func(_ string, e fs.DirEntry, err error) error {
+	return filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		if path == record.IncidentsDir(folder) || path == record.LedgerDir(folder) {
+			return fs.SkipDir // they are no mail
+		}
 		if err != nil || e.IsDir() {
 			return err
 		}

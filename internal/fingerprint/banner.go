@@ -19,7 +19,7 @@ var banners = storm.Limit{Copies: 1 << 20, Window: 30 * 24 * time.Hour, Calm: 60
 // Banners is to be counted of the blocks that the network of s may have added to its message, at the owner of a
 // mailbox. KnownBanners tells by the tallies.
 func (h *Hasher) Banners(s storm.Sighting, owner [8]byte) storm.Sighting {
-	subject := h.print(storm.Banner, []string{skeleton(s.Subject)})
+	subject := h.print(storm.Banner, []string{Skeleton(s.Subject)})
 	b := storm.Sighting{At: s.At, Transfer: subject, Network: s.Network, Saying: storm.Saying{Versions: []uint64{subject}}}
 	for _, block := range added(s.Saying) {
 		key := storm.Key{Owner: owner, Kind: storm.Banner, Hash: h.hash(storm.Banner, []string{strconv.FormatUint(s.Network, 36), strconv.FormatUint(block, 36)})}

@@ -104,7 +104,7 @@ func (h *Hasher) Prints(m *message.Message, v classify.Verdict, network uint64) 
 	if p.Near = h.near(m, c, trace, date, to); p.Near == nil && trace != "" && date != "" && !m.Truncated {
 		// There is too little text to compare. But it was handed in once, and all else agrees.
 		const evidence = "first hop, sender, subject and Date"
-		fields := append([]string{trace, m.From, skeleton(m.Subject), date, list, c.rest, evidence}, to...)
+		fields := append([]string{trace, m.From, Skeleton(m.Subject), date, list, c.rest, evidence}, to...)
 		p.Shared = append(p.Shared, storm.Print{Kind: storm.Near, Hash: h.hash(storm.Near, fields), Evidence: evidence})
 	}
 	return p
@@ -227,7 +227,7 @@ func reported(r *report.Report) (each [][]string) {
 		each = append(each, slices.Concat([]string{o.MessageID}, outcomes))
 	}
 	if o.Date != "" && o.From != "" {
-		each = append(each, slices.Concat([]string{"", o.From, o.Date, skeleton(o.Subject)}, outcomes))
+		each = append(each, slices.Concat([]string{"", o.From, o.Date, Skeleton(o.Subject)}, outcomes))
 	}
 	return each
 }

@@ -253,7 +253,7 @@ func TestSkeleton(t *testing.T) {
 		"Offer": "offer", " Re: AW:  offer": "offer", "[EXTERN] Re: [External] WG: Offer 47": "offer 47", "回复：报价": "报价", "转发: Re: x": "x",
 		"[Ticket#47] Offer": "[ticket#47] offer", "[alpha] Build": "[alpha] build", "Report: Monday": "report: monday", "***SPAM*** Offer": "offer", "": "", "Re:": "", "[extern]": "",
 	} {
-		if got := skeleton(subject); got != want {
+		if got := Skeleton(subject); got != want {
 			t.Errorf("%q: %q, want %q", subject, got, want)
 		}
 	}

@@ -95,7 +95,7 @@ func (h *Hasher) near(m *message.Message, c content, trace, date string, to []st
 	if n.trace != "" {
 		n.own = h.hash(kindShingle, []string{n.trace})
 	}
-	n.bit = h.Bit(skeleton(m.Subject))
+	n.bit = h.Bit(Skeleton(m.Subject))
 	return n
 }
 
@@ -325,7 +325,7 @@ func (n *Near) prints(signs storm.Signs, stormy bool) []storm.Print {
 	if n.trace != "" {
 		add("text and first hop", slices.Concat(n.to, []string{n.handedIn(), n.rest, n.trace})...)
 	}
-	subject := skeleton(n.m.Subject)
+	subject := Skeleton(n.m.Subject)
 	same := func(evidence string, fields ...string) {
 		add("words, subject, "+evidence, slices.Concat(fields, []string{subject}, n.said)...)
 	}
@@ -374,8 +374,8 @@ func Trace(m *message.Message) string {
 	return ""
 }
 
-// skeleton is bare in lower case.
-func skeleton(subject string) string { return strings.ToLower(bare(subject)) }
+// Skeleton is what copies of a message and answers to it have in common of their subjects.
+func Skeleton(subject string) string { return strings.ToLower(bare(subject)) }
 
 // bare is a subject without what gateways and mail programs put in front: tags that say
 // nothing of the mail's own, and what marks answers and forwarded mail.

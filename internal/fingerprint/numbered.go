@@ -133,7 +133,7 @@ func (n *Numbered) Counts(network uint64) []notes.Entry {
 		return []notes.Entry{{Key: unnumbered(network), Keep: numberedLife}}
 	}
 	var counts []notes.Entry
-	bit := n.hasher.Bit(skeleton(n.m.Subject))
+	bit := n.hasher.Bit(Skeleton(n.m.Subject))
 	for _, k := range n.Keys(network)[1:] {
 		counts = append(counts, notes.Entry{Key: k, Keep: numberedLife, Bits: bit})
 	}

@@ -15,6 +15,9 @@ import (
 type Envelope struct {
 	QueueID     string      // the MTA's, {i}
 	Client      netip.Addr  // who is connected to the MTA; the zero Addr where unknown
+	ClientPort  uint16      // from which it is connected; 0 where unknown
+	ClientName  string      // the name of Client, as the MTA has looked it up; "" where there is none
+	TLS         string      // version and cipher of the connection, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"; "" without
 	Helo        string      // HELO or EHLO argument
 	AuthUser    string      // {auth_authen}; "" if nobody logged in
 	DaemonName  string      // {daemon_name}: the MTA's listener, such as ORIGINATING or MSA

@@ -107,7 +107,7 @@ func (s *session) state() ([]byte, error) {
 
 // restore goes on with what another process knew.
 func (s *session) restore(st *state) {
-	s.connection, s.keepsParams, s.params = st.Connection, st.Keeps, st.Params
+	s.connection, s.keepsParams, s.params, s.number = st.Connection, st.Keeps, st.Params, s.server.numbers.Add(1)
 	s.env, s.foreign, s.refuseFailed = st.Envelope, foreignFields{st.Marks, st.MarkCount}, st.Mute
 	s.conn.busy = st.Busy
 	if st.Failed != "" {

@@ -71,7 +71,8 @@ type Server struct {
 	stopping atomic.Bool
 	refused  atomic.Uint64
 	failures atomic.Uint64
-	running  atomic.Int64 // calls of Judge and Absorb, those included that nobody waits for any more
+	numbers  atomic.Uint64 // of connections that MTAs told of
+	running  atomic.Int64  // calls of Judge and Absorb, those included that nobody waits for any more
 	mu       sync.Mutex
 	conns    map[*conn]bool
 	lns      []net.Listener
@@ -85,6 +86,7 @@ type Outcome struct {
 	AtRCPT          bool          // the one recipient was refused; Message is its envelope alone
 	Err             error         // why OnError decided; nil if it did not
 	Took            time.Duration // from the end of the message on
+	Connection      uint64        // number of the connection that the message came by, since the start; 0: the MTA did not tell of one
 }
 
 func or[T comparable](v, otherwise T) T {

@@ -37,6 +37,7 @@ type session struct {
 	failed       error // our own failure, so far
 	refuseFailed bool  // Refuse has failed, and is not asked again
 
+	number  uint64   // of the connection
 	outcome *Outcome // that Done is told once the answer is written
 }
 
@@ -86,7 +87,11 @@ func (s *session) Connect(host, _ string, port uint16, addr net.IP, m *milter.Mo
 	}
 	client = client.Unmap().WithZone("")                         // no network contains an address with a zone
 	s.keepsParams = strings.HasPrefix(m.Macros["v"], "Postfix ") // and warns of each that it is told again
-	s.connection = message.Envelope{Client: client, DaemonName: m.Macros["{daemon_name}"], Host: m.Macros["j"], Local: local(host, port, client)}
+	s.connection = message.Envelope{Client: client, ClientPort: port, DaemonName: m.Macros["{daemon_name}"], Host: m.Macros["j"], Local: local(host, port, client)}
+	if !strings.HasPrefix(host, "[") && host != "unknown" { // what MTAs say of a client without a name
+		s.connection.ClientName = host
+	}
+	s.number = s.server.numbers.Add(1)
 	return nil, nil
 }
 
@@ -98,8 +103,9 @@ func local(host string, port uint16, client netip.Addr) bool {
 }
 
 // Helo comes again after STARTTLS.
-func (s *session) Helo(name string, _ *milter.Modifier) (milter.Response, error) {
+func (s *session) Helo(name string, m *milter.Modifier) (milter.Response, error) {
 	s.connection.Helo = name
+	s.connection.TLS = strings.TrimSpace(m.Macros["{tls_version}"] + " " + m.Macros["{cipher}"])
 	return nil, nil
 }
 

@@ -27,7 +27,7 @@ func TestNothingIsLost(t *testing.T) {
 					t.Errorf("%+v", res)
 				}
 				want := message.Envelope{
-					QueueID: m.QueueID, Client: m.Client, Helo: m.Helo, AuthUser: "ann", DaemonName: "MSA", Host: client.Host, ReversePath: m.From,
+					QueueID: m.QueueID, Client: m.Client, ClientPort: 2525, ClientName: "client.example.net", Helo: m.Helo, AuthUser: "ann", DaemonName: "MSA", Host: client.Host, ReversePath: m.From,
 					Recipients: []message.Recipient{{Addr: m.To[0], Mailer: "virtual"}, {Addr: m.To[1], Mailer: "virtual"}},
 				}
 				if env := got.messages[i].Envelope; !reflect.DeepEqual(env, want) {
@@ -231,7 +231,7 @@ func TestMacros(t *testing.T) {
 			c.negotiate()
 			c.put('D', "C{daemon_name}\x00MSA\x00")
 			c.put('C', "host\x004\x09\xdd192.0.2.1\x00")
-			c.put('D', "H")
+			c.put('D', "H{tls_version}\x00TLSv1.3\x00{cipher}\x00TLS_AES_256_GCM_SHA384\x00")
 			c.put('H', "helo.example.net\x00")
 			for _, p := range whole("first", "u1@example.test") {
 				macros := ""
@@ -251,7 +251,8 @@ func TestMacros(t *testing.T) {
 			c.message("second", "u2@example.test")
 			first, second := got.messages[0].Envelope, got.messages[1].Envelope
 			want := message.Envelope{
-				QueueID: "Q1", Client: netip.MustParseAddr("192.0.2.1"), Helo: "helo.example.net", DaemonName: "MSA", AuthUser: "ann",
+				QueueID: "Q1", Client: netip.MustParseAddr("192.0.2.1"), ClientPort: 2525, ClientName: "host", TLS: "TLSv1.3 TLS_AES_256_GCM_SHA384",
+				Helo: "helo.example.net", DaemonName: "MSA", AuthUser: "ann",
 				ReversePath: "a@example.net", Recipients: []message.Recipient{{Addr: "u1@example.test", Mailer: "local", User: "office"}},
 			}
 			if !reflect.DeepEqual(first, want) {

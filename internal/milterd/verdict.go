@@ -21,7 +21,7 @@ func (s *session) Body(m *milter.Modifier) (milter.Response, error) {
 	j, err := s.judge(begun)
 	j, absorbErr := s.absorb(j.Settle(s.server.OnError))
 	resp, lost := planFor(j.Decisions).apply(m, s.foreign, s.params) // lost: the MTA is gone, and will ask again
-	o := Outcome{Judgement: j, Err: errors.Join(err, absorbErr, lost), Took: time.Since(begun)}
+	o := Outcome{Judgement: j, Err: errors.Join(err, absorbErr, lost), Took: time.Since(begun), Connection: s.number}
 	if o.Err != nil && (s.server.Counted == nil || !s.server.Counted(o.Err)) {
 		s.server.failures.Add(1)
 	}
